@@ -1,0 +1,41 @@
+# The project's commands. PYTHON picks the interpreter of a fresh install.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export VLCLUST_TEST_DATA ?= $(abspath ../shared/data)
+
+.PHONY: install demo test lint bench bench-full docs clean
+
+install: $(VENV)/.installed
+
+# uv resolves and unpacks torch in seconds; without it pip does the same in minutes.
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip uv
+	$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --editable ".[offline,test,docs]"
+	$(BIN)/python -m sklearn_vlclust.datasets wordnet
+	touch $@
+
+# make demo IMAGES=folder K=7
+demo: install
+	$(BIN)/python examples/demo.py $(if $(IMAGES),"$(IMAGES)") $(if $(K),--n-clusters $(K))
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: install lint
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q
+
+bench: install
+	$(BIN)/python -m benchmarks --quick
+
+bench-full: install
+	$(BIN)/python -m benchmarks
+
+docs: install
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+clean:
+	rm -rf $(VENV) build dist docs/_build demo-output *.egg-info

@@ -1,0 +1,39 @@
+"""Clustering of images with vision-language embeddings, the scikit-learn way."""
+
+from importlib import import_module as _import_module
+
+from ._version import __version__
+
+# Public name -> room. Imported on first use, so that `import sklearn_vlclust` costs
+# nothing and a user of one method does not pay for the others.
+_ROOMS = {
+    "CLIPEmbedder": "embedding",
+    "OfflineEmbedder": "embedding",
+    "SemanticSpace": "semantics",
+    "Vocabulary": "semantics",
+    "MCAClustering": "cluster",
+}
+_MODULES = (
+    "cluster",
+    "datasets",
+    "embedding",
+    "metrics",
+    "neighbors",
+    "plotting",
+    "semantics",
+    "training",
+)
+
+__all__ = [*_ROOMS, *_MODULES, "__version__"]
+
+
+def __getattr__(name):
+    if name in _ROOMS:
+        return getattr(_import_module(f".{_ROOMS[name]}", __name__), name)
+    if name in _MODULES:
+        return _import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)
