@@ -1,0 +1,295 @@
+"""What all encoders share: batches, the cache, skipped files, progress."""
+
+import hashlib
+import os
+import threading
+from contextlib import closing, nullcontext
+from numbers import Integral
+from typing import Any
+from weakref import WeakValueDictionary
+
+import numpy as np
+import torch
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from torch.nn import functional as F
+
+from .._compat import Interval, StrOptions
+from ._cache import EmbeddingCache, cached_rows
+from ._images import UnreadableImageError, check_images, iter_decoded
+
+# Networks in use, shared by clones: a grid search loads the weights once. An entry
+# lasts as long as an estimator holds the network.
+_NETWORKS: WeakValueDictionary[tuple, Any] = WeakValueDictionary()
+_LOADING = threading.RLock()
+
+
+class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Template of an encoder of images and words into one space of unit vectors.
+
+    A subclass stores its parameters in `__init__` and supplies
+
+    - `_load()` -> the network, an instance of a class; called once, when needed,
+    - `_preprocess(image)` -> tensor; called in threads with an RGB PIL image,
+    - `_encode_image_batch(batch)` -> array or tensor of shape (b, d),
+    - `_encode_text_batch(texts)` -> array or tensor of shape (b, d),
+    - `encoder_id`: a string that names model, weights and preprocessing, and
+    - `_n_features_out`: d.
+
+    Inside these, `self._network` is what `_load` returned. Rows are brought to
+    unit length here. `_network_params` names the parameters that `_load` reads.
+    """
+
+    _parameter_constraints: dict = {
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "device": [str, torch.device],
+        "cache": [str, os.PathLike, None],
+        "n_jobs": [Integral, None],
+        "on_error": [StrOptions({"raise", "skip"})],
+        "verbose": ["verbose"],
+    }
+
+    _network_params: tuple[str, ...] = ("device",)
+
+    def fit(self, X=None, y=None):
+        """Check the parameters and the kind of input; nothing is learned.
+
+        Parameters
+        ----------
+        X : images or None, default=None
+            As in :meth:`transform`. None checks the parameters alone.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            The embedder itself.
+        """
+        self._validate_params()
+        if X is not None:
+            check_images(X)
+        return self
+
+    def transform(self, X):
+        """Embed images.
+
+        Parameters
+        ----------
+        X : images
+            A list or 1-D array of paths, PIL images or uint8 arrays of shape
+            (height, width, channels), or one uint8 array of shape
+            (n, height, width, channels). Images are turned upright by their EXIF
+            tag, transparent parts become white, 16-bit grey is scaled to 8 bits,
+            and of an animation the first frame is taken.
+
+        Returns
+        -------
+        X_out : ndarray of shape (n_images, n_features_out), float32
+            Rows of unit length. With `on_error="skip"`, unreadable images have no
+            row: `kept_` holds the indices of those that do, `errors_` the others.
+
+        Raises
+        ------
+        ValueError
+            If an image cannot be read (the message names it and the reason) and
+            `on_error="raise"`, if no image can be read, or if `X` is not images.
+        """
+        self._validate_params()
+        return self.encode_images(X)
+
+    def encode_images(self, images):
+        """Embed images: :meth:`transform` without parameter validation.
+
+        Parameters
+        ----------
+        images : images
+            As in :meth:`transform`.
+
+        Returns
+        -------
+        rows : ndarray of shape (n_images, n_features_out), float32
+            Rows of unit length.
+        """
+        images = check_images(images)
+        n = len(images)
+        rows = None
+        kept, errors, pending = [], [], []
+
+        def store(indices, new):
+            nonlocal rows
+            if rows is None:
+                rows = np.empty((n, new.shape[-1]), dtype=np.float32)
+            rows[indices] = new
+
+        def flush():
+            indices, keys, tensors = zip(*pending, strict=True)
+            pending.clear()
+            new = self._unit_rows(self._encode_image_batch(torch.stack(tensors)))
+            if cache is not None:
+                cache.put(keys, new)
+            store(list(indices), new)
+
+        with self._open_cache() as cache, self._progress(n, "image") as progress:
+            prepare = self._preparer(cache)
+            prefetch = 2 * self.batch_size
+            decoded = iter_decoded(
+                images, prepare, n_jobs=self.n_jobs, prefetch=prefetch
+            )
+            with closing(decoded):
+                for i, item in enumerate(decoded):
+                    progress.update()
+                    if isinstance(item, UnreadableImageError):
+                        if self.on_error == "raise":
+                            raise item
+                        errors.append((item.name, item.reason))
+                        continue
+                    kept.append(i)
+                    key, row, tensor = item
+                    if row is not None:
+                        store(i, row)
+                        continue
+                    pending.append((i, key, tensor))
+                    if len(pending) == self.batch_size:
+                        flush()
+                if pending:
+                    flush()
+        if not kept:
+            name, reason = errors[0]
+            raise ValueError(
+                f"None of the {n} images can be read; the first is {name!r}: {reason}."
+            )
+        self.errors_ = errors
+        self.kept_ = np.array(kept, dtype=np.intp)
+        return rows[self.kept_] if errors else rows
+
+    def encode_texts(self, texts):
+        """Embed words or sentences.
+
+        Parameters
+        ----------
+        texts : list of str
+            The texts, as the model shall read them (a prompt, say).
+
+        Returns
+        -------
+        rows : ndarray of shape (n_texts, n_features_out), float32
+            Rows of unit length, in the space of the images.
+
+        Raises
+        ------
+        TypeError
+            If `texts` is a single string or holds anything but strings.
+        """
+        texts = _check_texts(texts)
+        return self._encode_cached(
+            texts, lambda chunk: self._encode_text_batch([texts[i] for i in chunk])
+        )
+
+    def _encode_cached(self, names, compute):
+        """Return unit rows of `names` (strings), made by `compute(indices)`.
+
+        With a cache, `compute` is called for what the cache does not hold.
+        """
+        if not len(names):
+            return np.empty((0, self._n_features_out), dtype=np.float32)
+        with (
+            self._open_cache() as cache,
+            self._progress(len(names), "text") as progress,
+        ):
+            keys = None
+            if cache is not None:
+                prefix = self._key_prefix(b"text")
+                keys = [_key(prefix, name.encode()) for name in names]
+            return cached_rows(
+                cache,
+                keys,
+                len(names),
+                lambda chunk: self._unit_rows(compute(chunk)),
+                batch_size=self.batch_size,
+                on_rows=progress.update,
+            )
+
+    def _preparer(self, cache):
+        """Return what the decoding threads do with an image: look it up or decode."""
+        prefix = None if cache is None else self._key_prefix(b"image")
+
+        def prepare(source):
+            key = None
+            if cache is not None:
+                key = _key(prefix, source.digest())
+                row = cache.get(key)
+                if row is not None:
+                    return key, row, None
+            return key, None, self._preprocess(source.decode())
+
+        return prepare
+
+    @property
+    def _network(self):
+        held = self.__dict__.get("_held_network")
+        key = self._network_key()
+        if held is not None and held[0] == key:
+            return held[1]
+        with _LOADING:
+            network = _NETWORKS.get(key)
+            if network is None:
+                network = _NETWORKS[key] = self._load()
+        self._held_network = (key, network)
+        return network
+
+    def _network_key(self) -> tuple:
+        params = (str(getattr(self, name)) for name in self._network_params)
+        return (type(self), *params)
+
+    def __getstate__(self):
+        state = dict(super().__getstate__())
+        state.pop("_held_network", None)  # weights are loaded again where needed
+        return state
+
+    def _key_prefix(self, kind: bytes) -> bytes:
+        return b"\0".join((kind, self.encoder_id.encode(), b""))
+
+    def _unit_rows(self, rows) -> np.ndarray:
+        rows = F.normalize(torch.as_tensor(rows).detach().float().cpu(), dim=1).numpy()
+        if not np.isfinite(rows).all() or not rows.any(axis=1).all():
+            raise ValueError(
+                f"{self.encoder_id} gave rows that are zero or not finite: the weights "
+                "are damaged or the precision is too low for this model."
+            )
+        return rows
+
+    def _open_cache(self):
+        return nullcontext() if self.cache is None else EmbeddingCache(self.cache)
+
+    def _progress(self, total: int, unit: str):
+        from tqdm.auto import tqdm
+
+        return tqdm(
+            total=total, unit=unit, desc=type(self).__name__, disable=not self.verbose
+        )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.no_validation = True
+        tags.input_tags.two_d_array = False
+        tags.input_tags.string = True
+        return tags
+
+
+def _key(prefix: bytes, content: bytes) -> bytes:
+    return hashlib.blake2b(prefix + content, digest_size=20).digest()
+
+
+def _check_texts(texts) -> list[str]:
+    if isinstance(texts, (str, bytes)):
+        raise TypeError(f"texts is a single string, {texts!r}; expected a list of str.")
+    texts = list(texts)
+    for i, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(f"texts[{i}] is {text!r}; expected str.")
+    return texts
