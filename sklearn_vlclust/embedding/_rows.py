@@ -42,7 +42,7 @@ class UnitRows:
             self._measure(block)
 
     def _measure(self, block):
-        # float64 sums: rows as long as 1e30 or as short as 1e-30 still have a direction.
+        # float64: rows as long as 1e30 or as short as 1e-30 still have a direction.
         x = np.asarray(self._X[block], dtype=np.float64)
         norms = np.sqrt(np.einsum("ij,ij->i", x, x))
         bad = np.flatnonzero(~np.isfinite(norms) | (norms == 0))

@@ -7,7 +7,10 @@ from sklearn_vlclust.embedding._rows import UnitRows
 
 
 @given(
-    n=st.integers(1, 40), d=st.integers(1, 5), seed=st.integers(0, 99), dense=st.booleans()
+    n=st.integers(1, 40),
+    d=st.integers(1, 5),
+    seed=st.integers(0, 99),
+    dense=st.booleans(),
 )
 def test_rows_are_unit_and_parallel(n, d, seed, dense):
     X = np.random.default_rng(seed).normal(size=(n, d)) + 3

@@ -1,0 +1,14 @@
+"""How good a clustering is, with labels and without."""
+
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
+from ._accuracy import clustering_accuracy, match_clusters
+from ._silhouette import simplified_silhouette_score
+
+__all__ = [
+    "adjusted_rand_score",
+    "clustering_accuracy",
+    "match_clusters",
+    "normalized_mutual_info_score",
+    "simplified_silhouette_score",
+]

@@ -1,0 +1,17 @@
+"""The one training loop that all methods share, and how its results are kept."""
+
+from ._checkpoint import Checkpoint
+from ._device import resolve_device
+from ._net import ClusteringNet, RandomBatches, StopTraining, train
+from ._persistence import load_model, save_model
+
+__all__ = [
+    "Checkpoint",
+    "ClusteringNet",
+    "RandomBatches",
+    "StopTraining",
+    "load_model",
+    "resolve_device",
+    "save_model",
+    "train",
+]

@@ -1,0 +1,44 @@
+"""Where the arithmetic runs, and where its randomness comes from."""
+
+import torch
+
+
+def resolve_device(device):
+    """Return the torch device that `device` names.
+
+    Parameters
+    ----------
+    device : str or torch.device
+        "auto" picks CUDA, then MPS, then the CPU; anything else is passed to torch.
+
+    Returns
+    -------
+    torch.device
+
+    Raises
+    ------
+    ValueError
+        If torch does not know the device, or this machine does not have it.
+    """
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+        torch.empty(0, device=resolved)
+    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"device={device!r} cannot be used here ({reason}). "
+            "Use 'auto', 'cpu', 'cuda', 'cuda:0' or 'mps'."
+        ) from error
+    return resolved
+
+
+def new_generator(seed):
+    """Return a private generator: the global torch seed is the user's, not ours.
+
+    It lives on the CPU, so that the same seed draws the same numbers on any device.
+    """
+    return torch.Generator().manual_seed(int(seed))

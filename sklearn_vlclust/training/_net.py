@@ -1,0 +1,175 @@
+"""The training loop: skorch, with batches sliced from whole tensors."""
+
+import warnings
+
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+
+
+class StopTraining(Exception):
+    """Raised by a callback to end training after the current epoch."""
+
+
+class RandomBatches:
+    """Batches of a source in random order, anew every epoch.
+
+    Rows are gathered a batch at a time from whole tensors or arrays. A DataLoader that
+    collates row by row was measured 2-5 times slower for heads as small as ours.
+
+    Parameters
+    ----------
+    source : object
+        Has ``len()`` and ``batch(index) -> tuple of tensors``, where `index` is a CPU
+        int64 tensor of row numbers.
+    batch_size : int
+        Largest number of rows a batch. The rows are dealt out evenly, so that no
+        batch is left with a handful of rows.
+    generator : torch.Generator
+        Source of the order.
+    """
+
+    def __init__(self, source, batch_size, generator):
+        self.source = source
+        self.batch_size = batch_size
+        self.generator = generator
+
+    def __len__(self):
+        return -(-len(self.source) // self.batch_size)
+
+    def __iter__(self):
+        order = torch.randperm(len(self.source), generator=self.generator)
+        for index in order.tensor_split(len(self)):
+            yield self.source.batch(index)
+
+
+class ClusteringNet(NeuralNet):
+    """A skorch net whose criterion sees module and batch, and names its loss terms.
+
+    The criterion is a module called as ``criterion(module, *batch)``. It returns a dict
+    of scalar tensors, of which ``"loss"`` is minimised and all are recorded. Its method
+    ``start_epoch(module, epoch)`` is called before every epoch.
+
+    Losses stay on the device and are read once an epoch: skorch's ``.item()`` a batch
+    makes CUDA wait.
+    """
+
+    @property
+    def _default_callbacks(self):
+        return []
+
+    def check_data(self, X, y=None):
+        """Accept any iterable of batches."""
+
+    def get_split_datasets(self, X, y=None, **_):
+        """Train on everything: there are no labels to validate with."""
+        return X, None
+
+    def get_iterator(self, dataset, training=False):
+        """Return `dataset`, which yields batches already."""
+        return dataset
+
+    def train_step(self, batch, **_):
+        """Take one optimiser step and return the loss terms."""
+        self.optimizer_.zero_grad(set_to_none=True)
+        losses = self.criterion_(self.module_, *batch)
+        losses["loss"].backward()
+        self.optimizer_.step()
+        return losses
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **_):
+        """Run `step_fn` on every batch and record the mean of each loss term."""
+        if iterator is None:
+            return
+        self.criterion_.start_epoch(self.module_, len(self.history) - 1)
+        self._set_training(training)
+        steps = []
+        for batch in iterator:
+            losses = step_fn(batch)
+            steps.append(torch.stack([value.detach() for value in losses.values()]))
+        for name, value in zip(losses, torch.stack(steps).mean(dim=0).tolist()):
+            self.history.record(name, value)
+
+
+class _AfterEpoch(Callback):
+    """Call `hook(net)` after every epoch."""
+
+    def __init__(self, hook):
+        self.hook = hook
+
+    def on_epoch_end(self, net, **_):
+        self.hook(net)
+
+
+def train(
+    module,
+    criterion,
+    batches,
+    *,
+    optimizer,
+    lr,
+    max_epochs,
+    device,
+    checkpoint=None,
+    after_epoch=(),
+    **optimizer_params,
+):
+    """Train `module` to minimise `criterion`, from a checkpoint where there is one.
+
+    Parameters
+    ----------
+    module, criterion : torch.nn.Module
+        See `ClusteringNet`.
+    batches : RandomBatches
+        The training data.
+    optimizer : type
+        A `torch.optim.Optimizer` class.
+    lr : float
+        Learning rate.
+    max_epochs : int
+        Number of epochs of the whole training, resumed ones counted.
+    device : torch.device
+        Where module and criterion are moved.
+    checkpoint : Checkpoint, default=None
+        Restored before the first epoch and written after each.
+    after_epoch : sequence of callables
+        Called as ``hook(net)`` after every epoch, once its checkpoint is written. A
+        hook that raises `StopTraining` ends the training.
+    **optimizer_params
+        Further arguments of the optimiser.
+
+    Returns
+    -------
+    history : list of dict
+        Per epoch, ``"epoch"`` and the mean of each loss term.
+    """
+    hooks = ([checkpoint.save] if checkpoint else []) + list(after_epoch)
+    net = ClusteringNet(
+        module,
+        criterion,
+        optimizer=optimizer,
+        lr=lr,
+        train_split=None,
+        device=str(device),
+        verbose=0,
+        callbacks=[(f"hook{i}", _AfterEpoch(hook)) for i, hook in enumerate(hooks)],
+        **{f"optimizer__{name}": value for name, value in optimizer_params.items()},
+    ).initialize()
+    if checkpoint:
+        checkpoint.restore(net)
+    try:
+        net.fit_loop(batches, epochs=max_epochs - len(net.history))
+    except StopTraining:
+        pass
+    except KeyboardInterrupt:
+        warnings.warn(
+            f"Training was interrupted in epoch {len(net.history)} of {max_epochs}; "
+            "the estimator is fitted with what was learned so far.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    return [
+        {name: value for name, value in row.items() if name != "batches"}
+        for row in net.history
+    ]

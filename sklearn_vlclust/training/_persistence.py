@@ -1,0 +1,184 @@
+"""Fitted estimators on disk: safetensors with a JSON header, without pickle."""
+
+import json
+import warnings
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from sklearn.exceptions import InconsistentVersionWarning
+
+from .._version import __version__
+from ._files import write_atomically
+
+FORMAT = 1
+_PACKAGE = __name__.partition(".")[0]
+_SCALARS = (type(None), bool, int, float, str)
+
+
+def save_model(estimator, path):
+    """Write `estimator`, fitted or not, to the file `path`.
+
+    Parameters
+    ----------
+    estimator : object of this library
+        What to save. Its parameter `callbacks`, if any, is left out.
+    path : str or Path
+        The file; replaced in one step if it exists.
+
+    Raises
+    ------
+    TypeError
+        If an attribute holds something that cannot be written without pickle.
+    """
+    tensors: dict[str, torch.Tensor] = {}
+    tree = _encode(estimator, "estimator", tensors)
+    header = {"format": FORMAT, "version": __version__, "estimator": tree}
+    metadata = {"sklearn_vlclust_model": json.dumps(header)}
+    write_atomically(path, lambda name: save_file(tensors, name, metadata))
+
+
+def load_model(path, expected=object):
+    """Read back what `save_model` wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    expected : type, default=object
+        Class that the file must hold.
+
+    Returns
+    -------
+    estimator : object
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is truncated, of another format, or holds another class.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"There is no model file {str(path)!r}.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {})["sklearn_vlclust_model"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise ValueError(
+            f"{str(path)!r} is not a whole model file of sklearn_vlclust "
+            f"({type(error).__name__}: {error})."
+        ) from error
+    if header["format"] != FORMAT:
+        raise ValueError(
+            f"{str(path)!r} has format {header['format']} (written by version "
+            f"{header['version']}); this version {__version__} reads format {FORMAT}."
+        )
+    found = header["estimator"].get("class", "?").rpartition(".")[2]
+    classes = {cls.__name__ for cls in (expected, *expected.__subclasses__())}
+    if expected is not object and found not in classes:
+        raise ValueError(
+            f"{str(path)!r} holds a {found}, not a {expected.__name__}: "
+            f"use {found}.load."
+        )
+    if header["version"] != __version__:
+        warnings.warn(
+            InconsistentVersionWarning(
+                estimator_name=found,
+                current_sklearn_version=__version__,
+                original_sklearn_version=header["version"],
+            ),
+            stacklevel=2,
+        )
+    return _decode(header["estimator"], tensors)
+
+
+def _encode(value, name, tensors):
+    """Turn `value` into a JSON tree; arrays go to `tensors` under `name`."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, _SCALARS):
+        return value
+    if isinstance(value, np.ndarray) and value.dtype.kind in "OU":
+        return {"texts": value.tolist(), "dtype": value.dtype.str}
+    if isinstance(value, np.ndarray):
+        tensors[name] = torch.from_numpy(np.array(value, order="C"))
+        return {"array": name}
+    if isinstance(value, torch.Tensor):
+        tensors[name] = value.detach().cpu().contiguous().clone()
+        return {"tensor": name}
+    if isinstance(value, list | tuple):
+        items = [_encode(v, f"{name}.{i}", tensors) for i, v in enumerate(value)]
+        return {"list" if isinstance(value, list) else "tuple": items}
+    if isinstance(value, dict):
+        pairs = [
+            [key, _encode(item, f"{name}.{i}", tensors)]
+            for i, (key, item) in enumerate(value.items())
+        ]
+        return {"dict": pairs}
+    if isinstance(value, np.random.RandomState):
+        return {"random_state": _encode(value.get_state(), name, tensors)}
+    if isinstance(value, Path):
+        return str(value)
+    cls = type(value)
+    if cls.__module__.partition(".")[0] != _PACKAGE:
+        raise TypeError(
+            f"{name} holds a {cls.__module__}.{cls.__qualname__}, which cannot be "
+            "saved without pickle; use joblib.dump for this estimator."
+        )
+    tree = {"class": f"{cls.__module__}.{cls.__qualname__}"}
+    if isinstance(value, torch.nn.Module):
+        return tree | {
+            "config": _encode(value.config, f"{name}.config", tensors),
+            "state": _encode(dict(value.state_dict()), f"{name}.state", tensors),
+        }
+    state = value.__getstate__() if hasattr(value, "__getstate__") else value.__dict__
+    state = {k: v for k, v in state.items() if k not in ("_skl_callbacks", "callbacks")}
+    tree["attributes"] = _encode(state, name, tensors)
+    return tree | ({"callbacks": None} if hasattr(value, "callbacks") else {})
+
+
+def _decode(tree, tensors):
+    if isinstance(tree, _SCALARS):
+        return tree
+    if "array" in tree:
+        return tensors[tree["array"]].numpy()
+    if "tensor" in tree:
+        return tensors[tree["tensor"]]
+    if "texts" in tree:
+        return np.array(tree["texts"], dtype=tree["dtype"])
+    if "list" in tree:
+        return [_decode(item, tensors) for item in tree["list"]]
+    if "tuple" in tree:
+        return tuple(_decode(item, tensors) for item in tree["tuple"])
+    if "dict" in tree:
+        return {key: _decode(value, tensors) for key, value in tree["dict"]}
+    if "random_state" in tree:
+        random_state = np.random.RandomState()
+        random_state.set_state(_decode(tree["random_state"], tensors))
+        return random_state
+    cls = _find_class(tree["class"])
+    if issubclass(cls, torch.nn.Module):
+        module = cls(**_decode(tree["config"], tensors))
+        module.load_state_dict(_decode(tree["state"], tensors))
+        return module.eval().requires_grad_(False)
+    instance = cls.__new__(cls)
+    instance.__dict__.update(_decode(tree["attributes"], tensors))
+    if "callbacks" in tree:
+        instance.callbacks = None
+    return instance
+
+
+def _find_class(path):
+    module, _, name = path.rpartition(".")
+    # A model file names classes of this library only: it cannot run anything else.
+    if module.partition(".")[0] != _PACKAGE:
+        raise ValueError(f"The model file names {path!r}, which is not of {_PACKAGE}.")
+    cls = getattr(import_module(module), name, None)
+    if not isinstance(cls, type) or not cls.__module__.startswith(_PACKAGE):
+        raise ValueError(f"The model file names {path!r}, which is not known here.")
+    return cls
