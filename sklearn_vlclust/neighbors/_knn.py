@@ -128,9 +128,8 @@ def _faiss():
     Both bring an OpenMP runtime. On macOS the second one to start threads crashes the
     process, so there faiss runs in one thread.
     """
-    import torch  # noqa: F401  (loads its OpenMP runtime first)
-
     import faiss
+    import torch  # noqa: F401  (loads its OpenMP runtime first)
 
     n_threads = faiss.omp_get_max_threads()
     if sys.platform == "darwin":
