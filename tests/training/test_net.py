@@ -116,7 +116,7 @@ def test_finished_checkpoint_is_not_trained_again(tmp_path):
 def test_checkpoint_of_another_run_is_refused(tmp_path):
     path = tmp_path / "run.safetensors"
     run(checkpoint=path, seed=0)
-    with pytest.raises(ValueError, match="another fit .*seed: 0 in the file, 1 now"):
+    with pytest.raises(ValueError, match=r"another fit .*seed: 0 in the file, 1 now"):
         run(checkpoint=path, seed=1)
 
 
