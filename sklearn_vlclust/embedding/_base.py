@@ -116,12 +116,13 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         """
         images = check_images(images)
         n = len(images)
-        rows = None
-        kept, errors, pending = [], [], []
+        rows = np.empty((n, 0), dtype=np.float32)
+        kept, errors = [], []
+        pending: list[tuple] = []
 
         def store(indices, new):
             nonlocal rows
-            if rows is None:
+            if not rows.shape[1]:
                 rows = np.empty((n, new.shape[-1]), dtype=np.float32)
             rows[indices] = new
 
@@ -200,14 +201,13 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             self._open_cache() as cache,
             self._progress(len(names), "text") as progress,
         ):
-            keys = None
+            keys = names
             if cache is not None:
                 prefix = self._key_prefix(b"text")
                 keys = [_key(prefix, name.encode()) for name in names]
             return cached_rows(
                 cache,
                 keys,
-                len(names),
                 lambda chunk: self._unit_rows(compute(chunk)),
                 batch_size=self.batch_size,
                 on_rows=progress.update,
@@ -215,7 +215,7 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     def _preparer(self, cache):
         """Return what the decoding threads do with an image: look it up or decode."""
-        prefix = None if cache is None else self._key_prefix(b"image")
+        prefix = b"" if cache is None else self._key_prefix(b"image")
 
         def prepare(source):
             key = None

@@ -6,7 +6,8 @@ import sqlite3
 import threading
 import warnings
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -68,30 +69,30 @@ class EmbeddingCache:
 
     def get(self, key: bytes) -> np.ndarray | None:
         """Return the row of `key`, or None."""
-        blob = self.get_many([key]).get(key)
-        return None if blob is None else np.frombuffer(blob, dtype="<f4")
+        for _, rows in self.read([key]):
+            return rows[0]
+        return None
 
-    def get_many(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """Return the rows that are held, as bytes of little-endian float32."""
-        found = {}
+    def read(self, keys: Sequence[bytes]) -> Iterator[tuple[list[bytes], np.ndarray]]:
+        """Yield the keys that are held with their rows, a block at a time."""
         for start in range(0, len(keys), _KEYS_PER_QUERY):
             some = keys[start : start + _KEYS_PER_QUERY]
             marks = ",".join("?" * len(some))
             query = f"SELECT key, crc, value FROM rows WHERE key IN ({marks})"
-            for key, crc, value in self._execute(
-                lambda db, query=query, some=some: db.execute(query, some).fetchall()
-            ):
-                if crc == zlib.crc32(value, zlib.crc32(key)):
-                    found[key] = value
-                else:
-                    warnings.warn(
-                        f"A row of the cache in {str(self.folder)!r} is damaged: it is "
-                        "computed again.",
-                        stacklevel=2,
-                    )
-        return found
+            records = self._execute(partial(_fetch, query=query, keys=some))
+            sound = [r for r in records if r[1] == zlib.crc32(r[2], zlib.crc32(r[0]))]
+            if len(sound) < len(records):
+                warnings.warn(
+                    f"{len(records) - len(sound)} rows of the cache in "
+                    f"{str(self.folder)!r} are damaged: they are computed again.",
+                    stacklevel=2,
+                )
+            if sound:
+                blob = b"".join(value for _, _, value in sound)
+                rows = np.frombuffer(blob, dtype="<f4").reshape(len(sound), -1)
+                yield [key for key, _, _ in sound], rows
 
-    def put(self, keys: Iterable[bytes], rows: np.ndarray) -> None:
+    def put(self, keys: Sequence[bytes], rows: np.ndarray) -> None:
         """Store rows at once: after a kill, all of them or none are there."""
         if not self._writable:
             return
@@ -114,7 +115,7 @@ class EmbeddingCache:
 
         self._execute(write)
 
-    def _execute(self, action: Callable[[sqlite3.Connection], Iterable]) -> Iterable:
+    def _execute(self, action: Callable[[sqlite3.Connection], Sequence]) -> Sequence:
         with self._lock:
             for _ in range(2):
                 if self._db is None:
@@ -182,28 +183,30 @@ class EmbeddingCache:
         )
 
 
+def _fetch(db: sqlite3.Connection, query: str, keys: Sequence[bytes]) -> list[tuple]:
+    return db.execute(query, keys).fetchall()
+
+
 def cached_rows(
     cache: EmbeddingCache | None,
-    keys: Sequence[bytes] | None,
-    n: int,
+    keys: Sequence,
     compute: Callable[[list[int]], np.ndarray],
     *,
     batch_size: int,
     on_rows: Callable[[int], object] = lambda n_rows: None,
 ) -> np.ndarray:
-    """Rows 0..n-1, from the cache where it holds them, else computed and stored.
+    """Return the row of each key, from the cache where it holds it, else computed.
 
     Parameters
     ----------
     cache : EmbeddingCache or None
-        None computes all rows.
-    keys : sequence of n bytes or None
-        The key of each row; not used without a cache.
-    n : int
-        Number of rows, at least one.
+        Where rows are looked up and stored. None computes all of them.
+    keys : sequence of length n >= 1
+        What stands for each row: bytes where there is a cache, else anything that
+        can be hashed. Of equal keys one is computed.
     compute : callable
-        Gets a list of at most `batch_size` row numbers, returns their rows as
-        float32.
+        Gets a list of at most `batch_size` positions in `keys`, returns their rows
+        as float32.
     batch_size : int
         Rows computed, and stored, at once.
     on_rows : callable
@@ -214,26 +217,28 @@ def cached_rows(
     rows : ndarray of shape (n, d), float32
         A new array.
     """
-    found = {} if cache is None else cache.get_many(keys)
-    missing = list(range(n)) if not found else []
-    rows = None
-    if found:
-        held = [i for i in range(n) if keys[i] in found]
-        missing = [i for i in range(n) if keys[i] not in found]
-        blob = b"".join(found[keys[i]] for i in held)
-        ready = np.frombuffer(blob, dtype="<f4").reshape(len(held), -1)
-        on_rows(len(held))
-        if not missing:
-            return ready.astype(np.float32)
-        rows = np.empty((n, ready.shape[1]), dtype=np.float32)
-        rows[held] = ready
+    n = len(keys)
+    place = dict(zip(keys, range(n), strict=True))
+    on_rows(n - len(place))
+    rows = np.empty((n, 0), dtype=np.float32)
+
+    def store(where: list[int], block: np.ndarray) -> None:
+        nonlocal rows
+        if not rows.shape[1]:
+            rows = np.empty((n, block.shape[1]), dtype=np.float32)
+        rows[where] = block
+        on_rows(len(where))
+
+    held = set()
+    if cache is not None:
+        for block_keys, block in cache.read(list(place)):
+            store([place[key] for key in block_keys], block)
+            held.update(block_keys)
+    missing = [i for key, i in place.items() if key not in held]
     for start in range(0, len(missing), batch_size):
         chunk = missing[start : start + batch_size]
         new = compute(chunk)
         if cache is not None:
             cache.put([keys[i] for i in chunk], new)
-        if rows is None:
-            rows = np.empty((n, new.shape[1]), dtype=np.float32)
-        rows[chunk] = new
-        on_rows(len(chunk))
-    return rows
+        store(chunk, new)
+    return rows if len(place) == n else rows[[place[key] for key in keys]]

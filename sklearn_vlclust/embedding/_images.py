@@ -5,7 +5,7 @@ import os
 import stat
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from io import BytesIO
 from typing import Any
@@ -191,7 +191,7 @@ def iter_decoded(
     *,
     n_jobs: int | None = None,
     prefetch: int = 128,
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
     """Yield `prepare(source)` for each image, in order, from background threads.
 
     The threads work ahead while the caller uses what was yielded, so that decoding
