@@ -12,10 +12,10 @@ from ._vocabulary import format_prompt
 # From this size on (minutes of a text encoder on a CPU) vectors are kept on disk.
 CACHED_NOUNS = 10_000
 # Prompts encoded between two writes, so that little is lost when a run is killed.
-CHUNK = 2048
+CHUNK = 512
 
 
-def vocabulary_embeddings(vocabulary, embedder, prompt):
+def vocabulary_embeddings(vocabulary, embedder, prompt, check=lambda vectors: None):
     """Return the unit vectors of a vocabulary, encoding its nouns where it has none.
 
     Parameters
@@ -27,6 +27,9 @@ def vocabulary_embeddings(vocabulary, embedder, prompt):
         Not used where the vocabulary has vectors.
     prompt : str
         With ``{}`` where the noun goes.
+    check : callable, default=no check
+        Called with the first vectors that are there; may raise, before all the others
+        are computed.
 
     Returns
     -------
@@ -36,6 +39,7 @@ def vocabulary_embeddings(vocabulary, embedder, prompt):
         was killed goes on where it stopped.
     """
     if vocabulary.embeddings is not None:
+        check(vocabulary.embeddings)
         return vocabulary.embeddings
     if hasattr(embedder, "encode_nouns"):
 
@@ -46,18 +50,27 @@ def vocabulary_embeddings(vocabulary, embedder, prompt):
         def encode(part):
             return embedder.encode_texts([format_prompt(prompt, n) for n in part])
 
-    if len(vocabulary) < CACHED_NOUNS:
-        return _unit_rows(encode(vocabulary))
+    def encode_all():
+        first = _unit_rows(encode(vocabulary[:CHUNK]))
+        check(first)
+        if len(vocabulary) <= CHUNK:
+            return first
+        return np.concatenate([first, _unit_rows(encode(vocabulary[CHUNK:]))])
+
+    if len(vocabulary) < CACHED_NOUNS or not hasattr(embedder, "encoder_id"):
+        return encode_all()
     path = _cache_path(vocabulary, embedder, prompt)
     try:
-        return _cached(path, vocabulary, encode)
+        return _cached(path, vocabulary, encode, check)
     except OSError as error:
+        if error.errno is None:  # not of the file system: the encoder's own
+            raise
         warnings.warn(
             f"The vectors of {len(vocabulary):,} nouns cannot be kept in {path}, they "
             f"are computed anew each time: {error}",
             stacklevel=2,
         )
-        return _unit_rows(encode(vocabulary))
+        return encode_all()
 
 
 def _cache_path(vocabulary, embedder, prompt):
@@ -70,33 +83,41 @@ def _cache_path(vocabulary, embedder, prompt):
     return Path(get_data_home()) / "nouns" / f"{digest.hexdigest()[:32]}.npy"
 
 
-def _cached(path, vocabulary, encode):
+def _cached(path, vocabulary, encode, check):
     """Read the vectors at `path`, or compute them there, a chunk at a time."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if (vectors := _open(path, len(vocabulary), "r")) is not None:
+    vectors = _open(path, len(vocabulary), "r")
+    if vectors is not None:
+        check(vectors)
         return vectors
     partial = path.with_suffix(".partial.npy")
     vectors = _open(partial, len(vocabulary), "r+")
-    # A file of zeros is made first, so a row is done when it has unit length.
+    if vectors is not None:
+        check(vectors)
     for i in range(0, len(vocabulary), CHUNK):
         chunk = slice(i, i + CHUNK)
-        if vectors is None:
-            first = _unit_rows(encode(vocabulary[chunk]))
-            vectors = _create(partial, (len(vocabulary), first.shape[1]))
-            vectors[chunk] = first
-        elif not np.allclose(np.linalg.norm(vectors[chunk], axis=1), 1, atol=1e-3):
-            vectors[chunk] = _unit_rows(encode(vocabulary[chunk]))
+        # The file starts as zeros, so a row is done when it has unit length.
+        if vectors is None or not _is_unit(vectors[chunk]):
+            new = _unit_rows(encode(vocabulary[chunk]))
+            if vectors is None:
+                check(new)
+                vectors = _create(partial, (len(vocabulary), new.shape[1]))
+            vectors[chunk] = new
     vectors.flush()
     os.replace(partial, path)
     return _open(path, len(vocabulary), "r")
 
 
 def _create(path, shape):
-    # Blocks are reserved now: a full disk is an error here, not a crash while writing.
     vectors = np.lib.format.open_memmap(path, "w+", np.float32, shape)
     if hasattr(os, "posix_fallocate"):
-        with open(path, "r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        # Reserve the blocks: a full disk is an error now, not a crash while writing.
+        try:
+            with open(path, "r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError:
+            path.unlink()
+            raise
     return vectors
 
 
@@ -107,6 +128,10 @@ def _open(path, n_rows, mode):
     except (FileNotFoundError, ValueError, EOFError):  # missing, truncated, garbage
         return None
     return vectors if vectors.ndim == 2 and len(vectors) == n_rows else None
+
+
+def _is_unit(vectors):
+    return np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3)
 
 
 def _unit_rows(vectors):

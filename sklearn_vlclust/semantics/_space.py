@@ -1,0 +1,414 @@
+"""The nouns that describe a set of images: semantic space construction of MCA."""
+
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.cluster import KMeans
+from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .._compat import HasMethods, Interval, StrOptions, _fit_context
+from ..embedding._images import is_images
+from ..embedding._resolve import make_embedder
+from ..embedding._rows import UnitRows
+from ..neighbors import nearest
+from ._encoding import vocabulary_embeddings
+from ._vocabulary import Vocabulary
+from ._wordnet import noun_hierarchy
+
+# k-means for the image centers sees at most this many rows (not in the paper): means of
+# thousands of rows do not move when more are added.
+KMEANS_ROWS = 20_000
+KMEANS_ROWS_PER_CENTER = 100
+BLOCK_BYTES = 32 * 2**20
+# Encoders by the width of their vectors, for error messages.
+ENCODERS = {512: "ViT-B-32", 640: "RN50x4", 768: "ViT-L-14", 1024: "ViT-H-14"}
+
+
+class SemanticSpace(TransformerMixin, BaseEstimator):
+    """Select the nouns that describe a set of images.
+
+    Three filters, in the order of [1]_, turn a vocabulary into a small semantic space:
+
+    1. *Uniqueness*: a noun is kept if its cosine with the mean noun is below
+       ``1 - gamma_u`` (undefined in [1]_; this is its predecessor [2]_).
+    2. *Centers*: k-means finds `n_clusters` centers of the images, and the `gamma_r`
+       nearest nouns of each center are kept.
+    3. *Hierarchy*: of these, an image speaks for its nearest noun and for all nouns on
+       the hypernym paths above it in WordNet. Nouns that no image speaks for are
+       dropped, and those less than `gamma_h` levels below the root `entity`, which are
+       too general to tell images apart. A noun without a synset has no place in the
+       hierarchy: it is kept if it is the nearest noun of an image.
+
+    Parameters
+    ----------
+    vocabulary : "wordnet", Vocabulary or array-like of str, default="wordnet"
+        Nouns to select from. "wordnet" is :meth:`Vocabulary.from_wordnet`. With a list
+        of nouns, whose synsets are unknown, the third filter looks at images alone.
+    embedder : embedder instance, "offline" or None, default=None
+        Makes vectors of nouns that have none, and of images. None is `CLIPEmbedder()`,
+        "offline" `OfflineEmbedder()`. Not used if neither is needed.
+    n_clusters : int, default=8
+        Number of image centers.
+    gamma_r : int, default=50
+        Nouns kept per center (all, where there are fewer).
+    gamma_u : float, default=0.05
+        Uniqueness: 0 drops nothing, larger values drop more nouns of no particular
+        meaning.
+    gamma_h : int, default=4
+        Smallest depth of a noun; the root has depth 0.
+    prompt : str, default="a photo of a {}"
+        What the text encoder reads, with ``{}`` in place of the noun. The article
+        before it follows the noun's first sound.
+    random_state : int, RandomState instance or None, default=None
+        Draws the start of k-means and, from 20,000 images on, the rows it sees.
+
+    Attributes
+    ----------
+    nouns_ : ndarray of shape (n_nouns,), object
+        The nouns kept.
+    embeddings_ : ndarray of shape (n_nouns, n_features), float32
+        Their vectors, of unit length.
+    synsets_ : ndarray of shape (n_nouns,), object
+        Their WordNet names, None where unknown.
+    depths_ : ndarray of shape (n_nouns,), int
+        Length of the shortest hypernym path to `entity`, -1 where unknown.
+    n_removed_ : dict
+        Number of nouns removed by "uniqueness", "centers" and "hierarchy".
+    n_features_in_ : int
+        Width of the embeddings.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names of `X`, where it has any.
+
+    See Also
+    --------
+    MCAClustering : Clusters images with the help of such a space.
+    Vocabulary : Nouns with vectors and synsets.
+
+    Notes
+    -----
+    Images are read in blocks and compared with all nouns only by way of their centers;
+    memory beside `X` holds the vocabulary's vectors and a few blocks.
+
+    References
+    ----------
+    .. [1] L. Qiu, Q. Zhang, X. Chen, S. Cai, "Multi-level Cross-modal Alignment for
+       Image Clustering", AAAI 2024, section "Semantic Space Construction".
+    .. [2] S. Cai, L. Qiu, X. Chen, Q. Zhang, L. Chen, "Semantic-Enhanced Image
+       Clustering", AAAI 2023.
+
+    Examples
+    --------
+    >>> from sklearn_vlclust import SemanticSpace, Vocabulary
+    >>> vocabulary = Vocabulary(
+    ...     ["dog", "cat", "car"], embeddings=[[1, 0.1], [0.8, 0.6], [-0.2, 1]]
+    ... )
+    >>> images = [[1, 0], [0.9, 0.1], [0, 2], [0.1, 1.5]]
+    >>> space = SemanticSpace(vocabulary, n_clusters=2, gamma_r=1, random_state=0)
+    >>> space.fit(images).nouns_
+    array(['dog', 'car'], dtype=object)
+    >>> space.transform(images).round(2)
+    array([[ 1.  , -0.2 ],
+           [ 1.  , -0.09],
+           [ 0.1 ,  0.98],
+           [ 0.17,  0.97]])
+    """
+
+    _parameter_constraints: dict = {
+        "vocabulary": [StrOptions({"wordnet"}), Vocabulary, "array-like"],
+        "embedder": [
+            HasMethods(["encode_texts"]),
+            HasMethods(["encode_nouns"]),
+            StrOptions({"offline"}),
+            None,
+        ],
+        "n_clusters": [Interval(Integral, 1, None, closed="left")],
+        "gamma_r": [Interval(Integral, 1, None, closed="left")],
+        "gamma_u": [Interval(Real, 0, 1, closed="both")],
+        "gamma_h": [Interval(Integral, 0, None, closed="left")],
+        "prompt": [str],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        vocabulary="wordnet",
+        embedder=None,
+        n_clusters=8,
+        gamma_r=50,
+        gamma_u=0.05,
+        gamma_h=4,
+        prompt="a photo of a {}",
+        random_state=None,
+    ):
+        self.vocabulary = vocabulary
+        self.embedder = embedder
+        self.n_clusters = n_clusters
+        self.gamma_r = gamma_r
+        self.gamma_u = gamma_u
+        self.gamma_h = gamma_h
+        self.prompt = prompt
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Select the nouns that describe `X`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or images
+            Embeddings (NumPy array, memmap or torch tensor; only the direction of a
+            row counts), or images: a list or array of paths, PIL images, or an array
+            of shape (n_samples, height, width, channels).
+        y : Ignored
+            Not used, present for API consistency.
+
+        Returns
+        -------
+        self : object
+            The fitted space.
+
+        Raises
+        ------
+        ValueError
+            If `X` has fewer rows than `n_clusters`, a row of zeros, NaN or infinity,
+            or another width than the nouns' vectors; or if no noun is left.
+        """
+        return self._fit_rows(UnitRows(self._read(X, reset=True)))
+
+    def transform(self, X):
+        """Cosine similarity of each image to each noun.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or images
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        similarities : ndarray of shape (n_samples, n_nouns)
+            Between -1 and 1; the columns are :meth:`get_feature_names_out`.
+        """
+        check_is_fitted(self)
+        X = self._read(X, reset=False)
+        nouns = self.embeddings_.astype(X.dtype, copy=False)
+        similarities = np.empty((len(X), len(nouns)), dtype=X.dtype)
+        for block, rows in _unit_blocks(X, len(nouns)):
+            np.matmul(rows, nouns.T, out=similarities[block])
+        return similarities
+
+    def kneighbors(self, X, k=5):
+        """Nearest nouns of each image.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or images
+            As in :meth:`fit`.
+        k : int, default=5
+            Number of nouns.
+
+        Returns
+        -------
+        similarities : ndarray of shape (n_samples, k), float32
+            Cosine similarities, in descending order.
+        indices : ndarray of shape (n_samples, k), int32
+            Positions in `nouns_`, nearest first.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer than `k` nouns.
+        """
+        check_is_fitted(self)
+        rows = UnitRows(self._read(X, reset=False))
+        indices, similarities = nearest(rows, self.embeddings_, k)
+        return similarities, indices
+
+    def mixture(self, X, temperature=0.01):
+        """Describe each image by the mean of the nouns' vectors, weighted by cosine.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or images
+            As in :meth:`fit`.
+        temperature : float, default=0.01
+            Weights are ``softmax(cosines / temperature)``: the lower, the more the
+            nearest noun counts.
+
+        Returns
+        -------
+        mixtures : ndarray of shape (n_samples, n_features)
+            Made in blocks, without a matrix of all images by all nouns.
+        """
+        check_is_fitted(self)
+        if not temperature > 0:
+            raise ValueError(f"temperature must be above 0, got {temperature!r}.")
+        X = self._read(X, reset=False)
+        nouns = self.embeddings_.astype(X.dtype, copy=False)
+        mixtures = np.empty((len(X), nouns.shape[1]), dtype=X.dtype)
+        for block, rows in _unit_blocks(X, len(nouns)):
+            mixtures[block] = softmax(rows @ nouns.T / temperature, axis=1) @ nouns
+        return mixtures
+
+    def get_feature_names_out(self, input_features=None):
+        """Return the nouns.
+
+        Parameters
+        ----------
+        input_features : Ignored
+            Not used, present for API consistency.
+
+        Returns
+        -------
+        nouns : ndarray of shape (n_nouns,), object
+            `nouns_`.
+        """
+        check_is_fitted(self)
+        return self.nouns_.copy()
+
+    def _read(self, X, reset):
+        """Return `X` as a validated matrix of embeddings; images are embedded."""
+        if is_images(X):
+            X = self._make_embedder().transform(X)
+        if isinstance(X, torch.Tensor):
+            X = X.detach().cpu()
+            X = (X if X.dtype in (torch.float32, torch.float64) else X.float()).numpy()
+        return validate_data(self, X, dtype=(np.float64, np.float32), reset=reset)
+
+    def _make_embedder(self):
+        # Made when needed: an encoder with its network is not kept or pickled.
+        return make_embedder(self.embedder)
+
+    def _fit_rows(self, rows):
+        """Fit on :class:`UnitRows`, which an estimator that holds a space has."""
+        if rows.shape[0] < self.n_clusters:
+            raise ValueError(
+                f"n_samples={rows.shape[0]} should be >= n_clusters={self.n_clusters}."
+            )
+        rng = check_random_state(self.random_state)
+        vocabulary = self._read_vocabulary()
+        vectors = self._noun_vectors(vocabulary, rows.shape[1])
+        unique = self._filter_uniqueness(vectors)
+        near = self._filter_centers(rows, vectors, unique, rng)
+        depths, kept = self._filter_hierarchy(rows, vectors[near], vocabulary, near)
+        self.n_removed_ = {
+            "uniqueness": len(vocabulary) - len(unique),
+            "centers": len(unique) - len(near),
+            "hierarchy": len(near) - len(kept),
+        }
+        self._check_any_left(vocabulary, kept)
+        self.nouns_ = vocabulary.nouns[near[kept]]
+        self.synsets_ = vocabulary.synsets[near[kept]]
+        self.embeddings_ = np.array(vectors[near[kept]])
+        self.depths_ = depths[kept]
+        return self
+
+    def _read_vocabulary(self):
+        if self.prompt.count("{}") != 1:
+            raise ValueError(
+                f"prompt must hold {{}} once, where the noun goes, got {self.prompt!r}."
+            )
+        if isinstance(self.vocabulary, Vocabulary):
+            return self.vocabulary
+        if isinstance(self.vocabulary, str):  # "wordnet", by parameter validation
+            return Vocabulary.from_wordnet()
+        return Vocabulary(self.vocabulary)
+
+    def _noun_vectors(self, vocabulary, n_features):
+        """Return the unit vectors of all nouns, after a check of their width."""
+        ready = vocabulary.embeddings is not None
+        embedder = None if ready else self._make_embedder()
+
+        def check(vectors):
+            if (width := vectors.shape[1]) == n_features:
+                return
+            of = getattr(embedder, "encoder_id", ENCODERS.get(width))
+            fits = ENCODERS.get(n_features)
+            raise ValueError(
+                f"The nouns' vectors have {width} columns{f' ({of})' if of else ''} "
+                f"but X has {n_features}: both must come from the same encoder"
+                + (f"; CLIPEmbedder({fits!r}) gives {n_features}." if fits else ".")
+            )
+
+        return vocabulary_embeddings(vocabulary, embedder, self.prompt, check)
+
+    def _filter_uniqueness(self, vectors):
+        """Return the positions of nouns with ``cos(noun, mean noun) < 1 - gamma_u``."""
+        mean = vectors.mean(axis=0, dtype=np.float64)
+        cosines = vectors @ (mean / np.linalg.norm(mean)).astype(np.float32)
+        unique = cosines < 1 - self.gamma_u if self.gamma_u else cosines < np.inf
+        return np.flatnonzero(unique)
+
+    def _filter_centers(self, rows, vectors, unique, rng):
+        """Return the positions of the `gamma_r` nearest nouns of all image centers."""
+        if not len(unique):
+            return unique
+        n_rows = max(KMEANS_ROWS, KMEANS_ROWS_PER_CENTER * self.n_clusters)
+        sample = slice(None)
+        if rows.shape[0] > n_rows:
+            sample = np.sort(rng.choice(rows.shape[0], n_rows, replace=False))
+        kmeans = KMeans(self.n_clusters, n_init=3, random_state=rng).fit(rows[sample])
+        centers = kmeans.cluster_centers_
+        centers /= np.linalg.norm(centers, axis=1, keepdims=True).clip(1e-12)
+        k = min(self.gamma_r, len(unique))
+        indices, _ = nearest(centers, vectors[unique], k)
+        return unique[np.unique(indices)]
+
+    def _filter_hierarchy(self, rows, vectors, vocabulary, near):
+        """Return the depths of the nouns `near`, and which of them are kept."""
+        depths = np.full(len(near), -1)
+        if not len(near):
+            return depths, near
+        spoken_for = np.unique(nearest(rows, vectors, 1)[0])
+        kept = np.isin(np.arange(len(near)), spoken_for)
+        known = [i for i, n in enumerate(near) if vocabulary.synsets[n]]
+        if known:
+            hierarchy = noun_hierarchy()
+            position = {
+                i: hierarchy.position(vocabulary.synsets[near[i]]) for i in known
+            }
+            depths[known] = hierarchy.depths[list(position.values())]
+            above = set().union(
+                *(hierarchy.ancestors(position[i]) for i in spoken_for if i in position)
+            )
+            kept[known] = [
+                position[i] in above and depths[i] >= self.gamma_h for i in known
+            ]
+        return depths, np.flatnonzero(kept)
+
+    def _check_any_left(self, vocabulary, kept):
+        if not len(kept):
+            removed = ", ".join(
+                f"{name} ({parameter}) removed {self.n_removed_[name]:,}"
+                for name, parameter in [
+                    ("uniqueness", f"gamma_u={self.gamma_u}"),
+                    ("centers", f"gamma_r={self.gamma_r}"),
+                    ("hierarchy", f"gamma_h={self.gamma_h}"),
+                ]
+            )
+            raise ValueError(
+                f"No noun is left of {len(vocabulary):,}: {removed}. Lower gamma_u or "
+                "gamma_h, raise gamma_r, or use a larger vocabulary."
+            )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _unit_blocks(X, n_columns):
+    """Yield ``(slice, unit rows in the dtype of X)``, sized for `n_columns` results."""
+    size = max(1, BLOCK_BYTES // (X.itemsize * (n_columns + X.shape[1])))
+    for block in gen_batches(len(X), size):
+        rows = X[block]
+        norms = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
+        if not norms.all():
+            raise ValueError(
+                f"Row {block.start + int(np.argmin(norms))} of X is all zeros: every "
+                "row must be a non-zero vector, as only its direction is used."
+            )
+        yield block, rows / norms[:, None].astype(X.dtype)
