@@ -1,0 +1,249 @@
+"""WordNet 3.0 (Miller, Communications of the ACM, 1995) for nltk's reader."""
+
+import io
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+import urllib.request
+import zipfile
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
+from pathlib import Path
+
+from ._data_home import get_data_home
+
+DEBIAN_FOLDER = Path("/usr/share/wordnet")
+DEBIAN_PACKAGES = ("wordnet-base", "wordnet-sense-index")
+
+_POS_NUMBERS = {"noun": 1, "verb": 2, "adj": 3, "adv": 4}
+_FILES = (
+    "cntlist.rev",
+    "index.sense",
+    *(f"{kind}.{pos}" for kind in ("index", "data") for pos in _POS_NUMBERS),
+    *(f"{pos}.exc" for pos in _POS_NUMBERS),
+)
+
+# The lexicographer files of WordNet 3.0, lexnames(5WN). Debian leaves the table out.
+_LEXNAMES = """
+adj.all adj.pert adv.all noun.Tops noun.act noun.animal noun.artifact noun.attribute
+noun.body noun.cognition noun.communication noun.event noun.feeling noun.food
+noun.group noun.location noun.motive noun.object noun.person noun.phenomenon
+noun.plant noun.possession noun.process noun.quantity noun.relation noun.shape
+noun.state noun.substance noun.time verb.body verb.change verb.cognition
+verb.communication verb.competition verb.consumption verb.contact verb.creation
+verb.emotion verb.motion verb.perception verb.possession verb.social verb.stative
+verb.weather adj.ppl
+"""
+
+_LOADING = threading.Lock()
+
+
+def fetch_wordnet(data_home=None, *, download=True, debian=False) -> Path:
+    """Make WordNet 3.0 readable by nltk.
+
+    It is taken from the first of these that has it: the data folder, nltk's own
+    folders, nltk's download, the files of Debian's packages in `/usr/share/wordnet`.
+    nltk's search path gets the data folder for the rest of the process.
+
+    Parameters
+    ----------
+    data_home : path, default=None
+        Where the files go; see :func:`get_data_home`.
+    download : bool, default=True
+        Whether nltk's download is tried.
+    debian : bool, default=False
+        Whether, as the last resort, Debian's packages are downloaded by `apt-get`
+        and unpacked into the data folder, which needs no root.
+
+    Returns
+    -------
+    folder : Path
+        The folder of the corpus.
+
+    Raises
+    ------
+    LookupError
+        If WordNet cannot be had; the message has the commands that install it.
+
+    Examples
+    --------
+    >>> from sklearn_vlclust.datasets import fetch_wordnet
+    >>> folder = fetch_wordnet()  # doctest: +SKIP
+    """
+    import nltk
+
+    for root in map(Path, nltk.data.path):
+        if _is_whole(root / "corpora" / "wordnet"):
+            return root / "corpora" / "wordnet"
+    nltk_data = get_data_home(data_home) / "nltk_data"
+    target = nltk_data / "corpora" / "wordnet"
+    if str(nltk_data) not in nltk.data.path:
+        nltk.data.path.append(str(nltk_data))
+    if _is_whole(target):
+        return target
+    reasons = []
+    for fill in _sources(download, debian):
+        try:
+            _install(target, fill)
+        except (OSError, LookupError, ValueError, zipfile.BadZipFile) as error:
+            reasons.append(str(error))
+        else:
+            return target
+    raise LookupError(
+        "WordNet 3.0 is not on this machine. Install it by one of\n"
+        "    python -m nltk.downloader wordnet\n"
+        f"    sudo apt-get install {' '.join(DEBIAN_PACKAGES)}\n"
+        f"Tried: {'; '.join(reasons) or 'the folders of nltk'}."
+    )
+
+
+@lru_cache(maxsize=1)
+def _reader(folder: Path):
+    from nltk.corpus.reader import CorpusReader, WordNetCorpusReader
+    from nltk.corpus.util import LazyCorpusLoader
+
+    class Reader(WordNetCorpusReader):
+        """Safe to share between threads, and quick to load."""
+
+        _reading = threading.RLock()
+
+        def synset_from_pos_and_offset(self, *args, **kwargs):
+            with self._reading:  # seeks, then reads
+                return super().synset_from_pos_and_offset(*args, **kwargs)
+
+        def map_wn(self, version="wordnet"):
+            # Only for the multilingual WordNet; takes as long as all the rest.
+            return None
+
+    # Other languages are not loaded; without a reader for them nltk warns.
+    languages = LazyCorpusLoader("omw-1.4", CorpusReader, r".*/wn-data-.*\.tab")
+    return Reader(str(folder), languages)
+
+
+def load_wordnet():
+    """Return nltk's reader of WordNet 3.0, loaded once a process.
+
+    Returns
+    -------
+    reader : nltk.corpus.reader.WordNetCorpusReader
+        Loaded, unlike `nltk.corpus.wordnet`, whose lazy loading is not safe in
+        threads.
+
+    Raises
+    ------
+    LookupError
+        As :func:`fetch_wordnet`, which is called.
+    """
+    with _LOADING:
+        return _reader(fetch_wordnet())
+
+
+def _sources(download: bool, debian: bool) -> Iterator[Callable[[Path], None]]:
+    """Yield functions that fill a folder with the files of WordNet."""
+    import nltk
+
+    for root in nltk.data.path:
+        archive = Path(root, "corpora", "wordnet.zip")
+        if archive.is_file():
+            yield partial(_unzip, archive)
+    if download:
+        yield _download
+    yield partial(_copy_debian, DEBIAN_FOLDER)
+    if debian:
+        yield _download_debian
+
+
+def _install(target: Path, fill: Callable[[Path], None]) -> None:
+    """Fill a folder and move it to `target` at once: processes may race."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".wordnet-") as scratch:
+        folder = Path(scratch, "wordnet")
+        folder.mkdir()
+        fill(folder)
+        if not _is_whole(folder):
+            raise LookupError("what was found is not the whole of WordNet 3.0")
+        if target.exists() and not _is_whole(target):
+            os.replace(target, Path(scratch, "damaged"))
+        try:
+            os.rename(folder, target)
+        except OSError:
+            if not _is_whole(target):  # else another process was first
+                raise
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether nltk can read WordNet 3.0 from there; it refuses links out of it."""
+    files = [folder / name for name in (*_FILES, "lexnames")]
+    if not all(file.is_file() and file.stat().st_size for file in files):
+        return False
+    root = folder.resolve()
+    if not all(file.resolve().is_relative_to(root) for file in files):
+        return False
+    with open(folder / "data.noun", "rb") as file:
+        return b"WordNet 3.0" in file.read(2000)
+
+
+def _unzip(archive: Path, folder: Path) -> None:
+    with zipfile.ZipFile(archive) as files:
+        for name in (*_FILES, "lexnames"):
+            (folder / name).write_bytes(files.read(f"wordnet/{name}"))
+
+
+def _download(folder: Path) -> None:
+    from nltk.downloader import Downloader
+
+    downloader, messages = Downloader(), io.StringIO()
+    try:
+        # nltk waits two minutes for a host that does not answer.
+        urllib.request.urlopen(downloader.url, timeout=10).close()
+        downloader.download(
+            "wordnet", str(folder.parent), quiet=True, print_error_to=messages
+        )
+        _unzip(folder.parent / "corpora" / "wordnet.zip", folder)
+    except (OSError, KeyError, ValueError) as error:
+        reason = " ".join(messages.getvalue().split()) or error
+        raise LookupError(f"nltk's download failed ({reason})") from error
+
+
+def _copy_debian(source: Path, folder: Path) -> None:
+    missing = [name for name in _FILES if not (source / name).is_file()]
+    if missing:
+        raise LookupError(f"{source} has no {missing[0]}")
+    for name in _FILES:
+        shutil.copyfile(source / name, folder / name)
+    lines = [
+        f"{number:02d}\t{name}\t{_POS_NUMBERS[name.partition('.')[0]]}\n"
+        for number, name in enumerate(_LEXNAMES.split())
+    ]
+    (folder / "lexnames").write_text("".join(lines))
+
+
+def _download_debian(folder: Path) -> None:
+    scratch = folder.parent
+    if not (shutil.which("apt-get") and shutil.which("dpkg")):
+        raise LookupError("this system has no apt-get and dpkg")
+
+    def run(*command: str) -> None:
+        try:
+            subprocess.run(
+                command, cwd=scratch, check=True, capture_output=True, timeout=300
+            )
+        except subprocess.CalledProcessError as error:
+            reason = " ".join(error.stderr.decode(errors="replace").split())
+            raise LookupError(f"{' '.join(command)} failed ({reason})") from error
+        except subprocess.TimeoutExpired as error:
+            raise LookupError(f"{' '.join(command)} took too long") from error
+
+    try:
+        run("apt-get", "download", *DEBIAN_PACKAGES)
+    except LookupError:
+        # A machine where the lists of packages were never fetched: use our own.
+        (scratch / "lists").mkdir()
+        options = ("-o", f"Dir::State::Lists={scratch}/lists", "-o", "Dir::Cache=.")
+        run("apt-get", *options, "update")
+        run("apt-get", *options, "download", *DEBIAN_PACKAGES)
+    for package in scratch.glob("*.deb"):
+        run("dpkg", "-x", str(package), str(scratch))
+    _copy_debian(scratch / DEBIAN_FOLDER.relative_to("/"), folder)
