@@ -17,6 +17,43 @@ except ImportError:  # scikit-learn 1.8 has no callbacks
         """Stand-in that gives estimators the same base class list."""
 
 
+class _FitTask:
+    """The epochs of one fit, as scikit-learn's callbacks see them."""
+
+    def __init__(self, estimator, X, y, n_epochs):
+        self._data = {"estimator": estimator, "X": X, "y": y}
+        self._task = estimator._init_callback_context(max_subtasks=n_epochs)
+        self._task.call_on_fit_task_begin(**self._data)
+
+    def end_epoch(self, snapshot):
+        """Tell the callbacks; return whether one of them asks to stop."""
+        epoch = self._task.subcontext(task_name="epoch")
+        epoch.call_on_fit_task_begin(**self._data)
+        return epoch.call_on_fit_task_end(
+            **self._data, reconstruction_attributes=snapshot
+        )
+
+    def finish(self, snapshot):
+        self._task.call_on_fit_task_end(
+            **self._data, reconstruction_attributes=snapshot
+        )
+
+
+class _NoTask:
+    def end_epoch(self, snapshot):
+        return False
+
+    def finish(self, snapshot):
+        pass
+
+
+def start_fit_task(estimator, X, y, n_epochs):
+    """Announce a fit of `n_epochs` to the callbacks of `estimator`."""
+    if hasattr(estimator, "_init_callback_context"):
+        return _FitTask(estimator, X, y, n_epochs)
+    return _NoTask()
+
+
 __all__ = [
     "CallbackSupportMixin",
     "HasMethods",
@@ -24,5 +61,6 @@ __all__ = [
     "Options",
     "StrOptions",
     "_fit_context",
+    "start_fit_task",
     "validate_parameter_constraints",
 ]

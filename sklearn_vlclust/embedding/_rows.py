@@ -17,6 +17,8 @@ class UnitRows:
         Embeddings. Never written to.
     dense_bytes : int, default=256 MiB
         Float32 size up to which the unit rows are kept in memory.
+    zero_rows : bool, default=False
+        Whether rows of zeros are let through, as zeros.
 
     Attributes
     ----------
@@ -31,31 +33,18 @@ class UnitRows:
         If a row is all zeros (it has no direction), or not finite.
     """
 
-    def __init__(self, X, dense_bytes=DENSE_BYTES):
+    def __init__(self, X, dense_bytes=DENSE_BYTES, zero_rows=False):
         self._X = X
         self.shape = X.shape
         self.norms = np.empty(len(X), dtype=np.float32)
         self._dense = None
         if X.shape[0] * X.shape[1] * 4 <= dense_bytes:
             self._dense = np.empty(X.shape, dtype=np.float32)
-        for block in _blocks(len(X), BLOCK_ROWS):
-            self._measure(block)
-
-    def _measure(self, block):
-        # float64: rows as long as 1e30 or as short as 1e-30 still have a direction.
-        x = np.asarray(self._X[block], dtype=np.float64)
-        norms = np.sqrt(np.einsum("ij,ij->i", x, x))
-        bad = np.flatnonzero(~np.isfinite(norms) | (norms == 0))
-        if len(bad):
-            row, norm = block.start + int(bad[0]), norms[bad[0]]
-            what = "is all zeros" if norm == 0 else "has NaN, infinity or overflows"
-            raise ValueError(
-                f"Row {row} of X {what}: every row must be a finite, non-zero vector, "
-                "as only its direction is used."
-            )
-        self.norms[block] = norms
-        if self._dense is not None:
-            self._dense[block] = x / norms[:, None]
+        for block in row_blocks(len(X)):
+            norms = row_norms(X[block], block.start, zero_rows)
+            self.norms[block] = norms
+            if self._dense is not None:
+                self._dense[block] = X[block] / norms[:, None]
 
     def __len__(self):
         return self.shape[0]
@@ -75,9 +64,29 @@ class UnitRows:
 
     def blocks(self, size=BLOCK_ROWS):
         """Yield ``(slice, unit rows)`` over all rows, `size` rows at a time."""
-        for block in _blocks(len(self), size):
+        for block in row_blocks(len(self), size):
             yield block, self[block]
 
 
-def _blocks(n, size):
+def row_norms(x, first_row=0, zero_rows=False):
+    """Return the length of each row, float64; 1 for a row of zeros if it may be one.
+
+    `first_row` is the number of the first row in the message of the error.
+    """
+    # float64: rows as long as 1e30 or as short as 1e-30 still have a direction.
+    norms = np.sqrt(np.einsum("ij,ij->i", x, x, dtype=np.float64))
+    if zero_rows:
+        norms[norms == 0] = 1
+    bad = np.flatnonzero(~np.isfinite(norms) | (norms == 0))
+    if len(bad):
+        what = "has NaN, infinity or overflows" if norms[bad[0]] else "is all zeros"
+        raise ValueError(
+            f"Row {first_row + int(bad[0])} of X {what}: every row must be a finite, "
+            "non-zero vector, as only its direction is used."
+        )
+    return norms
+
+
+def row_blocks(n, size=BLOCK_ROWS):
+    """Return the slices that cut `n` rows into blocks."""
     return (slice(i, min(i + size, n)) for i in range(0, n, size))

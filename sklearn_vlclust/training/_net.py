@@ -172,4 +172,5 @@ def train(
     return [
         {name: value for name, value in row.items() if name != "batches"}
         for row in net.history
+        if "loss" in row  # an interrupted epoch has none
     ]

@@ -1,0 +1,361 @@
+"""What every clusterer does the same way: the contract with scikit-learn's users."""
+
+import copy
+import warnings
+from numbers import Integral, Real
+from pathlib import Path
+
+import numpy as np
+import torch
+from joblib import hash as joblib_hash
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    ClusterMixin,
+    TransformerMixin,
+)
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .._compat import (
+    CallbackSupportMixin,
+    HasMethods,
+    Interval,
+    StrOptions,
+    _fit_context,
+)
+from ..embedding._images import is_images
+from ..embedding._resolve import make_embedder
+from ..embedding._rows import UnitRows, row_norms
+from ..metrics import simplified_silhouette_score
+from ..metrics._silhouette import cluster_means
+from ..training import (
+    Checkpoint,
+    ProgressBar,
+    load_model,
+    notify_callbacks,
+    notify_sklearn,
+    resolve_device,
+    save_model,
+    train,
+)
+from ..training._checkpoint import read_checkpoint
+from ..training._device import new_generator
+
+# Rows a forward pass of inference.
+INFERENCE_ROWS = 16_384
+# Parameters that may differ between a killed fit and the one that resumes it.
+_FREE_PARAMS = {"callbacks", "checkpoint", "device", "verbose"}
+
+
+class BaseDeepClusterer(
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    ClusterMixin,
+    BaseEstimator,
+):
+    """Template of a clusterer that trains a network on embeddings.
+
+    A method supplies
+
+    - `_prepare(X, rows, rng, generator, device)`, which sets `network_` and whatever
+      else is fitted before training, and returns ``(criterion, batches)`` for
+      :func:`~sklearn_vlclust.training.train`;
+    - `network_`, a module with a JSON-like `config`, `logits(unit_rows)` of shape
+      ``(n, n_clusters)`` and `permute_clusters(order)`;
+    - optionally `_describe(rows)`, called once the clusters are final.
+    """
+
+    _parameter_constraints: dict = {
+        "n_clusters": [Interval(Integral, 1, None, closed="left")],
+        "embedder": [HasMethods(["transform"]), StrOptions({"offline"}), None],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 2, None, closed="left")],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "device": [str, torch.device],
+        "checkpoint": [str, Path, None],
+        "callbacks": ["array-like", None],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None):
+        """Cluster `X`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or images
+            Embeddings (NumPy array, memmap or torch tensor; only the direction of a
+            row counts), or images: a list or array of paths, PIL images, or an array
+            of shape (n_samples, height, width, channels).
+        y : Ignored
+            Passed on to scikit-learn callbacks; the fit never sees it.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If `X` has fewer rows than clusters, or a row of zeros, NaN or infinity; if
+            its width does not fit the words; or if `checkpoint` is not this fit's.
+        """
+        # Encoders return floats, where a row of zeros is a mistake; among counts or
+        # pixels (integers) it is a value like others.
+        zero_rows = _is_integer(X)
+        X = self._read(X, reset=True)
+        if len(X) < self.n_clusters:
+            raise ValueError(
+                f"n_samples={len(X)} should be >= n_clusters={self.n_clusters}."
+            )
+        device = resolve_device(self.device)
+        seed = self._draw_seed()
+        rng, generator = np.random.RandomState(seed), new_generator(seed)
+        rows = UnitRows(X, zero_rows=zero_rows)
+        criterion, batches = self._prepare(X, rows, rng, generator, device)
+        self._train(criterion, batches, X, y, seed, generator, device)
+        self._number_clusters(self._infer(X, _most_likely, zero_rows), rows)
+        self.cluster_centers_ = self.cluster_centers_.astype(X.dtype, copy=False)
+        self._describe(rows)
+        return self
+
+    def predict(self, X):
+        """Cluster of each sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or images
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,), int64
+            Cluster of each sample, the likeliest of :meth:`predict_proba`.
+        """
+        return self._predict(X, _most_likely)
+
+    def predict_proba(self, X):
+        """Soft assignment of each sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or images
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_clusters)
+            Probability of each cluster; rows sum to 1.
+        """
+        return self._predict(X, lambda network, x: network.logits(x).softmax(dim=1))
+
+    def transform(self, X):
+        """Learned features of each sample: the logits of the cluster head.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or images
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        features : ndarray of shape (n_samples, n_clusters)
+            Their softmax is :meth:`predict_proba`.
+        """
+        return self._predict(X, lambda network, x: network.logits(x))
+
+    def score(self, X, y=None):
+        """Label-free quality of the clustering of `X`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or images
+            As in :meth:`fit`.
+        y : Ignored
+            Not used, present for API consistency.
+
+        Returns
+        -------
+        score : float
+            :func:`~sklearn_vlclust.metrics.simplified_silhouette_score` of
+            :meth:`predict`: between -1 and 1, higher is better.
+        """
+        check_is_fitted(self)
+        zero_rows = _is_integer(X)
+        X = self._read(X, reset=False)
+        labels = self._infer(X, _most_likely, zero_rows)
+        return simplified_silhouette_score(UnitRows(X, zero_rows=zero_rows), labels)
+
+    def save(self, path):
+        """Write the estimator to a file: safetensors with a JSON header, no pickle.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file; replaced in one step if it exists. `callbacks` are left out.
+        """
+        save_model(self, path)
+
+    @classmethod
+    def load(cls, path):
+        """Read an estimator that :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+
+        Returns
+        -------
+        estimator : object
+            As it was saved.
+
+        Raises
+        ------
+        ValueError
+            If the file is truncated, of another format, or holds another class.
+        """
+        return load_model(path, cls)
+
+    def _read(self, X, reset):
+        """Return `X` as a validated matrix of embeddings; images are embedded."""
+        if is_images(X):
+            if reset or getattr(self, "embedder_", None) is None:
+                self.embedder_ = make_embedder(self.embedder, verbose=self.verbose)
+            X = self.embedder_.transform(X)
+        elif reset:
+            self.embedder_ = None
+        if isinstance(X, torch.Tensor):
+            X = X.detach().cpu()
+            X = (X if X.dtype in (torch.float32, torch.float64) else X.float()).numpy()
+        return validate_data(
+            self,
+            X,
+            dtype=(np.float32, np.float64),
+            reset=reset,
+            ensure_min_samples=2 if reset else 1,
+        )
+
+    def _draw_seed(self):
+        """Draw the seed of the fit; a checkpoint without fixed seed brings its own."""
+        path = self.checkpoint
+        if path and self.random_state is None and Path(path).exists():
+            return read_checkpoint(path)[0]["identity"]["seed"]
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _identity(self, X, seed):
+        """What a checkpoint must have in common with this fit, as JSON values."""
+        params = {
+            name: value if isinstance(value, str | int | float | None) else None
+            for name, value in self.get_params(deep=False).items()
+            if name not in _FREE_PARAMS | {"random_state"}
+        }
+        nested = {
+            f"{name} (hash)": joblib_hash(getattr(self, name))
+            for name, value in params.items()
+            if value is None and getattr(self, name) is not None
+        }
+        sample = np.linspace(0, len(X) - 1, min(len(X), 1024)).astype(int)
+        data = {"X.shape": list(X.shape), "X (hash)": joblib_hash(np.array(X[sample]))}
+        return {"class": type(self).__name__, **params, **nested, **data, "seed": seed}
+
+    def _train(self, criterion, batches, X, y, seed, generator, device):
+        checkpoint = None
+        if self.checkpoint:
+            identity = self._identity(X, seed)
+            checkpoint = Checkpoint(self.checkpoint, identity, generator)
+        progress = ProgressBar(type(self).__name__, self.max_iter, self.verbose)
+        sklearn_hook, finish = notify_sklearn(self, X, y, self.max_iter, self._snapshot)
+        hooks = [progress, notify_callbacks(self, self.callbacks or ()), sklearn_hook]
+        try:
+            self.history_ = train(
+                self.network_,
+                criterion,
+                batches,
+                lr=self.lr,
+                max_epochs=self.max_iter,
+                device=device,
+                checkpoint=checkpoint,
+                after_epoch=hooks,
+                **self._optimizer_params(),
+            )
+        finally:
+            progress.close()
+            # Kept on the CPU, in inference mode: pickles travel between devices.
+            self.network_.cpu().eval().requires_grad_(False)
+        self.n_iter_ = len(self.history_)
+        finish(self._snapshot)
+
+    def _optimizer_params(self):
+        return {"optimizer": torch.optim.Adam}
+
+    def _snapshot(self):
+        """Return the attributes that let a copy of the estimator predict as of now."""
+        network = copy.deepcopy(self.network_).cpu().eval().requires_grad_(False)
+        return {"network_": network}
+
+    def _number_clusters(self, labels, rows):
+        """Set `labels_`, largest cluster first and without gaps, and the centres."""
+        counts = np.bincount(labels, minlength=self.n_clusters)
+        order = np.argsort(-counts, kind="stable")
+        self.network_.permute_clusters(torch.from_numpy(order))
+        self.labels_ = np.argsort(order)[labels]
+        self.n_clusters_ = int((counts > 0).sum())
+        centers = cluster_means(rows, self.labels_, self.n_clusters_)
+        centers /= np.linalg.norm(centers, axis=1, keepdims=True).clip(1e-12)
+        self.cluster_centers_ = centers
+        if self.n_clusters_ < self.n_clusters:
+            warnings.warn(
+                f"{self.n_clusters_} of n_clusters={self.n_clusters} clusters have "
+                "samples. There may be fewer groups in X, or duplicated rows.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+    def _describe(self, rows):
+        """Add what is known about the final clusters; nothing by default."""
+
+    def _predict(self, X, function):
+        check_is_fitted(self)
+        return self._infer(self._read(X, reset=False), function, _is_integer(X))
+
+    @torch.inference_mode()
+    def _infer(self, X, function, zero_rows=False):
+        """Apply ``function(network, unit rows)`` block by block, in the dtype of X."""
+        dtype = torch.float64 if X.dtype == np.float64 else torch.float32
+        device = resolve_device(self.device)
+        if device.type == "mps" and dtype is torch.float64:
+            device = torch.device("cpu")  # MPS has no float64
+        network = self.network_
+        if device.type != "cpu" or dtype is not torch.float32:
+            network = copy.deepcopy(network).to(device, dtype)
+        results = []
+        for block in gen_batches(len(X), INFERENCE_ROWS):
+            norms = row_norms(X[block], block.start, zero_rows)
+            x = X[block] / norms[:, None].astype(X.dtype)
+            results.append(function(network, torch.from_numpy(x).to(device)).cpu())
+        return torch.cat(results).numpy()
+
+    @property
+    def _n_features_out(self):
+        return self.n_clusters
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _most_likely(network, x):
+    return network.logits(x).argmax(dim=1)
+
+
+def _is_integer(X):
+    """Whether `X` holds integers: counts or pixels rather than embeddings."""
+    dtype = getattr(X, "dtype", None)
+    return isinstance(dtype, np.dtype) and dtype.kind in "iub"

@@ -1,0 +1,430 @@
+"""MCA as a scikit-learn clusterer."""
+
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from sklearn.utils import gen_batches
+from sklearn.utils.validation import check_is_fitted
+
+from ..._compat import Interval, StrOptions
+from ...embedding._rows import UnitRows
+from ...metrics._silhouette import cluster_means
+from ...neighbors import kneighbors, nearest
+from ...semantics import SemanticSpace, Vocabulary
+from ...training import RandomBatches
+from .._base import INFERENCE_ROWS, BaseDeepClusterer
+from . import _losses as losses
+from . import _start
+from ._joint import JointRows, NounMixture, StandardRows
+from ._network import MCANetwork
+from ._objective import AlignedBatches, MCAObjective
+
+# Near images that vote on how far the nouns are trusted.
+COVERAGE_NEIGHBORS = 10
+# Ratio of agreements at which the nouns start to count, and at which they count fully.
+COVERAGE_RANGE = 0.45, 0.8
+
+
+class MCAClustering(BaseDeepClusterer):
+    """Clustering of images by multi-level cross-modal alignment (MCA).
+
+    Images cluster with the help of words: a semantic space of nouns is built for the
+    images at hand, and a linear head on images and one on nouns are trained together,
+    so that near images agree (image consistency), images agree with their near nouns
+    (instance level), each cluster of images with its nouns (prototype level), and
+    images with the pseudo-labels that attention over their near nouns gives (semantic
+    level) [1]_.
+
+    Three things are ours and not in the paper, because MCA as written collapses on
+    small sets. Training starts from a k-means partition of the images joined with
+    their noun mixtures instead of random heads. Nouns that do not cover the images do
+    harm, so that the alignment is weighted by how far they do, measured without labels
+    and reported in `semantic_weight_`. And the defaults are ours, one set for all
+    data; the paper's are in :data:`sklearn_vlclust.cluster.mca.presets.MCA`.
+
+    Parameters
+    ----------
+    n_clusters : int, default=8
+        Number of clusters (c in the paper).
+    semantic_space : "wordnet", Vocabulary, SemanticSpace, list of str or None, \
+default="wordnet"
+        The nouns. A vocabulary is filtered by a :class:`SemanticSpace` with its
+        defaults. A :class:`SemanticSpace` is cloned and fitted, its `n_clusters` and
+        `random_state` following this estimator's. "wordnet" is all nouns of WordNet.
+        With None there are no words, and image consistency works alone.
+    embedder : None, "offline" or encoder instance, default=None
+        Embeds images, and nouns that carry no vector. None is
+        :class:`~sklearn_vlclust.CLIPEmbedder`, "offline"
+        :class:`~sklearn_vlclust.OfflineEmbedder`; an instance is cloned. Not used for
+        embeddings with nouns that carry vectors.
+    semantic_weight : "auto" or float in [0, 1], default="auto"
+        How far the nouns are trusted. "auto" compares how well noun mixtures and
+        images keep near images together (not in the paper).
+    k_i, k_s, k_p : int, default=KI, KS, KP
+        Number of near images of an image (`k_I`), near nouns of an image (`k_S`) and
+        near nouns that make a text prototype (`k_p`).
+    tau_ia, tau_pa : float, default=TIA, TPA
+        Temperatures of the instance level (eq. 2) and the prototype level (eq. 3).
+    eta : float, default=ETA
+        Weight of the negative entropy that keeps clusters even (eq. 1).
+    eta_text : float, default=ETATEXT
+        The same for the pseudo-labels by nouns (not in the paper, where nothing keeps
+        the text head balanced).
+    lambda_a : float, default=1.0
+        Weight of the whole alignment (eq. 8).
+    lambda_ia, lambda_pa, lambda_sa : float, default=1.0, 1.0, 1.0
+        Weights of its levels (eq. 7); 0 switches one off, as in Table 3.
+    warm_up : int, default=WARM
+        Epochs before the semantic level (not in the paper).
+    n_init : int, default=NINIT
+        Starts of the k-means partition, of which the best is kept.
+    mixture_temperature : float, default=0.01
+        Of the softmax over nouns that makes an image's noun mixture.
+    mixture_weight : float, default=MIXW
+        Share of noun mixtures in the start, relative to images.
+    logit_scale : float, default=10.0
+        Factor of the heads' logits: on unit rows a softmax stays flat without.
+    attention_scale : float, default=100.0
+        Factor of the attention logits.
+    n_names : int, default=5
+        Largest number of names a cluster.
+    max_iter : int, default=MAXITER
+        Number of epochs.
+    batch_size : int, default=BATCH
+        Images a batch.
+    lr : float, default=LR
+        Learning rate of Adam.
+    device : str or torch.device, default="auto"
+        "auto" is CUDA, else MPS, else the CPU. Results are NumPy arrays in any case.
+    checkpoint : str or Path, default=None
+        File that is replaced after every epoch. A fit that finds it goes on where it
+        stopped and ends with the labels of one that was not interrupted.
+    callbacks : list of objects, default=None
+        Each has ``on_epoch_end(estimator, epoch, losses)``, and ends the training by
+        returning True. During the call the estimator can predict.
+    verbose : int, default=0
+        1 shows a progress bar.
+    random_state : int, RandomState instance or None, default=None
+        Same seed, same labels, on one machine. Global seeds are left alone.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,), int64
+        Cluster of each sample; cluster 0 is the largest.
+    n_clusters_ : int
+        Number of clusters that have samples.
+    cluster_centers_ : ndarray of shape (n_clusters_, n_features)
+        Mean direction of each cluster, unit rows.
+    cluster_names_ : list of n_clusters_ arrays of str
+        Nouns of each cluster, best first. Absent with ``semantic_space=None``, as are
+        the next three.
+    name_scores_ : list of n_clusters_ arrays of float
+        Share of the cluster's attention that goes to the noun, times the noun's
+        probability of the cluster: between 0 and 1.
+    noun_labels_ : ndarray of shape (n_nouns,), int64
+        Cluster of every noun of the space.
+    semantic_space_ : SemanticSpace or None
+        The fitted space.
+    semantic_weight_ : float
+        How far the nouns were trusted: 0 is not at all, 1 fully.
+    network_ : torch.nn.Module
+        Heads and attention, on the CPU.
+    embedder_ : encoder or None
+        What embedded the images; None if `X` was embeddings.
+    history_ : list of dict
+        Per epoch the mean of each loss term by name.
+    n_iter_ : int
+        Number of epochs run.
+    n_features_in_ : int
+        Width of the embeddings.
+    feature_names_in_ : ndarray of str
+        Names of the columns, if `X` had any.
+
+    See Also
+    --------
+    SemanticSpace : The nouns, on their own.
+    sklearn.cluster.KMeans : What to compare with.
+
+    Notes
+    -----
+    Equations 1 to 6 are one function each in ``cluster/mca/_losses.py``; eqs. 7 and 8
+    are ``MCAObjective`` beside it.
+
+    References
+    ----------
+    .. [1] Qiu, Zhang, Chen, Cai, "Multi-level Cross-modal Alignment for Image
+       Clustering", AAAI 2024.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_vlclust import MCAClustering, Vocabulary
+    >>> rng = np.random.default_rng(0)
+    >>> directions = np.eye(3, 8)
+    >>> X = np.repeat(directions, 20, axis=0) + 0.1 * rng.normal(size=(60, 8))
+    >>> nouns = Vocabulary(["cat", "dog", "car"], embeddings=directions)
+    >>> mca = MCAClustering(3, semantic_space=nouns, random_state=0).fit(X)
+    >>> sorted(str(names[0]) for names in mca.cluster_names_)
+    ['car', 'cat', 'dog']
+    """
+
+    _parameter_constraints: dict = {
+        **BaseDeepClusterer._parameter_constraints,
+        "semantic_space": [
+            StrOptions({"wordnet"}),
+            Vocabulary,
+            SemanticSpace,
+            "array-like",
+            None,
+        ],
+        "semantic_weight": [
+            StrOptions({"auto"}),
+            Interval(Real, 0, 1, closed="both"),
+        ],
+        "k_i": [Interval(Integral, 1, None, closed="left")],
+        "k_s": [Interval(Integral, 1, None, closed="left")],
+        "k_p": [Interval(Integral, 1, None, closed="left")],
+        "tau_ia": [Interval(Real, 0, None, closed="neither")],
+        "tau_pa": [Interval(Real, 0, None, closed="neither")],
+        "eta": [Interval(Real, 0, None, closed="left")],
+        "eta_text": [Interval(Real, 0, None, closed="left")],
+        "lambda_a": [Interval(Real, 0, None, closed="left")],
+        "lambda_ia": [Interval(Real, 0, None, closed="left")],
+        "lambda_pa": [Interval(Real, 0, None, closed="left")],
+        "lambda_sa": [Interval(Real, 0, None, closed="left")],
+        "warm_up": [Interval(Integral, 0, None, closed="left")],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "mixture_temperature": [Interval(Real, 0, None, closed="neither")],
+        "mixture_weight": [Interval(Real, 0, None, closed="left")],
+        "logit_scale": [Interval(Real, 0, None, closed="neither")],
+        "attention_scale": [Interval(Real, 0, None, closed="neither")],
+        "n_names": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        n_clusters=8,
+        *,
+        semantic_space="wordnet",
+        embedder=None,
+        semantic_weight="auto",
+        k_i=10,
+        k_s=5,
+        k_p=5,
+        tau_ia=0.2,
+        tau_pa=0.2,
+        eta=2.0,
+        eta_text=2.0,
+        lambda_a=1.0,
+        lambda_ia=1.0,
+        lambda_pa=1.0,
+        lambda_sa=1.0,
+        warm_up=2,
+        n_init=3,
+        mixture_temperature=0.01,
+        mixture_weight=0.5,
+        logit_scale=10.0,
+        attention_scale=100.0,
+        n_names=5,
+        max_iter=30,
+        batch_size=256,
+        lr=1e-3,
+        device="auto",
+        checkpoint=None,
+        callbacks=None,
+        verbose=0,
+        random_state=None,
+    ):
+        self.n_clusters = n_clusters
+        self.semantic_space = semantic_space
+        self.embedder = embedder
+        self.semantic_weight = semantic_weight
+        self.k_i = k_i
+        self.k_s = k_s
+        self.k_p = k_p
+        self.tau_ia = tau_ia
+        self.tau_pa = tau_pa
+        self.eta = eta
+        self.eta_text = eta_text
+        self.lambda_a = lambda_a
+        self.lambda_ia = lambda_ia
+        self.lambda_pa = lambda_pa
+        self.lambda_sa = lambda_sa
+        self.warm_up = warm_up
+        self.n_init = n_init
+        self.mixture_temperature = mixture_temperature
+        self.mixture_weight = mixture_weight
+        self.logit_scale = logit_scale
+        self.attention_scale = attention_scale
+        self.n_names = n_names
+        self.max_iter = max_iter
+        self.batch_size = batch_size
+        self.lr = lr
+        self.device = device
+        self.checkpoint = checkpoint
+        self.callbacks = callbacks
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def attention(self, X):
+        """Neighbouring nouns of each image and their weights: eq. 4, Figure 4.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or images
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        nouns : ndarray of shape (n_samples, k_s), object
+            The `k_s` nearest nouns of each image, heaviest first.
+        weights : ndarray of shape (n_samples, k_s), float32
+            Attention of the image to each; rows sum to 1.
+
+        Raises
+        ------
+        ValueError
+            If the estimator was fitted with ``semantic_space=None``.
+        """
+        check_is_fitted(self)
+        if self.semantic_space_ is None:
+            raise ValueError(
+                "attention needs nouns, but this estimator was fitted with "
+                "semantic_space=None."
+            )
+        rows = UnitRows(self._read(X, reset=False))
+        blocks = list(self._attend(rows))
+        near = np.concatenate([near for near, _ in blocks])
+        weights = np.concatenate([weights for _, weights in blocks])
+        order = np.argsort(-weights, axis=1, kind="stable")
+        near = np.take_along_axis(near, order, axis=1)
+        return self.semantic_space_.nouns_[near], np.take_along_axis(weights, order, 1)
+
+    def _prepare(self, X, rows, rng, generator, device):
+        nouns = self._fit_words(X, rng)
+        k_i = min(self.k_i, len(rows) - 1)
+        k_vote = min(max(k_i, COVERAGE_NEIGHBORS), len(rows) - 1)
+        near_images, _ = kneighbors(rows, k_vote, random_state=rng)
+        images = StandardRows(rows)
+        joint, near_nouns = JointRows([images]), np.empty((len(rows), 0), np.int32)
+        self.semantic_weight_ = 0.0
+        if len(nouns):
+            mixture = NounMixture(rows, nouns, self.mixture_temperature, self.k_s)
+            near_nouns = mixture.near_nouns[:, : self.k_s]
+            texts = StandardRows(mixture)
+            self.semantic_weight_ = self._weigh_words(images, texts, near_images, rng)
+            weights = 1.0, self.semantic_weight_ * self.mixture_weight
+            if weights[1] > 0:
+                joint = JointRows([images, texts], weights)
+                near_images, _ = kneighbors(joint.unit(), k_i, random_state=rng)
+        labels = _start.kmeans_labels(joint, self.n_clusters, self.n_init, rng)
+        self.network_ = self._start_network(images, nouns, labels)
+        if len(nouns):
+            self._start_text_head(mixture, labels)
+        source = AlignedBatches(
+            rows, near_images[:, :k_i], near_nouns, generator, device
+        )
+        criterion = self._make_objective(source, nouns)
+        return criterion, RandomBatches(source, self.batch_size, generator)
+
+    def _fit_words(self, X, rng):
+        """Fit the semantic space and return its nouns, (m, d); m is 0 without one."""
+        self.semantic_space_ = None
+        if self.semantic_space is None:
+            return np.empty((0, X.shape[1]), dtype=np.float32)
+        space = self.semantic_space
+        if not isinstance(space, SemanticSpace):
+            space = SemanticSpace(space)
+        space = clone(space).set_params(
+            n_clusters=self.n_clusters, random_state=rng.randint(2**31 - 1)
+        )
+        if space.embedder is None:
+            space.embedder = self.embedder_ or self.embedder
+        self.semantic_space_ = space.fit(X)
+        return space.embeddings_
+
+    def _weigh_words(self, images, texts, near_images, rng):
+        if self.semantic_weight != "auto":
+            return float(self.semantic_weight)
+        agreements = []
+        for rows in (texts, images):
+            labels = _start.kmeans_labels(JointRows([rows]), self.n_clusters, 1, rng)
+            agreements.append(
+                _start.neighbor_agreement(near_images[:, :COVERAGE_NEIGHBORS], labels)
+            )
+        return _start.semantic_weight(*agreements, *COVERAGE_RANGE)
+
+    def _start_network(self, images, nouns, labels):
+        network = MCANetwork(
+            images.shape[1], self.n_clusters, self.logit_scale, self.attention_scale
+        )
+        network.image_mean.copy_(torch.from_numpy(images.mean))
+        network.image_spread.fill_(float(images.spread))
+        centers = cluster_means(JointRows([images]), labels, self.n_clusters)
+        network.start_head(network.image_head, torch.from_numpy(centers))
+        # Without nouns the text head is never trained; zero is as good as anything.
+        network.start_head(
+            network.text_head, torch.zeros_like(network.text_head.weight)
+        )
+        if len(nouns):
+            mean = nouns.mean(axis=0)
+            spread = np.linalg.norm(nouns - mean, axis=1).mean()
+            network.text_mean.copy_(torch.from_numpy(mean))
+            network.text_spread.fill_(float(spread) if spread > 1e-6 else 1.0)
+        return network
+
+    def _start_text_head(self, mixture, labels):
+        centers = cluster_means(JointRows([mixture]), labels, self.n_clusters)
+        centers = self.network_.standardize_nouns(torch.from_numpy(centers))
+        self.network_.start_head(self.network_.text_head, centers)
+
+    def _make_objective(self, source, nouns):
+        k_p = min(self.k_p, len(nouns))
+        near = nearest(nouns, nouns, k_p)[0] if k_p else np.empty((0, 0), np.int32)
+        weight = self.lambda_a * self.semantic_weight_
+        return MCAObjective(
+            source,
+            torch.from_numpy(nouns),
+            torch.from_numpy(near).long(),
+            eta=self.eta,
+            eta_text=weight * self.eta_text,
+            lambda_ia=weight * self.lambda_ia,
+            lambda_pa=weight * self.lambda_pa,
+            lambda_sa=weight * self.lambda_sa,
+            tau_ia=self.tau_ia,
+            tau_pa=self.tau_pa,
+            warm_up=self.warm_up,
+        )
+
+    @torch.inference_mode()
+    def _attend(self, rows):
+        """Yield ``(near nouns, weights)`` of the images, block by block: eq. 4."""
+        nouns = torch.from_numpy(self.semantic_space_.embeddings_)
+        keys = self.network_.keys(nouns)
+        near, _ = nearest(rows, nouns.numpy(), min(self.k_s, len(nouns)))
+        for block in gen_batches(len(rows), INFERENCE_ROWS):
+            queries = self.network_.queries(torch.from_numpy(rows[block]))
+            weights = losses.attention_weights(queries, keys[near[block]])
+            yield near[block], weights.numpy()
+
+    @torch.inference_mode()
+    def _describe(self, rows):
+        """Name the clusters: attention that a noun gets, times its assignment."""
+        if self.semantic_space_ is None:
+            return
+        space = self.semantic_space_
+        p = self.network_.assign_nouns(torch.from_numpy(space.embeddings_)).numpy()
+        self.noun_labels_ = p.argmax(axis=1)
+        attention = np.zeros((self.n_clusters_, len(p)))
+        start = 0
+        for near, weights in self._attend(rows):
+            labels = self.labels_[start : start + len(near), None]
+            np.add.at(attention, (labels, near), weights)
+            start += len(near)
+        attention /= np.bincount(self.labels_)[:, None]
+        scores = attention * p.T[: self.n_clusters_]
+        best = np.argsort(-scores, axis=1, kind="stable")[:, : self.n_names]
+        self.cluster_names_ = [space.nouns_[row] for row in best]
+        self.name_scores_ = [score[row] for score, row in zip(scores, best)]

@@ -1,0 +1,85 @@
+"""The trainable parts of MCA: two linear heads and the attention between them."""
+
+import torch
+from torch import nn
+
+
+class MCANetwork(nn.Module):
+    """Heads `f_I`, `f_S` and attention matrices `W^I`, `W^S`.
+
+    Each modality is centred and scaled before its head: the mean image and the mean
+    noun of CLIP lie far apart (the modality gap), and unit rows need a logit scale for
+    the softmax to move at all. Neither is in the paper.
+
+    Parameters
+    ----------
+    n_features, n_clusters : int
+        d and c.
+    logit_scale : float, default=10.0
+        Factor of the logits of both heads.
+    attention_scale : float, default=100.0
+        Factor of the attention logits: cosines of CLIP differ in the third digit.
+    """
+
+    def __init__(self, n_features, n_clusters, logit_scale=10.0, attention_scale=100.0):
+        super().__init__()
+        self.config = {
+            "n_features": n_features,
+            "n_clusters": n_clusters,
+            "logit_scale": logit_scale,
+            "attention_scale": attention_scale,
+        }
+        # skip_init: heads are started from a partition; the global seed stays as it is.
+        self.image_head = nn.utils.skip_init(nn.Linear, n_features, n_clusters)
+        self.text_head = nn.utils.skip_init(nn.Linear, n_features, n_clusters)
+        # The identity: at the start, attention is the cosine of CLIP.
+        self.image_query = nn.Parameter(torch.eye(n_features))  # W^I
+        self.text_key = nn.Parameter(torch.eye(n_features))  # W^S
+        for modality in ("image", "text"):
+            self.register_buffer(f"{modality}_mean", torch.zeros(n_features))
+            self.register_buffer(f"{modality}_spread", torch.ones(()))
+
+    def standardize_images(self, u):
+        """Centre and scale unit rows of images, (n, d)."""
+        return (u - self.image_mean) / self.image_spread
+
+    def standardize_nouns(self, v):
+        """Centre and scale unit rows of nouns, (m, d)."""
+        return (v - self.text_mean) / self.text_spread
+
+    def logits(self, u):
+        """Cluster logits of unit image rows: (n, d) -> (n, c)."""
+        return self.config["logit_scale"] * self.image_head(self.standardize_images(u))
+
+    def assign_images(self, u):
+        """``f_I``: soft assignments `q` of unit image rows, (n, c)."""
+        return self.logits(u).softmax(dim=1)
+
+    def assign_nouns(self, v):
+        """``f_S``: soft assignments `p` of unit noun rows, (m, c)."""
+        logits = self.text_head(self.standardize_nouns(v))
+        return (self.config["logit_scale"] * logits).softmax(dim=1)
+
+    def queries(self, u):
+        """``W^I u``, scaled, (b, d)."""
+        return self.config["attention_scale"] * (u @ self.image_query.T)
+
+    def keys(self, v):
+        """``W^S v``, (m, d)."""
+        return v @ self.text_key.T
+
+    @torch.no_grad()
+    def start_head(self, head, centers):
+        """Make `head` the nearest-centre classifier of standardised `centers`, (c, d).
+
+        Its logits are minus half the squared distance, up to a constant a row.
+        """
+        head.weight.copy_(centers)
+        head.bias.copy_(-centers.square().sum(dim=1) / 2)
+
+    @torch.no_grad()
+    def permute_clusters(self, order):
+        """Renumber the clusters: new cluster i is old cluster ``order[i]``."""
+        for head in (self.image_head, self.text_head):
+            head.weight.copy_(head.weight[order])
+            head.bias.copy_(head.bias[order])

@@ -1,0 +1,179 @@
+"""The whole objective of MCA, eqs. 7 and 8, and the batches it is computed on."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from . import _losses as losses
+
+
+class AlignedBatches:
+    """Images with one random near image, their near nouns and one of these at random.
+
+    Parameters
+    ----------
+    rows : UnitRows of shape (n, d)
+        Images.
+    near_images : int array of shape (n, k_I)
+        Nearest images of each image.
+    near_nouns : int array of shape (n, k_S)
+        Nearest nouns of each image; `k_S` may be 0.
+    generator : torch.Generator
+        Draws the neighbours (`rn` in eqs. 1 and 2).
+    device : torch.device
+        Where batches are wanted.
+    """
+
+    def __init__(self, rows, near_images, near_nouns, generator, device):
+        self.rows = rows
+        self.near_images = torch.from_numpy(near_images)
+        self.near_nouns = torch.from_numpy(near_nouns)
+        self.generator = generator
+        self.device = device
+        self._images = torch.from_numpy(rows[:]).to(device) if rows.in_memory else None
+
+    def __len__(self):
+        return len(self.rows)
+
+    def batch(self, index):
+        """Return ``(u, u_near, nouns, noun)`` of the images `index`.
+
+        Their shapes are (b, d), (b, d), (b, k_S) and (b,).
+        """
+        near_image = self._draw(self.near_images[index])
+        nouns = self.near_nouns[index].long()
+        noun = self._draw(nouns) if nouns.shape[1] else index
+        return (
+            self._gather(index),
+            self._gather(near_image),
+            nouns.to(self.device),
+            noun.to(self.device),
+        )
+
+    def blocks(self):
+        """Yield the images block by block, for the prototypes."""
+        if self._images is not None:
+            yield self._images
+            return
+        for _, block in self.rows.blocks():
+            yield torch.from_numpy(block).to(self.device)
+
+    def _draw(self, neighbors):
+        column = torch.randint(
+            neighbors.shape[1], (len(neighbors), 1), generator=self.generator
+        )
+        return neighbors.gather(1, column)[:, 0].long()
+
+    def _gather(self, index):
+        if self._images is not None:
+            return self._images[index.to(self.device)]
+        return torch.from_numpy(self.rows[index.numpy()]).to(self.device)
+
+
+class MCAObjective(nn.Module):
+    """``L_I + lambda_a (lambda_ia L_ia + lambda_pa L_pa + lambda_sa L_sa)``: eq. 8.
+
+    Parameters
+    ----------
+    source : AlignedBatches
+        All images; the prototypes are computed over them once an epoch.
+    nouns : float tensor of shape (m, d)
+        Unit rows of the nouns; `m` may be 0.
+    near_prototypes : int tensor of shape (m, k_p)
+        Nearest nouns of every noun, itself first.
+    eta, eta_text : float
+        Weights of the negative entropy of `q`, and of `p'` (not in the paper).
+    lambda_ia, lambda_pa, lambda_sa : float
+        Weights of the alignment terms, `lambda_a` and the semantic weight included.
+    tau_ia, tau_pa : float
+        Temperatures.
+    warm_up : int
+        Epochs before the semantic-level term (not in the paper).
+    """
+
+    def __init__(
+        self,
+        source,
+        nouns,
+        near_prototypes,
+        *,
+        eta,
+        eta_text,
+        lambda_ia,
+        lambda_pa,
+        lambda_sa,
+        tau_ia,
+        tau_pa,
+        warm_up,
+    ):
+        super().__init__()
+        self.source = source
+        self.eta, self.eta_text = eta, eta_text
+        self.lambda_ia, self.lambda_pa, self.lambda_sa = lambda_ia, lambda_pa, lambda_sa
+        self.tau_ia, self.tau_pa = tau_ia, tau_pa
+        self.warm_up = warm_up
+        # Not part of a checkpoint: both follow from the data.
+        self.register_buffer("nouns", nouns, persistent=False)
+        self.register_buffer("near_prototypes", near_prototypes, persistent=False)
+        self._semantic = False
+        self._prototypes = None
+
+    def start_epoch(self, network, epoch):
+        """Renew the prototypes: once an epoch, as `h` moves slowly."""
+        self._semantic = self.lambda_sa > 0 and epoch >= self.warm_up
+        if self.lambda_pa > 0:
+            self._prototypes = self.find_prototypes(network)
+
+    @torch.no_grad()
+    def find_prototypes(self, network):
+        """Return the image prototypes `h^I` and text prototypes `h^S`, both (c, d).
+
+        ``h_l^I`` is the mean image weighted by ``q_l``. ``h_l^S`` is the mean of the
+        `k_p` nouns nearest to the noun nearest to ``h_l^I``.
+        """
+        total, weight = 0, 0
+        for u in self.source.blocks():
+            q = network.assign_images(u)
+            total, weight = total + q.T @ u, weight + q.sum(dim=0)
+        h_image = total / weight.clamp_min(losses.TINY)[:, None]
+        nearest = (F.normalize(h_image, dim=1) @ self.nouns.T).argmax(dim=1)
+        h_text = self.nouns[self.near_prototypes[nearest]].mean(dim=1)
+        return h_image, h_text
+
+    def forward(self, network, u, u_near, near_nouns, noun):
+        """Return the terms by name; ``"loss"`` is their weighted sum."""
+        q, q_near = network.assign_images(torch.cat([u, u_near])).chunk(2)
+        terms = {
+            "image_consistency": losses.image_consistency(q, q_near),
+            "balance": losses.negative_entropy(q),
+        }
+        loss = terms["image_consistency"] + self.eta * terms["balance"]
+        if self.lambda_ia > 0 or self._semantic:
+            p = network.assign_nouns(self.nouns)  # (m, c)
+        if self.lambda_ia > 0:
+            terms["instance_alignment"] = losses.instance_alignment(
+                q, p, noun, self.tau_ia
+            )
+            loss = loss + self.lambda_ia * terms["instance_alignment"]
+        if self.lambda_pa > 0:
+            h_image, h_text = self._prototypes
+            terms["prototype_alignment"] = losses.prototype_alignment(
+                network.assign_images(h_image),
+                network.assign_nouns(h_text),
+                self.tau_pa,
+            )
+            loss = loss + self.lambda_pa * terms["prototype_alignment"]
+        if self._semantic:
+            # All m nouns are projected once and gathered: k_S times less work than
+            # projecting every image's neighbours.
+            keys = network.keys(self.nouns)[near_nouns]  # (b, k_S, d)
+            weights = losses.attention_weights(network.queries(u), keys)
+            p_prime = losses.semantic_assignment(weights, p[near_nouns])
+            terms["semantic_alignment"] = losses.semantic_alignment(q, p_prime)
+            terms["text_balance"] = losses.negative_entropy(p_prime)
+            loss = (
+                loss
+                + self.lambda_sa * terms["semantic_alignment"]
+                + self.eta_text * terms["text_balance"]
+            )
+        return {"loss": loss, **terms}

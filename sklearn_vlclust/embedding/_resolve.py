@@ -1,0 +1,30 @@
+"""From the parameter `embedder` of an estimator to an encoder."""
+
+from sklearn.base import clone
+
+
+def make_embedder(embedder, verbose=0):
+    """Return the encoder that an estimator's parameter `embedder` stands for.
+
+    Parameters
+    ----------
+    embedder : None, "offline" or encoder instance
+        None is :class:`CLIPEmbedder` as it comes, "offline" :class:`OfflineEmbedder`;
+        an instance is cloned, so that the user's own is left as it is.
+    verbose : int, default=0
+        Passed to an encoder that is made here.
+
+    Returns
+    -------
+    encoder : object
+        With `transform` for images and `encode_texts` for words.
+    """
+    if embedder is None:
+        from ._clip import CLIPEmbedder
+
+        return CLIPEmbedder(verbose=verbose)
+    if isinstance(embedder, str):  # "offline", by parameter validation
+        from ._offline import OfflineEmbedder
+
+        return OfflineEmbedder(verbose=verbose)
+    return clone(embedder)
