@@ -8,6 +8,7 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
+from sklearn.utils.validation import _check_feature_names_in
 
 try:  # scikit-learn >= 1.9, experimental
     from sklearn.callback import CallbackSupportMixin
@@ -60,6 +61,7 @@ __all__ = [
     "Interval",
     "Options",
     "StrOptions",
+    "_check_feature_names_in",
     "_fit_context",
     "start_fit_task",
     "validate_parameter_constraints",

@@ -159,7 +159,7 @@ def _top_k(queries, keys, candidates, k):
 
 def _tensor(rows):
     # torch warns about read-only memory, which a memory-mapped array usually is.
-    return torch.from_numpy(np.require(rows, np.float32, "CW"))
+    return torch.from_numpy(np.require(rows, np.float32, ["C", "W"]))
 
 
 def _search_cells(rows, k, n_probe, random_state):

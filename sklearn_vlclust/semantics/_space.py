@@ -10,7 +10,13 @@ from sklearn.cluster import KMeans
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._compat import HasMethods, Interval, StrOptions, _fit_context
+from .._compat import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    _check_feature_names_in,
+    _fit_context,
+)
 from ..embedding._images import is_images
 from ..embedding._resolve import make_embedder
 from ..embedding._rows import UnitRows
@@ -58,8 +64,8 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
     gamma_u : float, default=0.05
         Uniqueness: 0 drops nothing, larger values drop more nouns of no particular
         meaning.
-    gamma_h : int, default=4
-        Smallest depth of a noun; the root has depth 0.
+    gamma_h : int, default=3
+        Smallest depth of a noun; the root has depth 0, `person` 3 and `dog` 8.
     prompt : str, default="a photo of a {}"
         What the text encoder reads, with ``{}`` in place of the noun. The article
         before it follows the noun's first sound.
@@ -140,7 +146,7 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
         n_clusters=8,
         gamma_r=50,
         gamma_u=0.05,
-        gamma_h=4,
+        gamma_h=3,
         prompt="a photo of a {}",
         random_state=None,
     ):
@@ -258,8 +264,8 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        input_features : Ignored
-            Not used, present for API consistency.
+        input_features : array-like of str, default=None
+            Only checked against the columns seen in `fit`.
 
         Returns
         -------
@@ -267,6 +273,7 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
             `nouns_`.
         """
         check_is_fitted(self)
+        _check_feature_names_in(self, input_features, generate_names=False)
         return self.nouns_.copy()
 
     def _read(self, X, reset):
@@ -347,9 +354,9 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
         if not len(unique):
             return unique
         n_rows = max(KMEANS_ROWS, KMEANS_ROWS_PER_CENTER * self.n_clusters)
-        sample = slice(None)
-        if rows.shape[0] > n_rows:
-            sample = np.sort(rng.choice(rows.shape[0], n_rows, replace=False))
+        sample = np.arange(rows.shape[0])
+        if len(sample) > n_rows:
+            sample = np.sort(rng.choice(len(sample), n_rows, replace=False))
         kmeans = KMeans(self.n_clusters, n_init=3, random_state=rng).fit(rows[sample])
         centers = kmeans.cluster_centers_
         centers /= np.linalg.norm(centers, axis=1, keepdims=True).clip(1e-12)
