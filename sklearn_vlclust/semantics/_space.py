@@ -31,7 +31,13 @@ KMEANS_ROWS = 20_000
 KMEANS_ROWS_PER_CENTER = 100
 BLOCK_BYTES = 32 * 2**20
 # Encoders by the width of their vectors, for error messages.
-ENCODERS = {512: "ViT-B-32", 640: "RN50x4", 768: "ViT-L-14", 1024: "ViT-H-14"}
+ENCODERS = {
+    512: "CLIPEmbedder('ViT-B-32')",
+    640: "CLIPEmbedder('RN50x4')",
+    768: "CLIPEmbedder('ViT-L-14')",
+    1001: "OfflineEmbedder()",
+    1024: "CLIPEmbedder('ViT-H-14')",
+}
 
 
 class SemanticSpace(TransformerMixin, BaseEstimator):
@@ -337,7 +343,7 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
             raise ValueError(
                 f"The nouns' vectors have {width} columns{f' ({of})' if of else ''} "
                 f"but X has {n_features}: both must come from the same encoder"
-                + (f"; CLIPEmbedder({fits!r}) gives {n_features}." if fits else ".")
+                + (f"; {fits} gives {n_features}." if fits else ".")
             )
 
         return vocabulary_embeddings(vocabulary, embedder, self.prompt, check)

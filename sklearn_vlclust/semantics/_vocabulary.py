@@ -184,9 +184,7 @@ def _object_array(values):
 
 def _check_nouns(nouns):
     if isinstance(nouns, str):
-        raise TypeError(
-            f"nouns must be a sequence of strings, got the string {nouns!r}"
-        )
+        raise TypeError(f"nouns must be a sequence of strings, not {nouns!r}.")
     nouns = list(nouns)
     if not nouns:
         raise ValueError("nouns is empty: a vocabulary needs at least one noun.")
@@ -196,7 +194,7 @@ def _check_nouns(nouns):
                 f"nouns must be strings, but nouns[{i}] is {noun!r} "
                 f"({type(noun).__name__})."
             )
-        if not noun.strip():
+        if not noun.strip(" _"):
             raise ValueError(f"nouns[{i}] is empty: {noun!r}.")
     return [str(noun).replace("_", " ").strip() for noun in nouns]
 
@@ -215,7 +213,9 @@ def _check_synsets(synsets, nouns):
                 f"({type(synset).__name__})."
             )
     hierarchy = noun_hierarchy()
-    return [s and hierarchy.names[hierarchy.position(s)] for s in synsets]
+    return [
+        None if s is None else hierarchy.names[hierarchy.position(s)] for s in synsets
+    ]
 
 
 def _check_embeddings(embeddings, nouns):

@@ -1,0 +1,67 @@
+"""The hierarchy against nltk's reader and against paths followed by hand."""
+
+import random
+
+import pytest
+
+from sklearn_vlclust.datasets._wordnet import load_wordnet
+from sklearn_vlclust.semantics._wordnet import noun_hierarchy
+
+
+@pytest.fixture(scope="module")
+def hierarchy():
+    return noun_hierarchy()
+
+
+@pytest.mark.parametrize(
+    ("path", "synset"),
+    [
+        ("", "entity.n.01"),
+        ("entity", "abstraction.n.06"),
+        # Two paths lead to person; the other goes by organism and has 6 steps.
+        ("entity physical_entity causal_agent", "person.n.01"),
+        (
+            "entity physical_entity object whole living_thing organism animal "
+            "domestic_animal",
+            "dog.n.01",
+        ),
+        (
+            "entity physical_entity object whole artifact instrumentality device "
+            "musical_instrument stringed_instrument",
+            "guitar.n.01",
+        ),
+    ],
+)
+def test_depth_is_the_shortest_path_to_entity(hierarchy, path, synset):
+    assert hierarchy.depths[hierarchy.position(synset)] == len(path.split())
+
+
+def test_agrees_with_nltk(hierarchy):
+    assert len(hierarchy) == 82_115
+    wordnet = load_wordnet()
+    for i in random.Random(0).sample(range(len(hierarchy)), 300):
+        synset = wordnet.synset_from_pos_and_offset(
+            "n", wordnet.synset(hierarchy.names[i]).offset()
+        )
+        assert hierarchy.names[i] == synset.name()
+        assert hierarchy.depths[i] == synset.min_depth()
+        assert hierarchy.position(f"n{synset.offset():08d}") == i
+        names = {hierarchy.names[a] for a in hierarchy.ancestors(i)}
+        assert names == {s.name() for path in synset.hypernym_paths() for s in path}
+        assert hierarchy.lemmas[i] == [
+            lemma.replace("_", " ") for lemma in synset.lemma_names()
+        ]
+
+
+def test_instances_have_hypernyms_too(hierarchy):
+    einstein = hierarchy.position("einstein.n.01")
+    names = [hierarchy.names[a] for a in hierarchy.ancestors(einstein)]
+    assert {"physicist.n.01", "person.n.01", "entity.n.01"} < set(names)
+
+
+@pytest.mark.parametrize(
+    "synset", ["gizmo.n.99", "dog.n.00", "dog", "run.v.01", "n99999999", "n02084", ""]
+)
+def test_unknown_synset_is_named(hierarchy, synset):
+    with pytest.raises(ValueError, match=f"Unknown synset '{synset}'.*dog.n.01"):
+        hierarchy.position(synset)
