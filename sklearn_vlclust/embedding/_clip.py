@@ -148,20 +148,23 @@ class CLIPEmbedder(BaseEmbedder):
         device, precision = self._device_and_precision()
         weights = _tag_weights(source) if source.tag else source.weights
         tag_config = source.tag_config
+        preprocessing = {
+            f"image_{key}": tag_config.get(key)
+            for key in ("mean", "std", "interpolation", "resize_mode")
+        }
         try:
-            model, preprocess = open_clip.create_model_from_pretrained(
-                source.name,
-                weights or None,
-                device=device,
-                precision=precision,
-                # OpenAI's weights were trained with another activation than the
-                # model of the same name has; open_clip only warns.
-                force_quick_gelu=bool(tag_config.get("quick_gelu")),
-                **{
-                    f"image_{key}": tag_config.get(key)
-                    for key in ("mean", "std", "interpolation", "resize_mode")
-                },
-            )
+            # The global generator is the user's: open_clip draws initial weights.
+            with torch.random.fork_rng(devices=[]):
+                model, preprocess = open_clip.create_model_from_pretrained(
+                    source.name,
+                    weights or None,
+                    device=device,
+                    precision=precision,
+                    # OpenAI's weights were trained with another activation than the
+                    # model of the same name has; open_clip only warns.
+                    force_quick_gelu=bool(tag_config.get("quick_gelu")),
+                    **preprocessing,
+                )
             tokenizer = open_clip.get_tokenizer(source.name)
         except Exception as error:  # unpickling, JSON, shapes: all kinds
             raise ValueError(

@@ -159,7 +159,7 @@ class ImageSource:
         except (UnreadableImageError, MemoryError):
             raise
         except Image.UnidentifiedImageError as error:
-            reason = "its content is of no known image format"
+            reason = "it is of no known image format, or its start is damaged"
             raise UnreadableImageError(self.name, reason) from error
         except Exception as error:
             reason = str(error) or type(error).__name__

@@ -1,0 +1,153 @@
+"""Real pictures to try things on: the photographs of Tux Paint's stamps."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from ._data_home import get_data_home
+from ._folder import list_images
+
+PACKAGE = "tuxpaint-stamps-default"
+_STAMPS = Path("/usr/share/tuxpaint/stamps")
+_COPYRIGHT = Path("/usr/share/doc", PACKAGE, "copyright")
+
+# Folders of stamps that are photographs, by kind.
+_KINDS = {
+    "birds": ["animals/birds"],
+    "fish": ["animals/fish"],
+    "insects": ["animals/insects"],
+    "hoofed_animals": [
+        f"animals/mammals/{name}" for name in ("bovines", "camel", "deer", "equines")
+    ],
+    "fruit": ["food/fruit"],
+    "vegetables": ["food/vegetables"],
+    "balls": ["sports"],
+    "string_instruments": ["hobbies/music/string"],
+    "tools": ["household/tools"],
+    "vehicles": [
+        f"vehicles/{name}"
+        for name in (".", "auto", "construction", "emergency", "masstransit", "race")
+    ],
+}
+_LEFT_OUT = {"rugby_goal_posts", "sedan_police", "tennis_racket", "trophy_cup"}
+_SIDE, _MARGIN = 384, 24
+_TIMEOUT = 600  # seconds; the package has 161 MB
+
+
+def fetch_sample_images(data_home=None):
+    """Return about 160 photographs of ten kinds of things, cut out on white.
+
+    They are the photographs among the stamps of Tux Paint, a drawing program (Debian
+    package `tuxpaint-stamps-default`, GPL-2): birds, fish, insects, hoofed animals,
+    fruit, vegetables, balls, string instruments, tools and vehicles. Where the
+    package is not installed it is downloaded by `apt-get` and unpacked, which needs
+    no root. The pictures are kept in the data folder.
+
+    Parameters
+    ----------
+    data_home : path, default=None
+        Where they are kept; see :func:`get_data_home`.
+
+    Returns
+    -------
+    paths : ndarray of str
+        Sorted; the folder of a picture is its kind.
+
+    Raises
+    ------
+    LookupError
+        If the pictures cannot be had; the message says what to do.
+
+    Examples
+    --------
+    >>> from sklearn_vlclust.datasets import fetch_sample_images
+    >>> paths = fetch_sample_images()  # doctest: +SKIP
+    """
+    target = get_data_home(data_home) / "sample_images"
+    if not target.is_dir():
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".stamps-") as tmp:
+            root = Path("/") if _STAMPS.is_dir() else _download(Path(tmp))
+            folder = Path(tmp, "sample_images")
+            _write_pictures(root, folder)
+            try:
+                os.rename(folder, target)  # whole or not at all
+            except OSError:
+                if not target.is_dir():  # else another process was first
+                    raise
+    return list_images(target)
+
+
+def _write_pictures(root: Path, folder: Path) -> None:
+    """Lay the photographs below `root` on white, as JPEG files in a folder a kind."""
+    for kind, places in _KINDS.items():
+        (folder / kind).mkdir(parents=True)
+        for place in places:
+            stamps = root / _STAMPS.relative_to("/") / place
+            for path in sorted(stamps.glob("*.png")):
+                # Twins, drawings, and what is no ball.
+                if path.stem.endswith("_mirror") or path.stem in _LEFT_OUT:
+                    continue
+                _on_white(path).save(folder / kind / f"{path.stem}.jpg", quality=90)
+    copyright_file = root / _COPYRIGHT.relative_to("/")
+    if copyright_file.is_file():
+        shutil.copyfile(copyright_file, folder / "COPYRIGHT")
+
+
+def _on_white(path: Path) -> Image.Image:
+    try:
+        with Image.open(path) as file:
+            stamp = file.convert("RGBA")
+    except (OSError, UnidentifiedImageError) as error:
+        raise LookupError(f"{path} of {PACKAGE} is damaged: {error}") from error
+    box = stamp.getchannel("A").point(lambda a: 255 * (a > 32)).getbbox()
+    stamp = stamp.crop(box)
+    inner = _SIDE - 2 * _MARGIN
+    factor = inner / max(stamp.size)
+    size = [max(1, round(factor * length)) for length in stamp.size]
+    stamp = stamp.resize(size, Image.Resampling.LANCZOS)
+    canvas = Image.new("RGB", (_SIDE, _SIDE), "white")
+    place = tuple(int(gap) for gap in (np.array(canvas.size) - stamp.size) // 2)
+    canvas.paste(stamp, place, stamp)
+    return canvas
+
+
+def _download(scratch: Path) -> Path:
+    """Unpack the Debian package below `scratch`; return the root of its files."""
+    if not (shutil.which("apt-get") and shutil.which("dpkg")):
+        raise _unavailable("this system has no apt-get and dpkg")
+    try:
+        _run(scratch, "apt-get", "download", PACKAGE)
+    except LookupError:
+        # A machine where the lists of packages were never fetched: use our own.
+        (scratch / "lists").mkdir()
+        options = ("-o", f"Dir::State::Lists={scratch}/lists", "-o", "Dir::Cache=.")
+        _run(scratch, "apt-get", *options, "update")
+        _run(scratch, "apt-get", *options, "download", PACKAGE)
+    for package in scratch.glob("*.deb"):
+        _run(scratch, "dpkg", "-x", str(package), str(scratch))
+    return scratch
+
+
+def _run(folder: Path, *command: str) -> None:
+    try:
+        subprocess.run(
+            command, cwd=folder, check=True, capture_output=True, timeout=_TIMEOUT
+        )
+    except subprocess.CalledProcessError as error:
+        reason = " ".join(error.stderr.decode(errors="replace").split())
+        raise _unavailable(f"{' '.join(command)} failed: {reason}") from error
+    except subprocess.TimeoutExpired as error:
+        raise _unavailable(f"{' '.join(command)} took too long") from error
+
+
+def _unavailable(reason: str) -> LookupError:
+    return LookupError(
+        f"The sample pictures are not on this machine and cannot be had ({reason}). "
+        f"Install Debian's package: sudo apt-get install {PACKAGE}. Or use pictures of "
+        "your own."
+    )

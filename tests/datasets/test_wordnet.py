@@ -1,0 +1,146 @@
+"""WordNet from each of its sources, and what is said where there is none."""
+
+import os
+import shutil
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import nltk
+import pytest
+
+from sklearn_vlclust.datasets import _wordnet, fetch_wordnet
+from sklearn_vlclust.datasets.__main__ import main
+from sklearn_vlclust.datasets._wordnet import load_wordnet
+
+
+@pytest.fixture(scope="module")
+def installed():
+    """The WordNet that `make install` sets up."""
+    return fetch_wordnet(debian=True)
+
+
+@pytest.fixture
+def bare(monkeypatch, installed, tmp_path):
+    """A machine without WordNet, Debian's files and network."""
+    monkeypatch.setattr(nltk.data, "path", [])
+    monkeypatch.setattr(_wordnet, "DEBIAN_FOLDER", tmp_path / "usr-share-wordnet")
+    monkeypatch.setenv("NLTK_DOWNLOAD_URL", "http://127.0.0.1:9/index.xml")
+    monkeypatch.setattr(nltk.downloader.Downloader, "DEFAULT_URL", "http://127.0.0.1:9")
+    return tmp_path
+
+
+def test_reader(installed):
+    reader = load_wordnet()
+    assert reader is load_wordnet()
+    assert reader.get_version() == "3.0"
+    dog = reader.synset("dog.n.01")
+    assert dog.lexname() == "noun.animal"
+    assert dog.min_depth() == 8
+    assert reader.synset_from_pos_and_offset("n", 2084071) == dog
+    assert {lemma.name() for lemma in dog.lemmas()} >= {"dog", "domestic_dog"}
+    assert reader.synset("run.v.01").lexname() == "verb.motion"
+    assert reader.synset("good.a.01").lexname() == "adj.all"
+    assert len((installed / "lexnames").read_text().splitlines()) == 45
+
+
+def test_reader_in_threads(installed):
+    reader = load_wordnet()
+    names = [f"{word}.n.01" for word in ("dog", "cat", "oak", "car", "sea", "hat")] * 30
+    reader._synset_offset_cache.clear()
+    with ThreadPoolExecutor(6) as pool:
+        read = list(pool.map(lambda name: reader.synset(name).name(), names))
+    assert read == names
+
+
+def test_copied_from_debian(bare, installed):
+    folder = bare / "usr-share-wordnet"
+    shutil.copytree(installed, folder)
+    (folder / "lexnames").unlink()  # as in Debian
+    target = fetch_wordnet(bare / "home", download=False)
+    assert target == bare / "home" / "nltk_data" / "corpora" / "wordnet"
+    assert (target / "lexnames").read_bytes() == (installed / "lexnames").read_bytes()
+    assert not any(path.is_symlink() for path in target.iterdir())
+    # nltk finds it now, and nothing is done a second time.
+    assert nltk.data.find("corpora/wordnet").path == str(target)
+    before = (target / "data.noun").stat().st_mtime_ns
+    assert fetch_wordnet(bare / "home", download=False) == target
+    assert (target / "data.noun").stat().st_mtime_ns == before
+    assert [path.name for path in target.parent.iterdir()] == ["wordnet"]
+
+
+def test_nltk_zip_is_unpacked(bare, installed):
+    archive = bare / "nltk_data" / "corpora" / "wordnet.zip"
+    archive.parent.mkdir(parents=True)
+    with zipfile.ZipFile(archive, "w") as file:
+        for path in installed.iterdir():
+            file.write(path, f"wordnet/{path.name}")
+    nltk.data.path.append(str(bare / "nltk_data"))
+    target = fetch_wordnet(bare / "home", download=False)
+    assert (target / "data.noun").read_bytes() == (installed / "data.noun").read_bytes()
+
+
+def test_folder_with_links_out_of_it_is_not_used(bare, installed):
+    # nltk refuses such files.
+    linked = bare / "nltk_data" / "corpora" / "wordnet"
+    linked.mkdir(parents=True)
+    for path in installed.iterdir():
+        (linked / path.name).symlink_to(path)
+    nltk.data.path.append(str(bare / "nltk_data"))
+    with pytest.raises(LookupError, match="not on this machine"):
+        fetch_wordnet(bare / "home", download=False)
+
+
+def test_damaged_copy_is_replaced(bare, installed):
+    shutil.copytree(installed, bare / "usr-share-wordnet")
+    target = fetch_wordnet(bare / "home", download=False)
+    (target / "index.noun").write_bytes(b"")
+    assert fetch_wordnet(bare / "home", download=False) == target
+    assert (target / "index.noun").stat().st_size > 1_000_000
+
+
+def test_installs_may_race(bare, installed):
+    shutil.copytree(installed, bare / "usr-share-wordnet")
+    with ThreadPoolExecutor(4) as pool:
+        jobs = [
+            pool.submit(fetch_wordnet, bare / "home", download=False) for _ in range(4)
+        ]
+    (target,) = {job.result() for job in jobs}
+    assert [path.name for path in target.parent.iterdir()] == ["wordnet"]
+
+
+def test_no_wordnet(bare, capsys):
+    with pytest.raises(LookupError) as info:
+        fetch_wordnet(bare / "home")
+    message = str(info.value)
+    assert "python -m nltk.downloader wordnet" in message
+    assert "apt-get install wordnet-base wordnet-sense-index" in message
+    assert "Connection refused" in message
+    assert not (bare / "home" / "nltk_data" / "corpora" / "wordnet").exists()
+    assert capsys.readouterr() == ("", "")
+
+
+def test_no_apt(bare, monkeypatch):
+    monkeypatch.setenv("PATH", str(bare))
+    with pytest.raises(LookupError, match="no apt-get and dpkg"):
+        fetch_wordnet(bare / "home", download=False, debian=True)
+
+
+def test_another_version_is_not_used(bare, installed):
+    folder = shutil.copytree(installed, bare / "nltk_data" / "corpora" / "wordnet")
+    text = (folder / "data.noun").read_bytes().replace(b"WordNet 3.0", b"WordNet 3.1")
+    (folder / "data.noun").write_bytes(text)
+    nltk.data.path.append(str(bare / "nltk_data"))
+    with pytest.raises(LookupError):
+        fetch_wordnet(bare / "home", download=False)
+
+
+def test_command_line(installed, capsys, bare, monkeypatch):
+    monkeypatch.setattr(nltk.data, "path", [str(installed.parents[1])])
+    main(["wordnet"])
+    assert capsys.readouterr().out.strip().endswith(os.fspath(installed))
+    monkeypatch.setattr(nltk.data, "path", [])
+    monkeypatch.setenv("PATH", str(Path(bare)))
+    with pytest.raises(SystemExit, match="1"):
+        main(["wordnet", "--data-home", str(bare / "home")])
+    assert "nltk.downloader wordnet" in capsys.readouterr().err
