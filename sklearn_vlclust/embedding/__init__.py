@@ -2,5 +2,6 @@
 
 from ._clip import CLIPEmbedder
 from ._images import check_images, is_images
+from ._offline import OfflineEmbedder
 
-__all__ = ["CLIPEmbedder", "check_images", "is_images"]
+__all__ = ["CLIPEmbedder", "OfflineEmbedder", "check_images", "is_images"]
