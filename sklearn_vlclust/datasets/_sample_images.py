@@ -6,7 +6,6 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from ._data_home import get_data_home
@@ -108,11 +107,10 @@ def _on_white(path: Path) -> Image.Image:
     stamp = stamp.crop(box)
     inner = _SIDE - 2 * _MARGIN
     factor = inner / max(stamp.size)
-    size = [max(1, round(factor * length)) for length in stamp.size]
-    stamp = stamp.resize(size, Image.Resampling.LANCZOS)
+    width, height = (max(1, round(factor * length)) for length in stamp.size)
+    stamp = stamp.resize((width, height), Image.Resampling.LANCZOS)
     canvas = Image.new("RGB", (_SIDE, _SIDE), "white")
-    place = tuple(int(gap) for gap in (np.array(canvas.size) - stamp.size) // 2)
-    canvas.paste(stamp, place, stamp)
+    canvas.paste(stamp, ((_SIDE - width) // 2, (_SIDE - height) // 2), stamp)
     return canvas
 
 

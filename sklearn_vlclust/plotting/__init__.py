@@ -1,0 +1,5 @@
+"""Displays: what was found, to look at."""
+
+from ._contact_sheet import ContactSheetDisplay
+
+__all__ = ["ContactSheetDisplay"]

@@ -1,0 +1,210 @@
+"""A contact sheet: one row of pictures a cluster."""
+
+import textwrap
+
+import numpy as np
+
+from ..embedding._images import ImageSource, check_images
+
+_CELL, _GAP = 160, 8  # pixels
+_LABEL = 1.9  # width of the column of names, in cells
+
+
+class ContactSheetDisplay:
+    """Clusters of images, one row each, the most typical images first.
+
+    Build it by :meth:`from_estimator` or :meth:`from_predictions`.
+
+    Parameters
+    ----------
+    pictures : list of lists of PIL.Image.Image
+        The pictures to show of each cluster, in order.
+    sizes : list of int
+        Number of images of each cluster.
+    names : list of sequences of str
+        Names of each cluster, best first; may be empty.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the sheet.
+    figure_ : matplotlib Figure
+        Figure that holds it.
+    image_ : matplotlib AxesImage
+        All pictures.
+    texts_ : list of matplotlib Text
+        Names and sizes, two a cluster.
+
+    Examples
+    --------
+    >>> from sklearn_vlclust.plotting import ContactSheetDisplay
+    >>> display = ContactSheetDisplay.from_estimator(mca, paths)  # doctest: +SKIP
+    >>> display.plot().figure_.savefig("sheet.png", dpi=100)  # doctest: +SKIP
+    """
+
+    def __init__(self, pictures, sizes, names):
+        self.pictures = pictures
+        self.sizes = sizes
+        self.names = names
+
+    @classmethod
+    def from_estimator(cls, estimator, images, *, embeddings=None, n_columns=8):
+        """Show how a fitted clusterer divides images.
+
+        Parameters
+        ----------
+        estimator : clusterer
+            With `cluster_centers_`, and `cluster_names_` where words are known.
+        images : images
+            As for the encoders: paths, PIL images or arrays.
+        embeddings : array-like of shape (n_images, n_features), default=None
+            Embeddings of `images`, for an estimator that was fitted on embeddings.
+            None embeds the images by the estimator's `embedder_`.
+        n_columns : int, default=8
+            Number of pictures a cluster.
+
+        Returns
+        -------
+        display : ContactSheetDisplay
+            Not yet drawn: call :meth:`plot`.
+
+        Raises
+        ------
+        ValueError
+            If there is neither an embedder nor embeddings.
+        """
+        from sklearn.utils.validation import check_is_fitted
+
+        check_is_fitted(estimator)
+        if embeddings is None:
+            embedder = getattr(estimator, "embedder_", None)
+            if embedder is None:
+                raise ValueError(
+                    f"This {type(estimator).__name__} was fitted on embeddings: pass "
+                    "those of the images as embeddings=."
+                )
+            embeddings = embedder.encode_images(images)
+        labels = estimator.predict(embeddings)
+        rows = np.asarray(embeddings, dtype=np.float32)
+        centers = np.asarray(estimator.cluster_centers_, dtype=np.float32)[labels]
+        lengths = np.linalg.norm(rows, axis=1) * np.linalg.norm(centers, axis=1)
+        return cls.from_predictions(
+            images,
+            labels,
+            typicality=(rows * centers).sum(axis=1) / lengths,
+            names=getattr(estimator, "cluster_names_", None),
+            n_columns=n_columns,
+        )
+
+    @classmethod
+    def from_predictions(
+        cls, images, labels, *, typicality=None, names=None, n_columns=8
+    ):
+        """Show a division of images.
+
+        Parameters
+        ----------
+        images : images
+            As for the encoders: paths, PIL images or arrays.
+        labels : array-like of shape (n_images,), int
+            Cluster of each image, from 0.
+        typicality : array-like of shape (n_images,), default=None
+            Images with high values come first; None keeps their order.
+        names : list of sequences of str, default=None
+            Names of cluster 0, 1, ..., best first.
+        n_columns : int, default=8
+            Number of pictures a cluster.
+
+        Returns
+        -------
+        display : ContactSheetDisplay
+            Not yet drawn: call :meth:`plot`. Clusters without images are left out.
+
+        Raises
+        ------
+        ValueError
+            If the lengths differ, a cluster has no names, or an image cannot be read.
+        """
+        images = check_images(images)
+        labels = np.asarray(labels)
+        typicality = np.zeros(len(labels)) if typicality is None else typicality
+        if not len(images) == len(labels) == len(typicality):
+            raise ValueError(
+                f"{len(images)} images, {len(labels)} labels and {len(typicality)} "
+                "values of typicality: expected as many of each."
+            )
+        clusters = np.unique(labels)
+        if names is not None and clusters[-1] >= len(names):
+            raise ValueError(
+                f"names has {len(names)} entries, but labels go up to {clusters[-1]}."
+            )
+        order = np.argsort(-np.asarray(typicality), kind="stable")
+        pictures = [
+            [_square(images[i], i) for i in order[labels[order] == c][:n_columns]]
+            for c in clusters
+        ]
+        sizes = [int((labels == c).sum()) for c in clusters]
+        return cls(
+            pictures, sizes, [() if names is None else names[c] for c in clusters]
+        )
+
+    def plot(self, *, ax=None):
+        """Draw the sheet.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to; None makes a figure that fits the number of clusters.
+
+        Returns
+        -------
+        display : ContactSheetDisplay
+            Itself.
+        """
+        import matplotlib.pyplot as plt
+
+        n_rows, n_columns = len(self.pictures), max(map(len, self.pictures))
+        step = _CELL + _GAP
+        sheet = np.full((n_rows * step, n_columns * step, 3), 255, dtype=np.uint8)
+        for row, pictures in enumerate(self.pictures):
+            for column, picture in enumerate(pictures):
+                top, left = row * step, column * step
+                sheet[top : top + _CELL, left : left + _CELL] = picture
+        if ax is None:
+            size = (n_columns + _LABEL) * step / 100, n_rows * step / 100
+            figure = plt.figure(figsize=size)
+            ax = figure.add_axes((0, 0, 1, 1))
+        self.ax_, self.figure_ = ax, ax.figure
+        self.image_ = ax.imshow(sheet, interpolation="lanczos")
+        self.texts_ = []
+        for row, (size, names) in enumerate(zip(self.sizes, self.names)):
+            self._write(row, size, [str(name) for name in names])
+        ax.set_xlim(-_LABEL * step, sheet.shape[1])
+        ax.set_axis_off()
+        return self
+
+    def _write(self, row, size, names):
+        step = _CELL + _GAP
+        x, y = -_LABEL * step + 2 * _GAP, row * step + _CELL / 2
+        title = textwrap.fill(names[0] if names else f"cluster {row}", 18)
+        others = textwrap.fill(", ".join(names[1:4]), 32, max_lines=2)
+        small = "\n".join(
+            filter(None, [others, f"{size:,} picture{'s' * (size != 1)}"])
+        )
+        for text, shift, style in (
+            (title, 2, {"fontsize": 13, "fontweight": "bold", "va": "bottom"}),
+            (small, -5, {"fontsize": 8.5, "color": "0.4", "va": "top"}),
+        ):
+            self.texts_.append(
+                self.ax_.annotate(
+                    text, (x, y), (0, shift), textcoords="offset points", **style
+                )
+            )
+
+
+def _square(image, index):
+    """Return the middle square of an image as uint8, (cell, cell, 3)."""
+    from PIL import Image, ImageOps
+
+    picture = ImageSource(image, index).decode()
+    return ImageOps.fit(picture, (_CELL, _CELL), Image.Resampling.LANCZOS)
