@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.cluster import KMeans
+
+from sklearn_vlclust.plotting import ContactSheetDisplay
+
+pytest.importorskip("matplotlib").use("Agg")
+
+COLORS = np.array([[220, 30, 30], [30, 160, 30], [30, 30, 200]], dtype=np.uint8)
+
+
+@pytest.fixture
+def images():
+    """Five red, four green and one blue picture, no two of one shade."""
+    labels = np.array([0] * 5 + [1] * 4 + [2])
+    pixels = np.broadcast_to(COLORS[labels][:, None, None], (10, 20, 30, 3)).copy()
+    pixels += np.arange(10, dtype=np.uint8)[:, None, None, None]
+    return pixels, labels
+
+
+def test_a_row_a_cluster_most_typical_first(images):
+    pixels, labels = images
+    typicality = np.arange(10) / 10
+    display = ContactSheetDisplay.from_predictions(
+        pixels, labels, typicality=typicality, n_columns=3
+    )
+    assert [len(row) for row in display.pictures] == [3, 3, 1]
+    assert display.sizes == [5, 4, 1]
+    first = np.asarray(display.pictures[0][0])
+    np.testing.assert_array_equal(first, np.broadcast_to(COLORS[0] + 4, first.shape))
+
+
+def test_names_and_sizes_are_written(images):
+    pixels, labels = images
+    names = [["rose", "tulip"], ["leaf"], []]
+    display = ContactSheetDisplay.from_predictions(pixels, labels, names=names)
+    assert display.plot() is display
+    texts = [text.get_text() for text in display.texts_]
+    assert texts[0] == "rose" and "tulip" in texts[1] and "5 pictures" in texts[1]
+    assert texts[4] == "cluster 2" and "1 picture" in texts[5]
+    sheet = display.image_.get_array()
+    np.testing.assert_array_equal(sheet[5, 5], COLORS[0])
+    assert (sheet[-1, -1] == 255).all()
+
+
+def test_own_axes_are_used(images):
+    import matplotlib.pyplot as plt
+
+    figure, ax = plt.subplots()
+    display = ContactSheetDisplay.from_predictions(*images).plot(ax=ax)
+    assert display.ax_ is ax and display.figure_ is figure
+    plt.close("all")
+
+
+def test_the_sheet_can_be_saved(images, tmp_path):
+    figure = ContactSheetDisplay.from_predictions(*images).plot().figure_
+    figure.savefig(tmp_path / "sheet.png")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.size == tuple((figure.get_size_inches() * figure.dpi).astype(int))
+
+
+def test_an_estimator_on_embeddings(images):
+    pixels, labels = images
+    X = np.eye(3, 4)[labels] + np.linspace(0, 0.2, 10)[:, None]
+    kmeans = KMeans(3, n_init=3, random_state=0).fit(X)
+    display = ContactSheetDisplay.from_estimator(kmeans, pixels, embeddings=X)
+    assert sorted(display.sizes) == [1, 4, 5]
+    with pytest.raises(ValueError, match="pass those of the images as embeddings="):
+        ContactSheetDisplay.from_estimator(kmeans, pixels)
+
+
+def test_lengths_must_agree(images):
+    pixels, labels = images
+    with pytest.raises(ValueError, match="10 images, 9 labels"):
+        ContactSheetDisplay.from_predictions(pixels, labels[:9])
+    with pytest.raises(ValueError, match="names has 2 entries"):
+        ContactSheetDisplay.from_predictions(pixels, labels, names=[[], []])
