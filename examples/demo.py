@@ -5,7 +5,7 @@ From a folder of pictures to named clusters
 Embeds pictures, clusters them, names the clusters, prints a table and writes a contact
 sheet. It needs neither a model hub nor a GPU::
 
-    python examples/demo.py                    # sample pictures, 10 kinds
+    python examples/demo.py                    # sample pictures, 9 kinds
     python examples/demo.py FOLDER -k 7        # your own
 
 or ``make demo IMAGES=FOLDER K=7``.
@@ -28,7 +28,7 @@ def main(arguments=None):
     """Run the demo; return the fitted estimator."""
     parser = argparse.ArgumentParser(description="Cluster and name pictures.")
     parser.add_argument("folder", nargs="?", help="your pictures; default: samples")
-    parser.add_argument("-k", "--n-clusters", type=int, default=10)
+    parser.add_argument("-k", "--n-clusters", type=int, default=9)
     parser.add_argument("--output", type=Path, default=Path("demo-output"))
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)

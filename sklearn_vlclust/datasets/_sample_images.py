@@ -18,7 +18,6 @@ _COPYRIGHT = Path("/usr/share/doc", PACKAGE, "copyright")
 # Folders of stamps that are photographs, by kind.
 _KINDS = {
     "birds": ["animals/birds"],
-    "fish": ["animals/fish"],
     "insects": ["animals/insects"],
     "hoofed_animals": [
         f"animals/mammals/{name}" for name in ("bovines", "camel", "deer", "equines")
@@ -39,10 +38,10 @@ _TIMEOUT = 600  # seconds; the package has 161 MB
 
 
 def fetch_sample_images(data_home=None):
-    """Return about 160 photographs of ten kinds of things, cut out on white.
+    """Return about 150 photographs of nine kinds of things, cut out on white.
 
     They are the photographs among the stamps of Tux Paint, a drawing program (Debian
-    package `tuxpaint-stamps-default`, GPL-2): birds, fish, insects, hoofed animals,
+    package `tuxpaint-stamps-default`, GPL-2): birds, insects, hoofed animals,
     fruit, vegetables, balls, string instruments, tools and vehicles. Where the
     package is not installed it is downloaded by `apt-get` and unpacked, which needs
     no root. The pictures are kept in the data folder.
