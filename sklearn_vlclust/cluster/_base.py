@@ -60,7 +60,7 @@ class BaseDeepClusterer(
 
     A method supplies
 
-    - `_prepare(X, rows, rng, generator, device)`, which sets `network_` and whatever
+    - `_prepare(rows, rng, generator, device)`, which sets `network_` and whatever
       else is fitted before training, and returns ``(criterion, batches)`` for
       :func:`~sklearn_vlclust.training.train`;
     - `network_`, a module with a JSON-like `config`, `logits(unit_rows)` of shape
@@ -117,7 +117,7 @@ class BaseDeepClusterer(
         seed = self._draw_seed()
         rng, generator = np.random.RandomState(seed), new_generator(seed)
         rows = UnitRows(X, zero_rows=zero_rows)
-        criterion, batches = self._prepare(X, rows, rng, generator, device)
+        criterion, batches = self._prepare(rows, rng, generator, device)
         self._train(criterion, batches, X, y, seed, generator, device)
         self._number_clusters(self._infer(X, _most_likely, zero_rows), rows)
         self.cluster_centers_ = self.cluster_centers_.astype(X.dtype, copy=False)
@@ -343,7 +343,7 @@ class BaseDeepClusterer(
 
     @property
     def _n_features_out(self):
-        return self.n_clusters
+        return self.network_.config["n_clusters"]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

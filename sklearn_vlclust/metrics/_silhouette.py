@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
-from ..embedding._rows import UnitRows
+from ..embedding._rows import UnitRows, row_blocks
 
 
 def simplified_silhouette_score(X, labels):
@@ -52,9 +52,9 @@ def simplified_silhouette_score(X, labels):
 
 
 def cluster_means(rows, labels, k):
-    """Return the mean unit row of each of `k` clusters, float32 (zeros if empty)."""
+    """Return the mean row of each of `k` clusters, (k, d) float32; zeros if empty."""
     sums = np.zeros((k, rows.shape[1]))
-    for block, x in rows.blocks():
-        np.add.at(sums, labels[block], x)
+    for block in row_blocks(rows.shape[0]):
+        np.add.at(sums, labels[block], rows[block])
     counts = np.bincount(labels, minlength=k).clip(1)
     return (sums / counts[:, None]).astype(np.float32)

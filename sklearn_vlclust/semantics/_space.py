@@ -150,9 +150,9 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
         vocabulary="wordnet",
         embedder=None,
         n_clusters=8,
-        gamma_r=50,
+        gamma_r=20,
         gamma_u=0.05,
-        gamma_h=3,
+        gamma_h=5,
         prompt="a photo of a {}",
         random_state=None,
     ):
@@ -295,8 +295,12 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
         # Made when needed: an encoder with its network is not kept or pickled.
         return make_embedder(self.embedder)
 
-    def _fit_rows(self, rows):
-        """Fit on :class:`UnitRows`, which an estimator that holds a space has."""
+    def _fit_rows(self, rows, centers=None):
+        """Fit on :class:`UnitRows`, which an estimator that holds a space has.
+
+        It may have `centers` of the images, too: then k-means is not run again.
+        """
+        self.n_features_in_ = rows.shape[1]
         if rows.shape[0] < self.n_clusters:
             raise ValueError(
                 f"n_samples={rows.shape[0]} should be >= n_clusters={self.n_clusters}."
@@ -305,7 +309,9 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
         vocabulary = self._read_vocabulary()
         vectors = self._noun_vectors(vocabulary, rows.shape[1])
         unique = self._filter_uniqueness(vectors)
-        near = self._filter_centers(rows, vectors, unique, rng)
+        if centers is None:
+            centers = self._find_centers(rows, rng)
+        near = self._filter_centers(centers, vectors, unique)
         depths, kept = self._filter_hierarchy(rows, vectors[near], vocabulary, near)
         self.n_removed_ = {
             "uniqueness": len(vocabulary) - len(unique),
@@ -355,17 +361,19 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
         unique = cosines < 1 - self.gamma_u if self.gamma_u else cosines < np.inf
         return np.flatnonzero(unique)
 
-    def _filter_centers(self, rows, vectors, unique, rng):
-        """Return the positions of the `gamma_r` nearest nouns of all image centers."""
-        if not len(unique):
-            return unique
+    def _find_centers(self, rows, rng):
         n_rows = max(KMEANS_ROWS, KMEANS_ROWS_PER_CENTER * self.n_clusters)
         sample = np.arange(rows.shape[0])
         if len(sample) > n_rows:
             sample = np.sort(rng.choice(len(sample), n_rows, replace=False))
         kmeans = KMeans(self.n_clusters, n_init=3, random_state=rng).fit(rows[sample])
-        centers = kmeans.cluster_centers_
-        centers /= np.linalg.norm(centers, axis=1, keepdims=True).clip(1e-12)
+        return kmeans.cluster_centers_
+
+    def _filter_centers(self, centers, vectors, unique):
+        """Return the positions of the `gamma_r` nearest nouns of all image centers."""
+        if not len(unique):
+            return unique
+        centers = centers / np.linalg.norm(centers, axis=1, keepdims=True).clip(1e-12)
         k = min(self.gamma_r, len(unique))
         indices, _ = nearest(centers, vectors[unique], k)
         return unique[np.unique(indices)]

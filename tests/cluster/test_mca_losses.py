@@ -70,7 +70,7 @@ def test_prototype_alignment_eq3(tau):
     total = 0
     for j in range(C):
         denominator = sum(
-            exp(rho_image[j] @ rho_text[m] / tau) for m in range(C) if m != j
+            exp(rho_image[m] @ rho_text[m] / tau) for m in range(C) if m != j
         )
         total -= log(exp(rho_image[j] @ rho_text[j] / tau) / denominator)
     found = value(losses.prototype_alignment, rho_image, rho_text, tau=tau)

@@ -24,7 +24,7 @@ from ._objective import AlignedBatches, MCAObjective
 # Near images that vote on how far the nouns are trusted.
 COVERAGE_NEIGHBORS = 10
 # Ratio of agreements at which the nouns start to count, and at which they count fully.
-COVERAGE_RANGE = 0.45, 0.8
+COVERAGE_RANGE = 0.5, 0.85
 
 
 class MCAClustering(BaseDeepClusterer):
@@ -62,27 +62,29 @@ default="wordnet"
     semantic_weight : "auto" or float in [0, 1], default="auto"
         How far the nouns are trusted. "auto" compares how well noun mixtures and
         images keep near images together (not in the paper).
-    k_i, k_s, k_p : int, default=KI, KS, KP
-        Number of near images of an image (`k_I`), near nouns of an image (`k_S`) and
-        near nouns that make a text prototype (`k_p`).
-    tau_ia, tau_pa : float, default=TIA, TPA
+    k_i, k_s, k_p : int, default=10, 5, 5
+        Number of near images of an image (`k_I`; at most half the mean size of a
+        cluster), near nouns of an image (`k_S`) and near nouns that make a text
+        prototype (`k_p`).
+    tau_ia, tau_pa : float, default=0.2, 0.2
         Temperatures of the instance level (eq. 2) and the prototype level (eq. 3).
-    eta : float, default=ETA
+    eta : float, default=1.5
         Weight of the negative entropy that keeps clusters even (eq. 1).
-    eta_text : float, default=ETATEXT
+    eta_text : float, default=1.0
         The same for the pseudo-labels by nouns (not in the paper, where nothing keeps
         the text head balanced).
-    lambda_a : float, default=1.0
+    lambda_a : float, default=0.5
         Weight of the whole alignment (eq. 8).
     lambda_ia, lambda_pa, lambda_sa : float, default=1.0, 1.0, 1.0
         Weights of its levels (eq. 7); 0 switches one off, as in Table 3.
-    warm_up : int, default=WARM
+    warm_up : int, default=2
         Epochs before the semantic level (not in the paper).
-    n_init : int, default=NINIT
-        Starts of the k-means partition, of which the best is kept.
+    n_init : int, default=3
+        Random starts of k-means that compete with Ward's method for the partition that
+        training starts from; 0 is Ward alone.
     mixture_temperature : float, default=0.01
         Of the softmax over nouns that makes an image's noun mixture.
-    mixture_weight : float, default=MIXW
+    mixture_weight : float, default=0.7
         Share of noun mixtures in the start, relative to images.
     logit_scale : float, default=10.0
         Factor of the heads' logits: on unit rows a softmax stays flat without.
@@ -90,11 +92,11 @@ default="wordnet"
         Factor of the attention logits.
     n_names : int, default=5
         Largest number of names a cluster.
-    max_iter : int, default=MAXITER
+    max_iter : int, default=30
         Number of epochs.
-    batch_size : int, default=BATCH
+    batch_size : int, default=512
         Images a batch.
-    lr : float, default=LR
+    lr : float, default=1e-3
         Learning rate of Adam.
     device : str or torch.device, default="auto"
         "auto" is CUDA, else MPS, else the CPU. Results are NumPy arrays in any case.
@@ -195,7 +197,7 @@ default="wordnet"
         "lambda_pa": [Interval(Real, 0, None, closed="left")],
         "lambda_sa": [Interval(Real, 0, None, closed="left")],
         "warm_up": [Interval(Integral, 0, None, closed="left")],
-        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "n_init": [Interval(Integral, 0, None, closed="left")],
         "mixture_temperature": [Interval(Real, 0, None, closed="neither")],
         "mixture_weight": [Interval(Real, 0, None, closed="left")],
         "logit_scale": [Interval(Real, 0, None, closed="neither")],
@@ -215,21 +217,21 @@ default="wordnet"
         k_p=5,
         tau_ia=0.2,
         tau_pa=0.2,
-        eta=2.0,
-        eta_text=2.0,
-        lambda_a=1.0,
+        eta=1.5,
+        eta_text=1.0,
+        lambda_a=0.5,
         lambda_ia=1.0,
         lambda_pa=1.0,
         lambda_sa=1.0,
         warm_up=2,
         n_init=3,
         mixture_temperature=0.01,
-        mixture_weight=0.5,
+        mixture_weight=0.7,
         logit_scale=10.0,
         attention_scale=100.0,
         n_names=5,
         max_iter=30,
-        batch_size=256,
+        batch_size=512,
         lr=1e-3,
         device="auto",
         checkpoint=None,
@@ -302,38 +304,37 @@ default="wordnet"
         near = np.take_along_axis(near, order, axis=1)
         return self.semantic_space_.nouns_[near], np.take_along_axis(weights, order, 1)
 
-    def _prepare(self, X, rows, rng, generator, device):
-        nouns = self._fit_words(X, rng)
-        k_i = min(self.k_i, len(rows) - 1)
-        k_vote = min(max(k_i, COVERAGE_NEIGHBORS), len(rows) - 1)
-        near_images, _ = kneighbors(rows, k_vote, random_state=rng)
+    def _prepare(self, rows, rng, generator, device):
+        sample = _start.draw_sample(len(rows), self.n_clusters, rng)
         images = StandardRows(rows)
+        image_labels = _start.kmeans(images[sample], self.n_clusters, rng).labels_
+        nouns = self._fit_words(rows, sample, image_labels, rng)
         joint, near_nouns = JointRows([images]), np.empty((len(rows), 0), np.int32)
         self.semantic_weight_ = 0.0
         if len(nouns):
             mixture = NounMixture(rows, nouns, self.mixture_temperature, self.k_s)
             near_nouns = mixture.near_nouns[:, : self.k_s]
             texts = StandardRows(mixture)
-            self.semantic_weight_ = self._weigh_words(images, texts, near_images, rng)
+            self.semantic_weight_ = self._weigh_words(
+                rows[sample], image_labels, texts[sample], rng
+            )
             weights = 1.0, self.semantic_weight_ * self.mixture_weight
             if weights[1] > 0:
                 joint = JointRows([images, texts], weights)
-                near_images, _ = kneighbors(joint.unit(), k_i, random_state=rng)
-        labels = _start.kmeans_labels(joint, self.n_clusters, self.n_init, rng)
-        self.network_ = self._start_network(images, nouns, labels)
+        joint = joint.unit()
+        near_images, labels = self._partition(joint, sample, rng)
+        self.network_ = self._start_network(images, sample, labels)
         if len(nouns):
-            self._start_text_head(mixture, labels)
-        source = AlignedBatches(
-            rows, near_images[:, :k_i], near_nouns, generator, device
-        )
+            self._start_text_head(nouns, mixture[sample], labels)
+        source = AlignedBatches(rows, near_images, near_nouns, generator, device)
         criterion = self._make_objective(source, nouns)
         return criterion, RandomBatches(source, self.batch_size, generator)
 
-    def _fit_words(self, X, rng):
+    def _fit_words(self, rows, sample, image_labels, rng):
         """Fit the semantic space and return its nouns, (m, d); m is 0 without one."""
         self.semantic_space_ = None
         if self.semantic_space is None:
-            return np.empty((0, X.shape[1]), dtype=np.float32)
+            return np.empty((0, rows.shape[1]), dtype=np.float32)
         space = self.semantic_space
         if not isinstance(space, SemanticSpace):
             space = SemanticSpace(space)
@@ -342,43 +343,54 @@ default="wordnet"
         )
         if space.embedder is None:
             space.embedder = self.embedder_ or self.embedder
-        self.semantic_space_ = space.fit(X)
+        space._validate_params()
+        centers = cluster_means(rows[sample], image_labels, self.n_clusters)
+        self.semantic_space_ = space._fit_rows(rows, centers)
         return space.embeddings_
 
-    def _weigh_words(self, images, texts, near_images, rng):
+    def _weigh_words(self, images, image_labels, texts, rng):
         if self.semantic_weight != "auto":
             return float(self.semantic_weight)
-        agreements = []
-        for rows in (texts, images):
-            labels = _start.kmeans_labels(JointRows([rows]), self.n_clusters, 1, rng)
-            agreements.append(
-                _start.neighbor_agreement(near_images[:, :COVERAGE_NEIGHBORS], labels)
-            )
-        return _start.semantic_weight(*agreements, *COVERAGE_RANGE)
+        k = min(COVERAGE_NEIGHBORS, len(images) - 1)
+        near_images, _ = kneighbors(images, k, random_state=rng)
+        text_labels = _start.kmeans(texts, self.n_clusters, rng).labels_
+        return _start.semantic_weight(
+            _start.neighbor_agreement(near_images, text_labels),
+            _start.neighbor_agreement(near_images, image_labels),
+            *COVERAGE_RANGE,
+        )
 
-    def _start_network(self, images, nouns, labels):
+    def _partition(self, joint, sample, rng):
+        """Return the near images of all images, and the labels of the sample."""
+        # Of small clusters, many neighbours would lie outside.
+        n, n_sampled = len(joint), len(joint[sample])
+        k_i = max(1, min(self.k_i, max(2, n // (2 * self.n_clusters)), n_sampled - 1))
+        near, _ = kneighbors(joint[sample], k_i, random_state=rng)
+        x = _start.smooth(joint[sample], near)
+        labels = _start.partition(x, self.n_clusters, self.n_init, rng)
+        if n_sampled < n:
+            near, _ = kneighbors(joint, k_i, random_state=rng)
+        return near, labels
+
+    def _start_network(self, images, sample, labels):
         network = MCANetwork(
             images.shape[1], self.n_clusters, self.logit_scale, self.attention_scale
         )
         network.image_mean.copy_(torch.from_numpy(images.mean))
         network.image_spread.fill_(float(images.spread))
-        centers = cluster_means(JointRows([images]), labels, self.n_clusters)
+        centers = cluster_means(images[sample], labels, self.n_clusters)
         network.start_head(network.image_head, torch.from_numpy(centers))
         # Without nouns the text head is never trained; zero is as good as anything.
-        network.start_head(
-            network.text_head, torch.zeros_like(network.text_head.weight)
-        )
-        if len(nouns):
-            mean = nouns.mean(axis=0)
-            spread = np.linalg.norm(nouns - mean, axis=1).mean()
-            network.text_mean.copy_(torch.from_numpy(mean))
-            network.text_spread.fill_(float(spread) if spread > 1e-6 else 1.0)
+        network.start_head(network.text_head, torch.zeros(centers.shape))
         return network
 
-    def _start_text_head(self, mixture, labels):
-        centers = cluster_means(JointRows([mixture]), labels, self.n_clusters)
-        centers = self.network_.standardize_nouns(torch.from_numpy(centers))
-        self.network_.start_head(self.network_.text_head, centers)
+    def _start_text_head(self, nouns, mixtures, labels):
+        network, mean = self.network_, nouns.mean(axis=0)
+        spread = np.linalg.norm(nouns - mean, axis=1).mean()
+        network.text_mean.copy_(torch.from_numpy(mean))
+        network.text_spread.fill_(float(spread) if spread > 1e-6 else 1.0)
+        centers = torch.from_numpy(cluster_means(mixtures, labels, self.n_clusters))
+        network.start_head(network.text_head, network.standardize_nouns(centers))
 
     def _make_objective(self, source, nouns):
         k_p = min(self.k_p, len(nouns))
@@ -390,8 +402,9 @@ default="wordnet"
             torch.from_numpy(near).long(),
             eta=self.eta,
             eta_text=weight * self.eta_text,
-            lambda_ia=weight * self.lambda_ia,
-            lambda_pa=weight * self.lambda_pa,
+            # A contrast needs a second noun, and a second cluster.
+            lambda_ia=weight * self.lambda_ia * (len(nouns) > 1),
+            lambda_pa=weight * self.lambda_pa * (self.n_clusters > 1),
             lambda_sa=weight * self.lambda_sa,
             tau_ia=self.tau_ia,
             tau_pa=self.tau_pa,

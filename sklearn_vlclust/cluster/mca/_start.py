@@ -5,11 +5,30 @@ nothing keeps balanced. Started from a partition of the images, they do not.
 """
 
 import numpy as np
-from sklearn.cluster import KMeans
-from sklearn.utils import check_random_state
+from scipy.cluster.hierarchy import fcluster, linkage
+from sklearn.cluster import KMeans, MiniBatchKMeans
 
-# Rows that k-means sees; its centres do not get better with more.
-MAX_START_ROWS = 50_000
+from ...metrics._silhouette import cluster_means
+
+# Rows that the start is found on; the rest follows in training.
+START_ROWS, START_ROWS_A_CLUSTER = 20_000, 50
+# Ward compares all pairs: above this many rows it joins micro-clusters instead.
+WARD_ROWS = 5_000
+# Rounds in which every row moves half-way to the mean of its neighbours.
+SMOOTHING_ROUNDS = 2
+
+
+def draw_sample(n, n_clusters, rng):
+    """Return the rows that the start is found on: all, or a sorted sample of many."""
+    size = max(START_ROWS, START_ROWS_A_CLUSTER * n_clusters)
+    return slice(None) if n <= size else np.sort(rng.choice(n, size, replace=False))
+
+
+def kmeans(x, n_clusters, rng, n_init=1, init="k-means++"):
+    """Return a fitted :class:`sklearn.cluster.KMeans` of at most 50 rounds."""
+    return KMeans(
+        n_clusters, init=init, n_init=n_init, max_iter=50, random_state=rng
+    ).fit(x)
 
 
 def neighbor_agreement(near_images, labels):
@@ -51,27 +70,72 @@ def semantic_weight(agreement_text, agreement_image, low, high):
     return float(np.clip((ratio - low) / (high - low), 0.0, 1.0))
 
 
-def kmeans_labels(rows, n_clusters, n_init, random_state):
-    """Partition rows by k-means; fitted on a sample of them where they are many.
+def smooth(x, near):
+    """Move rows towards their neighbours, so that groups stand apart.
 
     Parameters
     ----------
-    rows : object of shape (n, d) with `[index]` and `blocks()`
-        What to partition.
-    n_clusters, n_init : int
-        As in :class:`sklearn.cluster.KMeans`.
-    random_state : RandomState
-        Draws sample and seeds.
+    x : ndarray of shape (n, d)
+        Rows.
+    near : int array of shape (n, k)
+        Neighbours of each row.
 
     Returns
     -------
-    labels : ndarray of shape (n,), int64
+    x_smooth : ndarray of shape (n, d)
     """
-    n = rows.shape[0]
-    rng = check_random_state(random_state)
-    sample = slice(None)
-    if n > MAX_START_ROWS:
-        sample = np.sort(rng.choice(n, MAX_START_ROWS, replace=False))
-    kmeans = KMeans(n_clusters, n_init=n_init, max_iter=50, random_state=rng)
-    kmeans.fit(rows[sample])
-    return np.concatenate([kmeans.predict(x) for _, x in rows.blocks()])
+    for _ in range(SMOOTHING_ROUNDS):
+        mean = np.zeros_like(x)
+        for column in near.T:  # keeps the gather at (n, d)
+            mean += x[column]
+        x = 0.5 * x + 0.5 / near.shape[1] * mean
+    return x
+
+
+def partition(x, n_clusters, n_init, rng):
+    """Cut rows into clusters: the best, by inertia, of Ward and `n_init` k-means.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n, d)
+        Rows.
+    n_clusters, n_init : int
+        Number of clusters, and of random starts beside Ward's.
+    rng : RandomState
+        Draws the starts.
+
+    Returns
+    -------
+    labels : ndarray of shape (n,)
+    """
+    runs = [kmeans(x, n_clusters, rng, init=_ward_centers(x, n_clusters, rng))]
+    if n_init:
+        runs.append(kmeans(x, n_clusters, rng, n_init))
+    return min(runs, key=lambda run: run.inertia_).labels_
+
+
+def _ward_centers(x, n_clusters, rng):
+    """Return the means of the clusters that Ward's method finds, (n_clusters, d)."""
+    parts, members = np.arange(len(x)), x
+    if len(x) > WARD_ROWS:
+        n_parts = min(WARD_ROWS, max(5 * n_clusters, 1000))
+        micro = MiniBatchKMeans(
+            n_parts, batch_size=4096, n_init=1, random_state=rng
+        ).fit(x)
+        parts, members = micro.labels_, micro.cluster_centers_
+    tree = linkage(_pairwise_distances(members), "ward")
+    labels = fcluster(tree, n_clusters, "maxclust")[parts] - 1
+    centers = cluster_means(x, labels, n_clusters)
+    # Rows that coincide can leave Ward with fewer clusters: any row will do instead.
+    empty = np.flatnonzero(np.bincount(labels, minlength=n_clusters) == 0)
+    centers[empty] = x[rng.choice(len(x), len(empty))]
+    return centers
+
+
+def _pairwise_distances(x):
+    """Condensed Euclidean distances; one matrix product, unlike scipy's loop."""
+    x = np.asarray(x, dtype=np.float64)
+    squares = np.einsum("ij,ij->i", x, x)
+    above = np.triu_indices(len(x), 1)
+    distances = (squares[:, None] + squares - 2 * (x @ x.T))[above]
+    return np.sqrt(distances.clip(0))
