@@ -4,6 +4,7 @@ import copy
 import warnings
 from numbers import Integral, Real
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from sklearn.base import (
 )
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state, gen_batches
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from .._compat import (
     CallbackSupportMixin,
@@ -25,7 +26,7 @@ from .._compat import (
     StrOptions,
     _fit_context,
 )
-from ..embedding._images import is_images
+from ..embedding._read import read_embeddings
 from ..embedding._resolve import make_embedder
 from ..embedding._rows import UnitRows, row_norms
 from ..metrics import simplified_silhouette_score
@@ -68,6 +69,8 @@ class BaseDeepClusterer(
     - optionally `_describe(rows)`, called once the clusters are final.
     """
 
+    embedder_: Any  # an encoder, or None
+
     _parameter_constraints: dict = {
         "n_clusters": [Interval(Integral, 1, None, closed="left")],
         "embedder": [HasMethods(["transform"]), StrOptions({"offline"}), None],
@@ -105,10 +108,7 @@ class BaseDeepClusterer(
             If `X` has fewer rows than clusters, or a row of zeros, NaN or infinity; if
             its width does not fit the words; or if `checkpoint` is not this fit's.
         """
-        # Encoders return floats, where a row of zeros is a mistake; among counts or
-        # pixels (integers) it is a value like others.
-        zero_rows = _is_integer(X)
-        X = self._read(X, reset=True)
+        X, zero_rows = self._read(X, reset=True)
         if len(X) < self.n_clusters:
             raise ValueError(
                 f"n_samples={len(X)} should be >= n_clusters={self.n_clusters}."
@@ -119,8 +119,8 @@ class BaseDeepClusterer(
         rows = UnitRows(X, zero_rows=zero_rows)
         criterion, batches = self._prepare(rows, rng, generator, device)
         self._train(criterion, batches, X, y, seed, generator, device)
-        self._number_clusters(self._infer(X, _most_likely, zero_rows), rows)
-        self.cluster_centers_ = self.cluster_centers_.astype(X.dtype, copy=False)
+        labels = self._infer(X, _most_likely, zero_rows)
+        self._number_clusters(labels, rows, X.dtype)
         self._describe(rows)
         return self
 
@@ -186,8 +186,7 @@ class BaseDeepClusterer(
             :meth:`predict`: between -1 and 1, higher is better.
         """
         check_is_fitted(self)
-        zero_rows = _is_integer(X)
-        X = self._read(X, reset=False)
+        X, zero_rows = self._read(X, reset=False)
         labels = self._infer(X, _most_likely, zero_rows)
         return simplified_silhouette_score(UnitRows(X, zero_rows=zero_rows), labels)
 
@@ -223,23 +222,21 @@ class BaseDeepClusterer(
         return load_model(path, cls)
 
     def _read(self, X, reset):
-        """Return `X` as a validated matrix of embeddings; images are embedded."""
-        if is_images(X):
-            if reset or getattr(self, "embedder_", None) is None:
-                self.embedder_ = make_embedder(self.embedder, verbose=self.verbose)
-            X = self.embedder_.transform(X)
-        elif reset:
+        """Return embeddings and whether rows of zeros are let through."""
+        if reset:
             self.embedder_ = None
-        if isinstance(X, torch.Tensor):
-            X = X.detach().cpu()
-            X = (X if X.dtype in (torch.float32, torch.float64) else X.float()).numpy()
-        return validate_data(
+        return read_embeddings(
             self,
             X,
-            dtype=(np.float32, np.float64),
             reset=reset,
+            embed=self._embed,
             ensure_min_samples=2 if reset else 1,
         )
+
+    def _embed(self, images):
+        if getattr(self, "embedder_", None) is None:
+            self.embedder_ = make_embedder(self.embedder, verbose=self.verbose)
+        return self.embedder_.transform(images)
 
     def _draw_seed(self):
         """Draw the seed of the fit; a checkpoint without fixed seed brings its own."""
@@ -299,7 +296,7 @@ class BaseDeepClusterer(
         network = copy.deepcopy(self.network_).cpu().eval().requires_grad_(False)
         return {"network_": network}
 
-    def _number_clusters(self, labels, rows):
+    def _number_clusters(self, labels, rows, dtype):
         """Set `labels_`, largest cluster first and without gaps, and the centres."""
         counts = np.bincount(labels, minlength=self.n_clusters)
         order = np.argsort(-counts, kind="stable")
@@ -308,7 +305,7 @@ class BaseDeepClusterer(
         self.n_clusters_ = int((counts > 0).sum())
         centers = cluster_means(rows, self.labels_, self.n_clusters_)
         centers /= np.linalg.norm(centers, axis=1, keepdims=True).clip(1e-12)
-        self.cluster_centers_ = centers
+        self.cluster_centers_ = centers.astype(dtype)
         if self.n_clusters_ < self.n_clusters:
             warnings.warn(
                 f"{self.n_clusters_} of n_clusters={self.n_clusters} clusters have "
@@ -322,10 +319,11 @@ class BaseDeepClusterer(
 
     def _predict(self, X, function):
         check_is_fitted(self)
-        return self._infer(self._read(X, reset=False), function, _is_integer(X))
+        X, zero_rows = self._read(X, reset=False)
+        return self._infer(X, function, zero_rows)
 
     @torch.inference_mode()
-    def _infer(self, X, function, zero_rows=False):
+    def _infer(self, X, function, zero_rows):
         """Apply ``function(network, unit rows)`` block by block, in the dtype of X."""
         dtype = torch.float64 if X.dtype == np.float64 else torch.float32
         device = resolve_device(self.device)
@@ -353,9 +351,3 @@ class BaseDeepClusterer(
 
 def _most_likely(network, x):
     return network.logits(x).argmax(dim=1)
-
-
-def _is_integer(X):
-    """Whether `X` holds integers: counts or pixels rather than embeddings."""
-    dtype = getattr(X, "dtype", None)
-    return isinstance(dtype, np.dtype) and dtype.kind in "iub"

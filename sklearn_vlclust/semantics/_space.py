@@ -3,12 +3,11 @@
 from numbers import Integral, Real
 
 import numpy as np
-import torch
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.cluster import KMeans
 from sklearn.utils import check_random_state, gen_batches
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from .._compat import (
     HasMethods,
@@ -17,9 +16,9 @@ from .._compat import (
     _check_feature_names_in,
     _fit_context,
 )
-from ..embedding._images import is_images
+from ..embedding._read import read_embeddings
 from ..embedding._resolve import make_embedder
-from ..embedding._rows import UnitRows
+from ..embedding._rows import UnitRows, row_norms
 from ..neighbors import nearest
 from ._encoding import vocabulary_embeddings
 from ._vocabulary import Vocabulary
@@ -65,7 +64,7 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
         "offline" `OfflineEmbedder()`. Not used if neither is needed.
     n_clusters : int, default=8
         Number of image centers.
-    gamma_r : int, default=50
+    gamma_r : int, default=20
         Nouns kept per center (all, where there are fewer).
     gamma_u : float, default=0.05
         Uniqueness: 0 drops nothing, larger values drop more nouns of no particular
@@ -152,7 +151,7 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
         n_clusters=8,
         gamma_r=20,
         gamma_u=0.05,
-        gamma_h=5,
+        gamma_h=3,
         prompt="a photo of a {}",
         random_state=None,
     ):
@@ -189,7 +188,8 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
             If `X` has fewer rows than `n_clusters`, a row of zeros, NaN or infinity,
             or another width than the nouns' vectors; or if no noun is left.
         """
-        return self._fit_rows(UnitRows(self._read(X, reset=True)))
+        X, zero_rows = self._read(X, reset=True)
+        return self._fit_rows(UnitRows(X, zero_rows=zero_rows))
 
     def transform(self, X):
         """Cosine similarity of each image to each noun.
@@ -205,10 +205,10 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
             Between -1 and 1; the columns are :meth:`get_feature_names_out`.
         """
         check_is_fitted(self)
-        X = self._read(X, reset=False)
+        X, zero_rows = self._read(X, reset=False)
         nouns = self.embeddings_.astype(X.dtype, copy=False)
         similarities = np.empty((len(X), len(nouns)), dtype=X.dtype)
-        for block, rows in _unit_blocks(X, len(nouns)):
+        for block, rows in _unit_blocks(X, len(nouns), zero_rows):
             np.matmul(rows, nouns.T, out=similarities[block])
         return similarities
 
@@ -235,7 +235,8 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
             If there are fewer than `k` nouns.
         """
         check_is_fitted(self)
-        rows = UnitRows(self._read(X, reset=False))
+        X, zero_rows = self._read(X, reset=False)
+        rows = UnitRows(X, zero_rows=zero_rows)
         indices, similarities = nearest(rows, self.embeddings_, k)
         return similarities, indices
 
@@ -258,10 +259,10 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         if not temperature > 0:
             raise ValueError(f"temperature must be above 0, got {temperature!r}.")
-        X = self._read(X, reset=False)
+        X, zero_rows = self._read(X, reset=False)
         nouns = self.embeddings_.astype(X.dtype, copy=False)
         mixtures = np.empty((len(X), nouns.shape[1]), dtype=X.dtype)
-        for block, rows in _unit_blocks(X, len(nouns)):
+        for block, rows in _unit_blocks(X, len(nouns), zero_rows):
             mixtures[block] = softmax(rows @ nouns.T / temperature, axis=1) @ nouns
         return mixtures
 
@@ -283,13 +284,12 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
         return self.nouns_.copy()
 
     def _read(self, X, reset):
-        """Return `X` as a validated matrix of embeddings; images are embedded."""
-        if is_images(X):
-            X = self._make_embedder().transform(X)
-        if isinstance(X, torch.Tensor):
-            X = X.detach().cpu()
-            X = (X if X.dtype in (torch.float32, torch.float64) else X.float()).numpy()
-        return validate_data(self, X, dtype=(np.float64, np.float32), reset=reset)
+        """Return embeddings and whether rows of zeros are let through."""
+
+        def embed(images):
+            return self._make_embedder().transform(images)
+
+        return read_embeddings(self, X, reset=reset, embed=embed)
 
     def _make_embedder(self):
         # Made when needed: an encoder with its network is not kept or pickled.
@@ -421,15 +421,10 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
         return tags
 
 
-def _unit_blocks(X, n_columns):
+def _unit_blocks(X, n_columns, zero_rows):
     """Yield ``(slice, unit rows in the dtype of X)``, sized for `n_columns` results."""
     size = max(1, BLOCK_BYTES // (X.itemsize * (n_columns + X.shape[1])))
     for block in gen_batches(len(X), size):
         rows = X[block]
-        norms = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
-        if not norms.all():
-            raise ValueError(
-                f"Row {block.start + int(np.argmin(norms))} of X is all zeros: every "
-                "row must be a non-zero vector, as only its direction is used."
-            )
+        norms = row_norms(rows, block.start, zero_rows)
         yield block, rows / norms[:, None].astype(X.dtype)

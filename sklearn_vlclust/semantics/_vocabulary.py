@@ -1,6 +1,7 @@
 """Nouns, with their vectors and their places in WordNet."""
 
 import re
+import warnings
 
 import numpy as np
 
@@ -39,8 +40,12 @@ class Vocabulary:
     TypeError
         If a noun is not a string.
     ValueError
-        If there are no nouns, lengths differ, a vector is zero or not finite, or
-        WordNet does not know a synset.
+        If there are no nouns, lengths differ, or a vector is zero or not finite.
+
+    Warns
+    -----
+    UserWarning
+        If WordNet does not know a synset, which is then taken as unknown.
 
     See Also
     --------
@@ -213,9 +218,26 @@ def _check_synsets(synsets, nouns):
                 f"({type(synset).__name__})."
             )
     hierarchy = noun_hierarchy()
-    return [
-        None if s is None else hierarchy.names[hierarchy.position(s)] for s in synsets
-    ]
+    names: list[str | None] = [None] * len(synsets)
+    unknown = []
+    for i, synset in enumerate(synsets):
+        if synset is None:
+            continue
+        try:
+            names[i] = hierarchy.names[hierarchy.position(synset)]
+        except ValueError:
+            unknown.append(synset)
+    if unknown:
+        # Lists in use have some: LVIS made up its "stop_sign.n.01".
+        warnings.warn(
+            f"{len(unknown)} of {len(synsets)} synsets are not nouns of WordNet 3.0 "
+            f"and are taken as unknown: {', '.join(map(repr, unknown[:5]))}"
+            f"{', ...' * (len(unknown) > 5)}. Synsets are given by name ('dog.n.01'), "
+            "by id ('n02084071'), or as None.",
+            UserWarning,
+            stacklevel=4,
+        )
+    return names
 
 
 def _check_embeddings(embeddings, nouns):

@@ -97,9 +97,7 @@ def test_lvis_and_imagenet(lvis_imagenet):
         ({"nouns": ["dog", 3]}, TypeError, r"nouns\[1\] is 3 \(int\)"),
         ({"nouns": ["dog", "_"]}, ValueError, r"nouns\[1\] is empty"),
         ({"nouns": ["dog"], "synsets": []}, ValueError, "synsets has 0 entries for 1"),
-        ({"nouns": ["dog"], "synsets": ["dgo.n.01"]}, ValueError, "'dgo.n.01'"),
         ({"nouns": ["dog"], "synsets": [2084071]}, TypeError, r"synsets\[0\] is 2084"),
-        ({"nouns": ["dog"], "synsets": [""]}, ValueError, "Unknown synset ''"),
         ({"nouns": ["dog"], "embeddings": [[1], [2]]}, ValueError, "2 entries for 1"),
         ({"nouns": ["dog"], "embeddings": [1.0]}, ValueError, r"got \(1,\)"),
         ({"nouns": ["dog"], "embeddings": [[0, 0]]}, ValueError, "'dog', is all zeros"),
@@ -114,6 +112,13 @@ def test_lvis_and_imagenet(lvis_imagenet):
 def test_bad_input(kwargs, error, match):
     with pytest.raises(error, match=match):
         Vocabulary(**kwargs)
+
+
+@pytest.mark.parametrize("synset", ["dgo.n.01", "stop_sign.n.01", "n00000000", ""])
+def test_unknown_synset_is_named_and_taken_as_unknown(synset):
+    with pytest.warns(UserWarning, match=f"1 of 2 synsets .*'{synset}'"):
+        vocabulary = Vocabulary(["x", "dog"], synsets=[synset, "dog.n.01"])
+    assert list(vocabulary.synsets) == [None, "dog.n.01"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """MCA as a scikit-learn clusterer."""
 
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,8 +24,6 @@ from ._objective import AlignedBatches, MCAObjective
 
 # Near images that vote on how far the nouns are trusted.
 COVERAGE_NEIGHBORS = 10
-# Ratio of agreements at which the nouns start to count, and at which they count fully.
-COVERAGE_RANGE = 0.5, 0.85
 
 
 class MCAClustering(BaseDeepClusterer):
@@ -82,14 +81,16 @@ default="wordnet"
     n_init : int, default=3
         Random starts of k-means that compete with Ward's method for the partition that
         training starts from; 0 is Ward alone.
-    mixture_temperature : float, default=0.01
-        Of the softmax over nouns that makes an image's noun mixture.
+    perplexity : float, default=5.0
+        Effective number of nouns in an image's noun mixture, from which the
+        temperature of its softmax follows.
     mixture_weight : float, default=0.7
         Share of noun mixtures in the start, relative to images.
     logit_scale : float, default=10.0
         Factor of the heads' logits: on unit rows a softmax stays flat without.
-    attention_scale : float, default=100.0
-        Factor of the attention logits.
+    attention_scale : "auto" or float, default="auto"
+        Factor of the attention logits. "auto" is one over the temperature of the noun
+        mixtures: cosines of CLIP differ in the second digit.
     n_names : int, default=5
         Largest number of names a cluster.
     max_iter : int, default=30
@@ -172,6 +173,8 @@ default="wordnet"
     ['car', 'cat', 'dog']
     """
 
+    semantic_space_: Any  # a SemanticSpace, or None
+
     _parameter_constraints: dict = {
         **BaseDeepClusterer._parameter_constraints,
         "semantic_space": [
@@ -198,10 +201,13 @@ default="wordnet"
         "lambda_sa": [Interval(Real, 0, None, closed="left")],
         "warm_up": [Interval(Integral, 0, None, closed="left")],
         "n_init": [Interval(Integral, 0, None, closed="left")],
-        "mixture_temperature": [Interval(Real, 0, None, closed="neither")],
+        "perplexity": [Interval(Real, 1, None, closed="neither")],
         "mixture_weight": [Interval(Real, 0, None, closed="left")],
         "logit_scale": [Interval(Real, 0, None, closed="neither")],
-        "attention_scale": [Interval(Real, 0, None, closed="neither")],
+        "attention_scale": [
+            StrOptions({"auto"}),
+            Interval(Real, 0, None, closed="neither"),
+        ],
         "n_names": [Interval(Integral, 1, None, closed="left")],
     }
 
@@ -225,10 +231,10 @@ default="wordnet"
         lambda_sa=1.0,
         warm_up=2,
         n_init=3,
-        mixture_temperature=0.01,
+        perplexity=5.0,
         mixture_weight=0.7,
         logit_scale=10.0,
-        attention_scale=100.0,
+        attention_scale="auto",
         n_names=5,
         max_iter=30,
         batch_size=512,
@@ -256,7 +262,7 @@ default="wordnet"
         self.lambda_sa = lambda_sa
         self.warm_up = warm_up
         self.n_init = n_init
-        self.mixture_temperature = mixture_temperature
+        self.perplexity = perplexity
         self.mixture_weight = mixture_weight
         self.logit_scale = logit_scale
         self.attention_scale = attention_scale
@@ -296,7 +302,8 @@ default="wordnet"
                 "attention needs nouns, but this estimator was fitted with "
                 "semantic_space=None."
             )
-        rows = UnitRows(self._read(X, reset=False))
+        X, zero_rows = self._read(X, reset=False)
+        rows = UnitRows(X, zero_rows=zero_rows)
         blocks = list(self._attend(rows))
         near = np.concatenate([near for near, _ in blocks])
         weights = np.concatenate([weights for _, weights in blocks])
@@ -312,7 +319,7 @@ default="wordnet"
         joint, near_nouns = JointRows([images]), np.empty((len(rows), 0), np.int32)
         self.semantic_weight_ = 0.0
         if len(nouns):
-            mixture = NounMixture(rows, nouns, self.mixture_temperature, self.k_s)
+            mixture = NounMixture(rows, nouns, self.perplexity, self.k_s)
             near_nouns = mixture.near_nouns[:, : self.k_s]
             texts = StandardRows(mixture)
             self.semantic_weight_ = self._weigh_words(
@@ -325,7 +332,7 @@ default="wordnet"
         near_images, labels = self._partition(joint, sample, rng)
         self.network_ = self._start_network(images, sample, labels)
         if len(nouns):
-            self._start_text_head(nouns, mixture[sample], labels)
+            self._start_text_side(nouns, mixture, sample, labels)
         source = AlignedBatches(rows, near_images, near_nouns, generator, device)
         criterion = self._make_objective(source, nouns)
         return criterion, RandomBatches(source, self.batch_size, generator)
@@ -357,7 +364,6 @@ default="wordnet"
         return _start.semantic_weight(
             _start.neighbor_agreement(near_images, text_labels),
             _start.neighbor_agreement(near_images, image_labels),
-            *COVERAGE_RANGE,
         )
 
     def _partition(self, joint, sample, rng):
@@ -373,9 +379,8 @@ default="wordnet"
         return near, labels
 
     def _start_network(self, images, sample, labels):
-        network = MCANetwork(
-            images.shape[1], self.n_clusters, self.logit_scale, self.attention_scale
-        )
+        scale = 1.0 if self.attention_scale == "auto" else self.attention_scale
+        network = MCANetwork(images.shape[1], self.n_clusters, self.logit_scale, scale)
         network.image_mean.copy_(torch.from_numpy(images.mean))
         network.image_spread.fill_(float(images.spread))
         centers = cluster_means(images[sample], labels, self.n_clusters)
@@ -384,13 +389,16 @@ default="wordnet"
         network.start_head(network.text_head, torch.zeros(centers.shape))
         return network
 
-    def _start_text_head(self, nouns, mixtures, labels):
+    def _start_text_side(self, nouns, mixture, sample, labels):
         network, mean = self.network_, nouns.mean(axis=0)
+        if self.attention_scale == "auto":
+            network.config["attention_scale"] = 1 / mixture.temperature
         spread = np.linalg.norm(nouns - mean, axis=1).mean()
         network.text_mean.copy_(torch.from_numpy(mean))
         network.text_spread.fill_(float(spread) if spread > 1e-6 else 1.0)
-        centers = torch.from_numpy(cluster_means(mixtures, labels, self.n_clusters))
-        network.start_head(network.text_head, network.standardize_nouns(centers))
+        centers = cluster_means(mixture[sample], labels, self.n_clusters)
+        centers = network.standardize_nouns(torch.from_numpy(centers))
+        network.start_head(network.text_head, centers)
 
     def _make_objective(self, source, nouns):
         k_p = min(self.k_p, len(nouns))

@@ -3,19 +3,22 @@
 from copy import copy
 
 import numpy as np
+from scipy.special import entr, softmax
 
 from ...embedding._rows import BLOCK_ROWS, DENSE_BYTES, row_blocks
 from ...neighbors import nearest
 
-# Nouns kept a mixture: exp(cos / 0.01) leaves nothing to speak of beyond these.
+# Nouns kept a mixture: with a handful in effect, the rest adds nothing to speak of.
 MIXTURE_NOUNS = 16
 
 
 class NounMixture:
     """Each image as a weighted mean of nouns: ``softmax(cos / temperature) @ nouns``.
 
-    Only the `MIXTURE_NOUNS` nearest nouns of an image are kept, so that a million
-    images take a hundred megabytes; rows are made on demand.
+    Encoders differ in how far apart their cosines lie, so that the temperature follows
+    from the number of nouns that are to count. Only the `MIXTURE_NOUNS` nearest nouns
+    of an image are kept: a million images take a hundred megabytes, and rows are made
+    on demand.
 
     Parameters
     ----------
@@ -23,19 +26,29 @@ class NounMixture:
         Images.
     nouns : ndarray of shape (m, d)
         Unit rows.
-    temperature : float
-        Of the softmax over nouns.
+    perplexity : float
+        Effective number of nouns in a mixture, averaged over images.
     min_nouns : int, default=1
         Smallest number of `near_nouns` a row that the caller needs.
+
+    Attributes
+    ----------
+    temperature : float
+        Of the softmax over nouns.
+    near_nouns : int array of shape (n, k)
+        Nearest nouns of each image.
     """
 
-    def __init__(self, rows, nouns, temperature, min_nouns=1):
+    def __init__(self, rows, nouns, perplexity, min_nouns=1):
         self.shape = rows.shape
         self._nouns = nouns
         top = min(max(MIXTURE_NOUNS, min_nouns), len(nouns))
         self.near_nouns, cosines = nearest(rows, nouns, top)
-        weights = np.exp((cosines - cosines[:, :1]) / temperature)
-        self._weights = weights / weights.sum(axis=1, keepdims=True)
+        gaps = cosines[:, :1] - cosines
+        self.temperature = find_temperature(
+            gaps[:: 1 + len(gaps) // 10_000], perplexity
+        )
+        self._weights = softmax(-gaps / np.float32(self.temperature), axis=1)
 
     def __getitem__(self, index):
         """Return the mixtures of the images `index`, (b, d)."""
@@ -114,10 +127,36 @@ class JointRows:
             yield block, self[block]
 
     def _make(self, index):
-        x = [part[index] * np.float32(w) for part, w in zip(self._parts, self._weights)]
-        x = np.concatenate(x, axis=1)
+        parts = zip(self._parts, self._weights)
+        x = np.concatenate([part[index] * np.float32(w) for part, w in parts], axis=1)
         return self._to_unit(x) if self._unit else x
 
     @staticmethod
     def _to_unit(x):
         return x / np.linalg.norm(x, axis=1, keepdims=True).clip(1e-12)
+
+
+def find_temperature(gaps, perplexity):
+    """Find the temperature at which softmax weights have a given mean perplexity.
+
+    Parameters
+    ----------
+    gaps : ndarray of shape (n, k)
+        How far each of the k best cosines of a row lies below the best.
+    perplexity : float
+        Exponential of the entropy of a row's weights, averaged over rows. Limited to
+        nine tenths of k.
+
+    Returns
+    -------
+    temperature : float
+        Between 1e-5 and 1e5.
+    """
+    wanted = min(perplexity, max(1.0, 0.9 * gaps.shape[1]))
+    low, high = -5.0, 5.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        weights = softmax(-gaps / 10**middle, axis=1)
+        found = np.exp(entr(weights).sum(axis=1)).mean()
+        low, high = (middle, high) if found < wanted else (low, middle)
+    return float(10**high)

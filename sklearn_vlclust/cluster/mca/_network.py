@@ -18,8 +18,13 @@ class MCANetwork(nn.Module):
     logit_scale : float, default=10.0
         Factor of the logits of both heads.
     attention_scale : float, default=100.0
-        Factor of the attention logits: cosines of CLIP differ in the third digit.
+        Factor of the attention logits.
     """
+
+    image_mean: torch.Tensor
+    image_spread: torch.Tensor
+    text_mean: torch.Tensor
+    text_spread: torch.Tensor
 
     def __init__(self, n_features, n_clusters, logit_scale=10.0, attention_scale=100.0):
         super().__init__()

@@ -91,6 +91,9 @@ class MCAObjective(nn.Module):
         Epochs before the semantic-level term (not in the paper).
     """
 
+    nouns: torch.Tensor
+    near_prototypes: torch.Tensor
+
     def __init__(
         self,
         source,
@@ -116,7 +119,7 @@ class MCAObjective(nn.Module):
         self.register_buffer("nouns", nouns, persistent=False)
         self.register_buffer("near_prototypes", near_prototypes, persistent=False)
         self._semantic = False
-        self._prototypes = None
+        self._prototypes: tuple[torch.Tensor, ...] = ()
 
     def start_epoch(self, network, epoch):
         """Renew the prototypes: once an epoch, as `h` moves slowly."""
@@ -131,11 +134,12 @@ class MCAObjective(nn.Module):
         ``h_l^I`` is the mean image weighted by ``q_l``. ``h_l^S`` is the mean of the
         `k_p` nouns nearest to the noun nearest to ``h_l^I``.
         """
-        total, weight = 0, 0
+        total, weight = [], []
         for u in self.source.blocks():
             q = network.assign_images(u)
-            total, weight = total + q.T @ u, weight + q.sum(dim=0)
-        h_image = total / weight.clamp_min(losses.TINY)[:, None]
+            total.append(q.T @ u)
+            weight.append(q.sum(dim=0))
+        h_image = sum(total) / sum(weight).clamp_min(losses.TINY)[:, None]
         nearest = (F.normalize(h_image, dim=1) @ self.nouns.T).argmax(dim=1)
         h_text = self.nouns[self.near_prototypes[nearest]].mean(dim=1)
         return h_image, h_text

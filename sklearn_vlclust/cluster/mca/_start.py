@@ -14,6 +14,10 @@ from ...metrics._silhouette import cluster_means
 START_ROWS, START_ROWS_A_CLUSTER = 20_000, 50
 # Ward compares all pairs: above this many rows it joins micro-clusters instead.
 WARD_ROWS = 5_000
+# Where the semantic weight leaves 0, and where it reaches 1: agreement of text over that
+# of images, and disagreement of images over that of text.
+AGREEMENT_RANGE = 0.5, 0.85
+DISAGREEMENT_RANGE = 0.4, 0.65
 # Rounds in which every row moves half-way to the mean of its neighbours.
 SMOOTHING_ROUNDS = 2
 
@@ -49,25 +53,32 @@ def neighbor_agreement(near_images, labels):
     return float((labels[near_images] == labels[:, None]).mean())
 
 
-def semantic_weight(agreement_text, agreement_image, low, high):
+def semantic_weight(text, image):
     """How far the nouns are trusted, from 0 (not at all) to 1.
 
     Nouns that cover the images cut them much as the images cut themselves: near images
-    get the same cluster from their noun mixtures. Nouns that do not, cut at random.
+    get the same cluster from their noun mixtures. Nouns that do not, cut at random;
+    then their agreement is low against that of the images. And where images agree
+    almost everywhere, nouns that agree a little less would add more errors than they
+    mend; then their disagreement is high against that of the images. The weight is the
+    product of both comparisons, each linear between the two ends of its range.
 
     Parameters
     ----------
-    agreement_text, agreement_image : float
+    text, image : float
         `neighbor_agreement` of k-means labels of noun mixtures, and of images.
-    low, high : float
-        Ratio of the two at which the weight leaves 0, and at which it reaches 1.
 
     Returns
     -------
     weight : float
     """
-    ratio = agreement_text / max(agreement_image, 1e-12)
-    return float(np.clip((ratio - low) / (high - low), 0.0, 1.0))
+    agreement = text / max(image, 1e-12)
+    disagreement = (1 - image) / max(1 - text, 1e-12)
+    return _ramp(agreement, *AGREEMENT_RANGE) * _ramp(disagreement, *DISAGREEMENT_RANGE)
+
+
+def _ramp(value, low, high):
+    return float(np.clip((value - low) / (high - low), 0.0, 1.0))
 
 
 def smooth(x, near):
