@@ -276,10 +276,11 @@ class BaseDeepClusterer(
                 batches,
                 lr=self.lr,
                 max_epochs=self.max_iter,
+                optimizer=torch.optim.Adam,
+                fused=device.type in ("cpu", "cuda"),
                 device=device,
                 checkpoint=checkpoint,
                 after_epoch=hooks,
-                **self._optimizer_params(),
             )
         finally:
             progress.close()
@@ -287,9 +288,6 @@ class BaseDeepClusterer(
             self.network_.cpu().eval().requires_grad_(False)
         self.n_iter_ = len(self.history_)
         finish(self._snapshot)
-
-    def _optimizer_params(self):
-        return {"optimizer": torch.optim.Adam}
 
     def _snapshot(self):
         """Return the attributes that let a copy of the estimator predict as of now."""

@@ -16,7 +16,6 @@ from ...neighbors import kneighbors, nearest
 from ...semantics import SemanticSpace, Vocabulary
 from ...training import RandomBatches
 from .._base import INFERENCE_ROWS, BaseDeepClusterer
-from . import _losses as losses
 from . import _start
 from ._joint import JointRows, NounMixture, StandardRows
 from ._network import MCANetwork
@@ -422,13 +421,11 @@ default="wordnet"
     @torch.inference_mode()
     def _attend(self, rows):
         """Yield ``(near nouns, weights)`` of the images, block by block: eq. 4."""
-        nouns = torch.from_numpy(self.semantic_space_.embeddings_)
-        keys = self.network_.keys(nouns)
-        near, _ = nearest(rows, nouns.numpy(), min(self.k_s, len(nouns)))
+        nouns = self.semantic_space_.embeddings_
+        near, _ = nearest(rows, nouns, min(self.k_s, len(nouns)))
         for block in gen_batches(len(rows), INFERENCE_ROWS):
-            queries = self.network_.queries(torch.from_numpy(rows[block]))
-            weights = losses.attention_weights(queries, keys[near[block]])
-            yield near[block], weights.numpy()
+            u, v_near = torch.from_numpy(rows[block]), nouns[near[block]]
+            yield near[block], self.network_.attend(u, torch.from_numpy(v_near)).numpy()
 
     @torch.inference_mode()
     def _describe(self, rows):

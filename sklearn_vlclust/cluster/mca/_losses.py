@@ -101,7 +101,7 @@ def attention_weights(queries, keys):
     Parameters
     ----------
     queries : tensor of shape (b, d)
-        ``W^I u_i``.
+        ``W^I u_i``; or ``W^S^T W^I u_i`` with the nouns themselves as keys.
     keys : tensor of shape (b, k_S, d)
         ``W^S v_j`` of the neighbouring nouns.
 

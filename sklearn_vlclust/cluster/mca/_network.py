@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from ._losses import attention_weights
+
 
 class MCANetwork(nn.Module):
     """Heads `f_I`, `f_S` and attention matrices `W^I`, `W^S`.
@@ -65,13 +67,14 @@ class MCANetwork(nn.Module):
         logits = self.text_head(self.standardize_nouns(v))
         return (self.config["logit_scale"] * logits).softmax(dim=1)
 
-    def queries(self, u):
-        """``W^I u``, scaled, (b, d)."""
-        return self.config["attention_scale"] * (u @ self.image_query.T)
+    def attend(self, u, v_near):
+        """Attention of images to their near nouns, eq. 4, (b, k_S).
 
-    def keys(self, v):
-        """``W^S v``, (m, d)."""
-        return v @ self.text_key.T
+        ``(W^I u)^T W^S v = (W^S^T W^I u)^T v``: both matrices are applied to the image,
+        so that no noun is projected.
+        """
+        queries = (u @ self.image_query.T) @ self.text_key
+        return attention_weights(self.config["attention_scale"] * queries, v_near)
 
     @torch.no_grad()
     def start_head(self, head, centers):

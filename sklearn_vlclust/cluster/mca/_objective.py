@@ -168,11 +168,10 @@ class MCAObjective(nn.Module):
             )
             loss = loss + self.lambda_pa * terms["prototype_alignment"]
         if self._semantic:
-            # All m nouns are projected once and gathered: k_S times less work than
-            # projecting every image's neighbours.
-            keys = network.keys(self.nouns)[near_nouns]  # (b, k_S, d)
-            weights = losses.attention_weights(network.queries(u), keys)
-            p_prime = losses.semantic_assignment(weights, p[near_nouns])
+            weights = network.attend(u, self.nouns[near_nouns])  # (b, k_S)
+            # An embedding: its gradient is faster than that of an index.
+            p_near = F.embedding(near_nouns, p)  # (b, k_S, c)
+            p_prime = losses.semantic_assignment(weights, p_near)
             terms["semantic_alignment"] = losses.semantic_alignment(q, p_prime)
             terms["text_balance"] = losses.negative_entropy(p_prime)
             loss = (

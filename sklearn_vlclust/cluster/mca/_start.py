@@ -14,8 +14,8 @@ from ...metrics._silhouette import cluster_means
 START_ROWS, START_ROWS_A_CLUSTER = 20_000, 50
 # Ward compares all pairs: above this many rows it joins micro-clusters instead.
 WARD_ROWS = 5_000
-# Where the semantic weight leaves 0, and where it reaches 1: agreement of text over that
-# of images, and disagreement of images over that of text.
+# Where the semantic weight leaves 0, and where it reaches 1: agreement of text over
+# that of images, and disagreement of images over that of text.
 AGREEMENT_RANGE = 0.5, 0.85
 DISAGREEMENT_RANGE = 0.4, 0.65
 # Rounds in which every row moves half-way to the mean of its neighbours.
@@ -147,6 +147,8 @@ def _pairwise_distances(x):
     """Condensed Euclidean distances; one matrix product, unlike scipy's loop."""
     x = np.asarray(x, dtype=np.float64)
     squares = np.einsum("ij,ij->i", x, x)
-    above = np.triu_indices(len(x), 1)
-    distances = (squares[:, None] + squares - 2 * (x @ x.T))[above]
-    return np.sqrt(distances.clip(0))
+    products = x @ x.T
+    rows = (
+        squares[i] + squares[i + 1 :] - 2 * products[i, i + 1 :] for i in range(len(x))
+    )
+    return np.sqrt(np.concatenate(list(rows)).clip(0))
