@@ -1,0 +1,86 @@
+"""The results of `make bench` as tables of the documentation and of the README.
+
+    python docs/results_table.py    # renews the table of the README
+
+A file of benchmarks/results has `"tables"`, title -> list of rows, and says by which
+`"command"` and on which `"machine"`. The README shows the first table of accuracy.json.
+"""
+
+import json
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+MARKERS = "<!-- results:start -->", "<!-- results:end -->"
+
+
+def read(path):
+    """Return what a file of results holds."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def cells(records):
+    """Return the header and the rows of a table, as text."""
+    columns = list(dict.fromkeys(key for record in records for key in record))
+    rows = [[_text(record.get(c)) for c in columns] for record in records]
+    return [column.replace("_", " ") for column in columns], rows
+
+
+def markdown(records):
+    """Return the records as a Markdown table."""
+    header, rows = cells(records)
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def restructured(path):
+    """Return a file of results as a section of reStructuredText."""
+    results = read(path)
+    title = Path(path).stem.replace("_", " ").replace("-", ", ").capitalize()
+    lines = [title, "-" * len(title), "", f"``{results['command']}``"]
+    if machine := results.get("machine"):
+        facts = (f"{name.replace('_', ' ')} {value}" for name, value in machine.items())
+        lines += ["", f"On: {', '.join(facts)}."]
+    for name, records in results["tables"].items():
+        header, rows = cells(records)
+        lines += ["", f".. list-table:: {name}", "   :header-rows: 1", ""]
+        for row in [header, *rows]:
+            for i, cell in enumerate(row):
+                lines.append(f"   {'* ' if i == 0 else '  '}- {cell}")
+    return "\n".join(lines) + "\n"
+
+
+def write_page(target):
+    """Write all results that are there to a file for ``.. include::``."""
+    parts = [restructured(path) for path in sorted(RESULTS.glob("*.json"))]
+    text = "\n".join(parts) or "No results are in ``benchmarks/results`` yet.\n"
+    Path(target).parent.mkdir(exist_ok=True)
+    Path(target).write_text(text, encoding="utf-8")
+
+
+def renew_readme(readme=ROOT / "README.md", results=RESULTS / "accuracy.json"):
+    """Put the first table of the results between the markers of the README."""
+    table = markdown(next(iter(read(results)["tables"].values())))
+    text = Path(readme).read_text(encoding="utf-8")
+    pattern = re.compile("(?<={})\n.*?(?={})".format(*MARKERS), re.DOTALL)
+    if not pattern.search(text):
+        raise SystemExit(f"{readme} does not have {' and '.join(MARKERS)}.")
+    text = pattern.sub(lambda _: f"\n{table}\n", text)
+    Path(readme).write_text(text, encoding="utf-8")
+
+
+def _text(value):
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, list):
+        return " ".join(map(_text, value))
+    return str(value)
+
+
+if __name__ == "__main__":
+    renew_readme()

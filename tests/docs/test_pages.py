@@ -1,0 +1,64 @@
+"""What the README and the documentation point to is there."""
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.docs._public import public_objects
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def load_results_table():
+    spec = importlib.util.spec_from_file_location(
+        "results_table", ROOT / "docs" / "results_table.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_links_of_the_readme():
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "//" not in link]
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_commands_of_the_readme():
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([\w-]+):", makefile, re.M))
+    commands = set(re.findall(r"(?:^|`)make ([\w-]+)", README, re.M))
+    assert {"install", "demo", "test", "bench", "docs"} <= commands <= targets
+
+
+def test_the_picture_is_small():
+    assert (ROOT / "docs/_static/contact_sheet.png").stat().st_size < 300_000
+
+
+@pytest.mark.parametrize("name", public_objects())
+def test_every_public_name_is_in_the_reference(name):
+    index = (ROOT / "docs/api/index.rst").read_text()
+    short = name.removeprefix("sklearn_vlclust.").removeprefix("cluster.")
+    places = {short, short.rpartition(".")[2]}
+    assert places & set(re.findall(r"^   ([\w.]+)$", index, re.M))
+
+
+def test_results_become_tables(tmp_path):
+    table = load_results_table()
+    records = [{"data": "pets", "k_means": 48.4}, {"data": "cars", "ACC": "41 ± 1"}]
+    results = tmp_path / "accuracy.json"
+    report = {"command": "python -m benchmarks", "tables": {"Accuracy": records}}
+    results.write_text(json.dumps(report))
+    readme = tmp_path / "README.md"
+    readme.write_text(README)
+    table.renew_readme(readme, results)
+    rows = "| data | k means | ACC |\n| --- | --- | --- |\n| pets | 48.4 | - |\n"
+    assert f"\n{rows}| cars | - | 41 ± 1 |\n<!-- results:end -->" in readme.read_text()
+    assert readme.read_text().split("<!--")[0] == README.split("<!--")[0]
+    page = table.restructured(results)
+    assert page.startswith("Accuracy\n--------\n")
+    assert ".. list-table:: Accuracy\n" in page and "     - 48.4\n" in page
