@@ -91,7 +91,7 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
         Number of nouns removed by "uniqueness", "centers" and "hierarchy".
     n_features_in_ : int
         Width of the embeddings.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Column names of `X`, where it has any.
 
     See Also
@@ -125,7 +125,7 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
     array([[ 1.  , -0.2 ],
            [ 1.  , -0.09],
            [ 0.1 ,  0.98],
-           [ 0.17,  0.97]])
+           [ 0.17,  0.97]], dtype=float32)
     """
 
     _parameter_constraints: dict = {
