@@ -6,6 +6,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import results_table
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
 
 import sklearn_vlclust
 
@@ -18,7 +20,6 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
 ]
 templates_path = ["_templates"]
@@ -32,7 +33,14 @@ html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
 html_title = f"sklearn_vlclust {release}"
 html_show_sourcelink = False
-html_theme_options = {"navigation_with_keys": False, "secondary_sidebar_items": []}
+html_math_renderer = "mathml"
+html_sidebars = {
+    page: [] for page in ("install", "quickstart", "mca_reproduction", "benchmarks")
+}
+html_theme_options = {
+    "navigation_with_keys": False,
+    "secondary_sidebar_items": ["page-toc"],
+}
 
 
 def skip_inherited(app, what, name, member, skip, options):
@@ -42,6 +50,16 @@ def skip_inherited(app, what, name, member, skip, options):
     return True if module.partition(".")[0] == "sklearn" else skip
 
 
+def write_math(translator, node):
+    """Write LaTeX as MathML: MathJax would be fetched whenever a page is read."""
+    block = isinstance(node, nodes.math_block)
+    mathml = tex2mathml(node.astext(), as_block=block)
+    translator.body.append(f"<p>{mathml}</p>" if block else mathml)
+    raise nodes.SkipNode
+
+
 def setup(app):
+    renderers = (write_math, None)
+    app.add_html_math_renderer("mathml", renderers, renderers)
     app.connect("autodoc-skip-member", skip_inherited)
     results_table.write_page(Path(__file__).parent / "_build" / "results.inc")

@@ -3,6 +3,9 @@
 import importlib.util
 import json
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,3 +65,18 @@ def test_results_become_tables(tmp_path):
     page = table.restructured(results)
     assert page.startswith("Accuracy\n--------\n")
     assert ".. list-table:: Accuracy\n" in page and "     - 48.4\n" in page
+
+
+def test_the_documentation_builds_without_warnings(tmp_path):
+    for package in ("sphinx", "numpydoc", "pydata_sphinx_theme"):
+        pytest.importorskip(package, reason="needs the extra 'docs'")
+    ignore = shutil.ignore_patterns("_build", "generated")
+    shutil.copytree(ROOT / "docs", tmp_path / "docs", ignore=ignore)
+    for name in ("benchmarks", "examples", "sklearn_vlclust"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    command = ["-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "docs", "html"]
+    run = subprocess.run(
+        [sys.executable, *command], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    assert "<math" in (tmp_path / "html" / "guide" / "mca.html").read_text()
