@@ -1,0 +1,44 @@
+"""Made-up embeddings: clusters of unit rows, in memory or in a file."""
+
+import numpy as np
+
+BLOCK = 20_000
+
+
+def clustered(n, width, n_clusters, seed=0, noise=1.0):
+    """Return `n` float32 unit rows around `n_clusters` directions, and their clusters.
+
+    `noise` is the length of what is added to a direction of length one.
+    """
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(n_clusters, size=n)
+    return _draw(labels, _directions(n_clusters, width), noise, rng), labels
+
+
+def write_clustered(path, n, width, n_clusters, seed=0, noise=1.0):
+    """Write the rows to a .npy file, a block at a time."""
+    rng = np.random.default_rng(seed)
+    X = np.lib.format.open_memmap(path, "w+", np.float32, (n, width))
+    directions = _directions(n_clusters, width)
+    for start in range(0, n, BLOCK):
+        labels = rng.integers(n_clusters, size=min(BLOCK, n - start))
+        X[start : start + len(labels)] = _draw(labels, directions, noise, rng)
+    X.flush()
+
+
+def nouns(m, width, n_clusters):
+    """Return `m` unit rows that describe the clusters of `clustered`."""
+    return clustered(m, width, n_clusters, seed=1, noise=0.7)[0]
+
+
+def _directions(n_clusters, width):
+    directions = np.random.default_rng(42).standard_normal((n_clusters, width))
+    return directions / np.linalg.norm(directions, axis=1, keepdims=True)
+
+
+def _draw(labels, directions, noise, rng):
+    width = directions.shape[1]
+    x = rng.standard_normal((len(labels), width), dtype=np.float32)
+    x *= noise / np.sqrt(width)
+    x += directions.astype(np.float32)[labels]
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
