@@ -47,6 +47,7 @@ def restructured(path):
         lines += ["", f".. list-table:: {name}", "   :header-rows: 1", ""]
         for row in [header, *rows]:
             for i, cell in enumerate(row):
+                cell = re.sub(r"([-*_`|\\])", r"\\\1", cell)  # plain text, no markup
                 lines.append(f"   {'* ' if i == 0 else '  '}- {cell}")
     return "\n".join(lines) + "\n"
 

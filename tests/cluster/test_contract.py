@@ -266,19 +266,21 @@ KILLED_FITS = """
 import os, signal, sys, time
 import numpy as np
 import skorch
+import torch
 from sklearn_vlclust import MCAClustering, Vocabulary
 
 rng = np.random.default_rng(0)
 directions = np.eye(5, 16)
 X = directions[np.repeat(np.arange(5), 60)] + 0.3 * rng.normal(size=(300, 16))
 nouns = Vocabulary(["a", "b", "c", "d", "e"], embeddings=directions)
+torch.optim.Adam([torch.zeros(1)])  # seconds of imports, before any fork
 
 def start_fit(out, checkpoint=None):
     # The parent only imports, and forks before anything has started threads.
     pid = os.fork()
     if pid == 0:
         mca = MCAClustering(
-            5, semantic_space=nouns, max_iter=60, batch_size=16,
+            5, semantic_space=nouns, max_iter=30, batch_size=32,
             checkpoint=checkpoint, random_state=7,
         ).fit(X)
         np.save(out, np.c_[mca.labels_, mca.transform(X)])
@@ -312,6 +314,16 @@ def test_fit_killed_twenty_times_ends_with_the_same_labels(tmp_path):
         command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False
     )
     assert done.stdout == "killed 20 same\n", done.stderr
+
+
+def test_checkpoint_of_another_format_is_refused(small, make_mca, tmp_path):
+    from safetensors.torch import save_file
+
+    path = tmp_path / "run.safetensors"
+    metadata = {"sklearn_vlclust_checkpoint": json.dumps({"format": 99})}
+    save_file({"generator": torch.zeros(1)}, path, metadata)
+    with pytest.raises(ValueError, match="has format 99, this version reads format 1"):
+        make_mca(checkpoint=path).fit(small[0])
 
 
 def test_checkpoint_without_seed_resumes_its_own(small, make_mca, tmp_path):

@@ -368,12 +368,12 @@ default="wordnet"
     def _partition(self, joint, sample, rng):
         """Return the near images of all images, and the labels of the sample."""
         # Of small clusters, many neighbours would lie outside.
-        n, n_sampled = len(joint), len(joint[sample])
-        k_i = max(1, min(self.k_i, max(2, n // (2 * self.n_clusters)), n_sampled - 1))
-        near, _ = kneighbors(joint[sample], k_i, random_state=rng)
-        x = _start.smooth(joint[sample], near)
-        labels = _start.partition(x, self.n_clusters, self.n_init, rng)
-        if n_sampled < n:
+        x, n = joint[sample], len(joint)
+        k_i = max(1, min(self.k_i, max(2, n // (2 * self.n_clusters)), len(x) - 1))
+        near, _ = kneighbors(x, k_i, random_state=rng)
+        x_smooth = _start.smooth(x, near)
+        labels = _start.partition(x_smooth, self.n_clusters, self.n_init, rng)
+        if len(x) < n:
             near, _ = kneighbors(joint, k_i, random_state=rng)
         return near, labels
 

@@ -4,9 +4,12 @@ Heads started at random collapse: the pseudo-labels of eq. 5 come from a text he
 nothing keeps balanced. Started from a partition of the images, they do not.
 """
 
+import warnings
+
 import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
 from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.exceptions import ConvergenceWarning
 
 from ...metrics._silhouette import cluster_means
 
@@ -30,9 +33,11 @@ def draw_sample(n, n_clusters, rng):
 
 def kmeans(x, n_clusters, rng, n_init=1, init="k-means++"):
     """Return a fitted :class:`sklearn.cluster.KMeans` of at most 50 rounds."""
-    return KMeans(
-        n_clusters, init=init, n_init=n_init, max_iter=50, random_state=rng
-    ).fit(x)
+    run = KMeans(n_clusters, init=init, n_init=n_init, max_iter=50, random_state=rng)
+    with warnings.catch_warnings():
+        # Fewer distinct rows than clusters: said once, of the final clusters.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return run.fit(x)
 
 
 def neighbor_agreement(near_images, labels):

@@ -1,0 +1,217 @@
+"""What MCA does with words, on made-up and on real embeddings."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.cluster import KMeans
+
+from sklearn_vlclust import MCAClustering, SemanticSpace, Vocabulary
+from sklearn_vlclust.cluster.mca import _joint, _start, presets
+from sklearn_vlclust.embedding._rows import UnitRows
+from sklearn_vlclust.metrics import clustering_accuracy, match_clusters
+
+
+@pytest.fixture(scope="module")
+def images(clip_data):
+    """Return a function that loads real CLIP embeddings by data set and split."""
+
+    def load(name, split):
+        data = clip_data(f"images_{name}.npz")
+        return data[f"emb_{split}"].astype(np.float32), data[f"label_{split}"]
+
+    return load
+
+
+def test_names_and_labels_of_nouns(small, make_mca):
+    X, y, words = small
+    mca = make_mca(n_names=2).fit(X)
+    kind = match_clusters(y, mca.labels_)
+    space = mca.semantic_space_
+    for cluster, (names, scores) in enumerate(
+        zip(mca.cluster_names_, mca.name_scores_)
+    ):
+        assert names[0] == words.nouns[kind[cluster]]
+        assert len(names) == len(scores) == 2
+        assert 1 >= scores[0] >= scores[1] >= 0
+    assert [kind[label] for label in mca.noun_labels_] == [
+        list(words.nouns).index(noun) for noun in space.nouns_
+    ]
+
+
+def test_attention_of_figure_4(small, make_mca):
+    X, y, words = small
+    mca = make_mca(k_s=3).fit(X)
+    near, weights = mca.attention(X)
+    assert near.shape == weights.shape == (150, 3)
+    np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-5)
+    assert (np.diff(weights, axis=1) <= 0).all()
+    assert (near[:, 0] == words.nouns[y]).mean() > 0.95
+
+
+def test_attention_by_hand(small, make_mca):
+    X, _, _ = small
+    mca = make_mca(k_s=2).fit(X)
+    near, weights = mca.attention(X[:5])
+    network, space = mca.network_, mca.semantic_space_
+    query, key = network.image_query.numpy(), network.text_key.numpy()
+    for x, names, found in zip(X[:5], near, weights):
+        u = x / np.linalg.norm(x)
+        nearest = np.argsort(-space.embeddings_ @ u)[:2]
+        scale = network.config["attention_scale"]
+        scores = [scale * (query @ u) @ (key @ space.embeddings_[j]) for j in nearest]
+        expected = np.exp(scores - np.max(scores))
+        expected /= expected.sum()
+        order = np.argsort(-expected)
+        assert list(names) == list(space.nouns_[nearest[order]])
+        np.testing.assert_allclose(found, expected[order], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("off", "absent"),
+    [
+        ("lambda_ia", "instance_alignment"),
+        ("lambda_pa", "prototype_alignment"),
+        ("lambda_sa", "semantic_alignment"),
+    ],
+)
+def test_each_term_can_be_switched_off(small, make_mca, off, absent):
+    terms = {"instance_alignment", "prototype_alignment", "semantic_alignment"}
+    full = make_mca(semantic_weight=1.0, warm_up=1)
+    assert terms <= set(full.fit(small[0]).history_[-1])
+    assert "semantic_alignment" not in full.history_[0]  # warm-up
+    part = clone(full).set_params(**{off: 0}).fit(small[0])
+    assert terms - set(part.history_[-1]) == {absent}
+    assert terms.isdisjoint(
+        clone(full).set_params(lambda_a=0).fit(small[0]).history_[-1]
+    )
+
+
+def test_without_words_there_are_no_names(small, make_mca):
+    mca = make_mca(semantic_space=None).fit(small[0])
+    assert mca.semantic_weight_ == 0 and mca.semantic_space_ is None
+    assert not hasattr(mca, "cluster_names_")
+    with pytest.raises(ValueError, match="semantic_space=None"):
+        mca.attention(small[0])
+
+
+@pytest.mark.parametrize("params", [{"n_clusters": 1}, {"semantic_space": "one noun"}])
+def test_smallest_cases_stay_finite(small, make_mca, params):
+    if "semantic_space" in params:
+        one = Vocabulary(["thing"], embeddings=np.ones((1, 16)))
+        params = {"semantic_space": SemanticSpace(one, gamma_u=0), "semantic_weight": 1}
+    mca = make_mca(**params).fit(small[0])
+    assert np.isfinite(mca.transform(small[0])).all()
+    assert np.isfinite([row["loss"] for row in mca.history_]).all()
+
+
+def test_space_follows_the_estimator_and_is_left_alone(small, make_mca):
+    space = SemanticSpace(small[2], n_clusters=99, gamma_h=0)
+    mca = make_mca(semantic_space=space).fit(small[0])
+    assert space.n_clusters == 99 and not hasattr(space, "nouns_")
+    assert mca.semantic_space_.n_clusters == 5 and mca.semantic_space_.gamma_h == 0
+    assert mca.semantic_space_.transform(small[0]).shape == (150, 5)
+
+
+@pytest.mark.parametrize("name", sorted(presets.MCA))
+def test_presets_of_table_5_can_be_fitted(small, name):
+    params = presets.MCA[name]
+    assert params["max_iter"] == 100 and params["batch_size"] == 128
+    space = clone(params["semantic_space"]).set_params(vocabulary=small[2])
+    few = {"n_clusters": 5, "max_iter": 2, "semantic_space": space}
+    mca = MCAClustering(**{**params, **few}, random_state=0).fit(small[0])
+    assert mca.n_iter_ == 2
+
+
+def test_a_sample_starts_many_rows(small, make_mca, monkeypatch):
+    monkeypatch.setattr(_start, "START_ROWS", 60)
+    monkeypatch.setattr(_start, "START_ROWS_A_CLUSTER", 5)
+    monkeypatch.setattr(_start, "WARD_ROWS", 40)
+    X, y, _ = small
+    assert clustering_accuracy(y, make_mca().fit_predict(X)) > 0.95
+
+
+def test_joint_rows_on_demand_equal_those_in_memory(small, monkeypatch):
+    X, _, words = small
+    rows = UnitRows(X)
+    mixture = _joint.NounMixture(rows, words.embeddings, 3.0)
+    parts = [_joint.StandardRows(rows), _joint.StandardRows(mixture)]
+    dense = _joint.JointRows(parts, [1.0, 0.5])
+    monkeypatch.setattr(_joint, "DENSE_BYTES", 0)
+    lazy = _joint.JointRows(parts, [1.0, 0.5])
+    assert lazy._dense is None and dense._dense is not None
+    index = np.array([3, 1, 149])
+    np.testing.assert_allclose(lazy[index], dense[index], rtol=1e-5, atol=1e-6)
+    unit = lazy.unit()[index]
+    np.testing.assert_allclose(np.linalg.norm(unit, axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(unit, dense.unit()[index], rtol=1e-5, atol=1e-6)
+    # Mean zero and mean squared length 1 + 0.5 ** 2.
+    np.testing.assert_allclose(dense[:].mean(axis=0), 0, atol=1e-5)
+    assert (dense[:] ** 2).sum(axis=1).mean() == pytest.approx(1.25, rel=1e-3)
+
+
+def test_mixture_is_a_softmax_of_cosines(small):
+    X, _, words = small
+    rows = UnitRows(X)
+    mixture = _joint.NounMixture(rows, words.embeddings, 2.5)
+    weights = np.exp(rows[:] @ words.embeddings.T / mixture.temperature)
+    weights /= weights.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(mixture[:], weights @ words.embeddings, atol=1e-4)
+    perplexities = np.exp(-(weights * np.log(weights)).sum(axis=1))
+    assert perplexities.mean() == pytest.approx(2.5, rel=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("text", "image", "weight"),
+    [(0.3, 0.8, 0.0), (0.8, 0.8, 1.0), (0.9, 0.99, 0.0), (0.0, 0.0, 0.0), (1, 1, 0.0)],
+)
+def test_semantic_weight_at_its_ends(text, image, weight):
+    assert _start.semantic_weight(text, image) == pytest.approx(weight)
+
+
+def test_ward_on_one_product_equals_scipy():
+    from scipy.spatial.distance import pdist
+
+    x = np.random.default_rng(0).normal(size=(40, 7)).astype(np.float32)
+    np.testing.assert_allclose(_start._pairwise_distances(x), pdist(x), atol=1e-5)
+
+
+def first_name(noun):
+    """Of "Samoyed, Samoyede" the first, in lower case."""
+    return noun.partition(",")[0].lower()
+
+
+def test_words_that_cover_the_images_lift_them_above_kmeans(
+    images, clip_data, lvis_imagenet
+):
+    X, y = images("oxford_pets", "val")
+    breeds = clip_data("images_oxford_pets.npz")["classname"]
+    kmeans = KMeans(37, n_init=3, random_state=0).fit_predict(X)
+    mca = MCAClustering(37, semantic_space=lvis_imagenet, random_state=0).fit(X)
+    assert mca.semantic_weight_ > 0.5
+    assert clustering_accuracy(y, mca.labels_) > clustering_accuracy(y, kmeans) + 0.1
+    assert mca.n_clusters_ >= 35
+    # Most clusters whose breed has a noun are named with it.
+    known = {first_name(noun) for noun in lvis_imagenet}
+    named = [
+        first_name(breeds[kind]) in map(first_name, mca.cluster_names_[cluster])
+        for cluster, kind in match_clusters(y, mca.labels_).items()
+        if first_name(breeds[kind]) in known
+    ]
+    assert len(named) >= 8 and np.mean(named) > 0.6
+
+
+def test_words_that_do_not_cover_the_images_do_no_harm(images, lvis_imagenet):
+    X, y = images("stanford_cars", "val")
+    keep = np.isin(y, np.unique(y)[::4])
+    X, y = X[keep], y[keep]
+    k = len(np.unique(y))
+    kmeans = KMeans(k, n_init=3, random_state=0).fit_predict(X)
+    mca = MCAClustering(k, semantic_space=lvis_imagenet, random_state=0).fit(X)
+    assert mca.semantic_weight_ < 0.3
+    assert clustering_accuracy(y, mca.labels_) > clustering_accuracy(y, kmeans)
+
+
+def test_width_of_another_encoder_is_explained(lvis_imagenet):
+    message = r"512 columns \(CLIPEmbedder\('ViT-B-32'\)\) but X has 768.*'ViT-L-14'"
+    with pytest.raises(ValueError, match=message):
+        MCAClustering(2, semantic_space=lvis_imagenet).fit(np.ones((9, 768)))

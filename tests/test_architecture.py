@@ -1,0 +1,78 @@
+"""The rooms of the library, and what importing it costs."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sklearn_vlclust
+
+PACKAGE = Path(sklearn_vlclust.__file__).parent
+# In the order data flows; a room may use those above it.
+ROOMS = [
+    "datasets",
+    "embedding",
+    "neighbors",
+    "semantics",
+    "cluster",
+    "model_selection",
+    "plotting",
+    "cli",
+]
+FOR_ALL = {"training", "metrics", "_compat", "_version"}
+
+
+def used_rooms(path):
+    """Rooms of this library that a file imports, at any place in it."""
+    package = path.relative_to(PACKAGE.parent).parent.parts
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = package[: len(package) - node.level + 1]
+            names = [*base, *(node.module or "").split(".")]
+            rooms = [names[1]] if len(names) > 1 and names[1] else []
+            rooms = rooms or [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            parts = node.module.split(".")
+            rooms = parts[1:2] if parts[0] == "sklearn_vlclust" else []
+        else:
+            continue
+        yield from rooms
+
+
+@pytest.mark.parametrize(
+    "path", sorted(PACKAGE.glob("*/**/*.py")), ids=lambda p: str(p.relative_to(PACKAGE))
+)
+def test_imports_point_up(path):
+    room = path.relative_to(PACKAGE).parts[0]
+    used = set(used_rooms(path)) - {room} - FOR_ALL
+    if room in ROOMS:
+        assert used <= set(ROOMS[: ROOMS.index(room)])
+    else:
+        assert used <= {"embedding"}  # training and metrics read rows, no more
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import sklearn_vlclust",
+        "from sklearn_vlclust import MCAClustering, SemanticSpace, CLIPEmbedder",
+        "import sklearn_vlclust.datasets, sklearn_vlclust.metrics",
+    ],
+)
+def test_import_is_light(statement):
+    heavy = ["torchvision", "open_clip", "nltk", "faiss", "matplotlib", "transformers"]
+    code = f"import sys; {statement}; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
+def test_public_names():
+    for name in sklearn_vlclust.__all__:
+        assert getattr(sklearn_vlclust, name) is not None
+    assert set(sklearn_vlclust.__all__) <= set(dir(sklearn_vlclust))
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        sklearn_vlclust.Nothing  # noqa: B018
