@@ -3,7 +3,7 @@
     python docs/results_table.py    # renews the table of the README
 
 A file of benchmarks/results has `"tables"`, title -> list of rows, and says by which
-`"command"` and on which `"machine"`. The README shows the first table of accuracy.json.
+`"command"` and on which `"machine"`. The README shows accuracy.json, a row a data set.
 """
 
 import json
@@ -25,6 +25,27 @@ def cells(records):
     columns = list(dict.fromkeys(key for record in records for key in record))
     rows = [[_text(record.get(c)) for c in columns] for record in records]
     return [column.replace("_", " ") for column in columns], rows
+
+
+def compare(tables):
+    """Return the tables of accuracy.json as records, one a data set."""
+    records = []
+    for data, rows in tables.items():
+        of = {row["what"]: row for row in rows}
+        mca = of["MCAClustering()"]
+        alone = [of[what]["ACC"] for what in ("k-means", "Ward", "spectral, kNN")]
+        weights = mca["semantic_weight"]
+        records.append(
+            {
+                "data": data,
+                "k-means": f"{alone[0]:.1f}",
+                "best of three": f"{max(alone):.1f}",
+                "with words": f"{of['k-means, [image; text]']['ACC']:.1f}",
+                "MCAClustering": f"{mca['ACC']:.1f} ± {mca['ACC_std']:.1f}",
+                "weight": f"{sum(weights) / len(weights):.2f}",
+            }
+        )
+    return records
 
 
 def markdown(records):
@@ -61,8 +82,8 @@ def write_page(target):
 
 
 def renew_readme(readme=ROOT / "README.md", results=RESULTS / "accuracy.json"):
-    """Put the first table of the results between the markers of the README."""
-    table = markdown(next(iter(read(results)["tables"].values())))
+    """Put the results, a row a data set, between the markers of the README."""
+    table = markdown(compare(read(results)["tables"]))
     text = Path(readme).read_text(encoding="utf-8")
     pattern = re.compile("(?<={})\n.*?(?={})".format(*MARKERS), re.DOTALL)
     if not pattern.search(text):

@@ -52,19 +52,22 @@ def test_every_public_name_is_in_the_reference(name):
 
 def test_results_become_tables(tmp_path):
     table = load_results_table()
-    records = [{"data": "pets", "k_means": 48.4}, {"data": "cars", "ACC": "41 ± 1"}]
-    results = tmp_path / "accuracy.json"
-    report = {"command": "python -m benchmarks", "tables": {"Accuracy": records}}
+    methods = "k-means", "Ward", "spectral, kNN", "k-means, [image; text]"
+    rows = [{"what": what, "ACC": 40.0 + i} for i, what in enumerate(methods)]
+    mca = {"what": "MCAClustering()", "ACC": 50.25, "ACC_std": 0.5}
+    rows.append({**mca, "semantic_weight": [0.5, 1.0]})
+    report = {"command": "python -m benchmarks", "tables": {"pets: 37 classes": rows}}
+    results, readme = tmp_path / "accuracy.json", tmp_path / "README.md"
     results.write_text(json.dumps(report))
-    readme = tmp_path / "README.md"
     readme.write_text(README)
     table.renew_readme(readme, results)
-    rows = "| data | k means | ACC |\n| --- | --- | --- |\n| pets | 48.4 | - |\n"
-    assert f"\n{rows}| cars | - | 41 ± 1 |\n<!-- results:end -->" in readme.read_text()
-    assert readme.read_text().split("<!--")[0] == README.split("<!--")[0]
+    row = "| pets: 37 classes | 40.0 | 42.0 | 43.0 | 50.2 ± 0.5 | 0.75 |"
+    assert f"| --- |\n{row}\n<!-- results:end -->" in readme.read_text()
+    outside = re.compile("<!-- results:start -->.*<!-- results:end -->", re.DOTALL)
+    assert outside.split(readme.read_text()) == outside.split(README)
     page = table.restructured(results)
     assert page.startswith("Accuracy\n--------\n")
-    assert ".. list-table:: Accuracy\n" in page and "     - 48.4\n" in page
+    assert ".. list-table:: pets: 37 classes\n" in page and "     - 42\n" in page
 
 
 def test_the_documentation_builds_without_warnings(tmp_path):
