@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 
 from sklearn_vlclust import MCAClustering, SemanticSpace, Vocabulary
 from sklearn_vlclust.cluster.mca import _joint, _start, presets
+from sklearn_vlclust.cluster.mca._network import MCANetwork
+from sklearn_vlclust.cluster.mca._objective import AlignedBatches, MCAObjective
 from sklearn_vlclust.embedding._rows import UnitRows
 from sklearn_vlclust.metrics import clustering_accuracy, match_clusters
 
@@ -84,6 +87,51 @@ def test_each_term_can_be_switched_off(small, make_mca, off, absent):
     assert terms.isdisjoint(
         clone(full).set_params(lambda_a=0).fit(small[0]).history_[-1]
     )
+
+
+def test_whole_objective_eq7_eq8():
+    """The weighted sum of the terms, and the prototypes, against loops."""
+    n, m, d, c = 12, 7, 5, 3
+    rng = np.random.default_rng(0)
+    generator = torch.Generator().manual_seed(0)
+    rows = UnitRows(rng.normal(size=(n, d)).astype(np.float32))
+    V = UnitRows(rng.normal(size=(m, d)).astype(np.float32))[:]
+    near_images, near_nouns = rng.integers(n, size=(n, 2)), rng.integers(m, size=(n, 2))
+    near_prototypes = np.argsort(-V @ V.T, axis=1)[:, :2]
+    source = AlignedBatches(rows, near_images, near_nouns, generator, "cpu")
+    weights = {"eta": 1.5, "eta_text": 0.3}
+    weights |= {"lambda_ia": 0.7, "lambda_pa": 0.4, "lambda_sa": 0.9}
+    objective = MCAObjective(
+        source,
+        torch.from_numpy(V),
+        torch.from_numpy(near_prototypes),
+        tau_ia=0.2,
+        tau_pa=0.5,
+        warm_up=1,
+        **weights,
+    )
+    network = MCANetwork(d, c, 2.0, 3.0)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, generator=generator)
+    objective.start_epoch(network, 1)
+    batch = source.batch(torch.arange(n))
+    found = {name: float(value) for name, value in objective(network, *batch).items()}
+    terms = ["image_consistency", "balance", "text_balance"]
+    terms += [f"{level}_alignment" for level in ("instance", "prototype", "semantic")]
+    factors = [1, 1.5, 0.3, 0.7, 0.4, 0.9]
+    assert set(found) == {"loss", *terms}
+    expected = sum(f * found[term] for f, term in zip(factors, terms))
+    assert found["loss"] == pytest.approx(expected, rel=1e-5)
+
+    q = network.assign_images(torch.from_numpy(rows[:])).detach().numpy()
+    h_image, h_text = objective.find_prototypes(network)
+    for label in range(c):
+        h = sum(q[i, label] * rows[:][i] for i in range(n)) / q[:, label].sum()
+        nearest_noun = max(range(m), key=lambda j: h @ V[j])
+        neighbors = sorted(range(m), key=lambda j: -V[nearest_noun] @ V[j])[:2]
+        np.testing.assert_allclose(h_image[label], h, rtol=1e-4, atol=1e-6)
+        mean = (V[neighbors[0]] + V[neighbors[1]]) / 2
+        np.testing.assert_allclose(h_text[label], mean, rtol=1e-4, atol=1e-6)
 
 
 def test_without_words_there_are_no_names(small, make_mca):

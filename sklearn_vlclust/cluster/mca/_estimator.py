@@ -36,11 +36,12 @@ class MCAClustering(BaseDeepClusterer):
     level) [1]_.
 
     Three things are ours and not in the paper, because MCA as written collapses on
-    small sets. Training starts from a k-means partition of the images joined with
-    their noun mixtures instead of random heads. Nouns that do not cover the images do
-    harm, so that the alignment is weighted by how far they do, measured without labels
-    and reported in `semantic_weight_`. And the defaults are ours, one set for all
-    data; the paper's are in :data:`sklearn_vlclust.cluster.mca.presets.MCA`.
+    small sets. Training starts from a partition of the images, joined with their noun
+    mixtures and smoothed over their neighbourhoods, instead of random heads. Nouns that
+    do not cover the images do harm, so that the alignment is weighted by how far they
+    help, measured without labels and reported in `semantic_weight_`. And the defaults
+    are ours, one set for all data; the paper's are in
+    :data:`sklearn_vlclust.cluster.mca.presets.MCA`.
 
     Parameters
     ----------
@@ -117,12 +118,12 @@ default="wordnet"
         Cluster of each sample; cluster 0 is the largest.
     n_clusters_ : int
         Number of clusters that have samples.
-    cluster_centers_ : ndarray of shape (n_clusters_, n_features)
+    cluster_centers_ : ndarray of shape (`n_clusters_`, n_features)
         Mean direction of each cluster, unit rows.
-    cluster_names_ : list of n_clusters_ arrays of str
+    cluster_names_ : list of `n_clusters_` arrays of str
         Nouns of each cluster, best first. Absent with ``semantic_space=None``, as are
         the next three.
-    name_scores_ : list of n_clusters_ arrays of float
+    name_scores_ : list of `n_clusters_` arrays of float
         Share of the cluster's attention that goes to the noun, times the noun's
         probability of the cluster: between 0 and 1.
     noun_labels_ : ndarray of shape (n_nouns,), int64
@@ -130,7 +131,9 @@ default="wordnet"
     semantic_space_ : SemanticSpace or None
         The fitted space.
     semantic_weight_ : float
-        How far the nouns were trusted: 0 is not at all, 1 fully.
+        How far the nouns were trusted: 0 is not at all, 1 fully. It is low where the
+        nouns do not cover the images, and where the images agree so well that words
+        have nothing to add. Clusters are named in any case.
     network_ : torch.nn.Module
         Heads and attention, on the CPU.
     embedder_ : encoder or None
