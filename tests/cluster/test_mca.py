@@ -115,7 +115,7 @@ def test_whole_objective_eq7_eq8():
         torch.nn.init.normal_(parameter, generator=generator)
     objective.start_epoch(network, 1)
     batch = source.batch(torch.arange(n))
-    found = {name: float(value) for name, value in objective(network, *batch).items()}
+    found = {name: x.item() for name, x in objective(network, *batch).items()}
     terms = ["image_consistency", "balance", "text_balance"]
     terms += [f"{level}_alignment" for level in ("instance", "prototype", "semantic")]
     factors = [1, 1.5, 0.3, 0.7, 0.4, 0.9]
