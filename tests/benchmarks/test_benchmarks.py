@@ -1,0 +1,138 @@
+"""Every benchmark runs, at toy size, and keeps its figures."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import accuracy, memory, offline, semantic_space, shared_data
+from benchmarks.__main__ import main
+from benchmarks.machine import in_fresh_process, peak_bytes
+from benchmarks.rows import clustered, write_clustered
+from benchmarks.training import ATTENTION_SCALE, ETA, ETA_TEXT, TAU, WEIGHT, PlainMCA
+from sklearn_vlclust.cluster.mca._network import MCANetwork
+from sklearn_vlclust.cluster.mca._objective import MCAObjective
+
+
+def toy(name, tmp_path):
+    """Run a benchmark as the command does; its report."""
+    assert main([name, "--size", "toy", "--output", str(tmp_path)]) == 0
+    return json.loads((tmp_path / f"{name}-toy.json").read_text())
+
+
+@pytest.fixture
+def shared():
+    if not shared_data.FOLDER.is_dir():
+        pytest.skip(f"no shared data: {shared_data.FOLDER} is missing")
+
+
+def test_training(tmp_path):
+    report = toy("training", tmp_path)
+    (rows,) = report["tables"].values()
+    assert len(rows) == 5 and all(row["epoch_s"] > 0 for row in rows)
+    assert report["command"] == "python -m benchmarks training --size toy"
+    assert report["machine"]["cores"] >= 1 and "torch" in report["versions"]
+
+
+@pytest.mark.parametrize("shortcuts", [True, False])
+def test_bare_loop_computes_the_losses_of_the_library(shortcuts):
+    rng = torch.Generator().manual_seed(0)
+    images = torch.from_numpy(clustered(200, 16, 3)[0]).double()
+    nouns = images[:30]
+    near_prototypes = torch.randint(30, (30, 5), generator=rng)
+    network = MCANetwork(16, 3, 10.0, ATTENTION_SCALE).double()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=rng) / 4)
+    objective = MCAObjective(
+        type("Source", (), {"blocks": lambda self: [images]})(),
+        nouns,
+        near_prototypes,
+        eta=ETA,
+        eta_text=WEIGHT * ETA_TEXT,
+        lambda_ia=WEIGHT,
+        lambda_pa=WEIGHT,
+        lambda_sa=WEIGHT,
+        tau_ia=TAU,
+        tau_pa=TAU,
+        warm_up=0,
+    )
+    plain = PlainMCA(nouns, near_prototypes, 3, shortcuts).double()
+    plain.load_state_dict(network.state_dict())
+    batch = (
+        images[:50],
+        images[50:100],
+        torch.randint(30, (50, 5), generator=rng),
+        torch.randint(30, (50,), generator=rng),
+    )
+    objective.start_epoch(network, 0)
+    plain.renew_prototypes(images)
+    expected, actual = objective(network, *batch)["loss"], plain(*batch)
+    torch.testing.assert_close(actual, expected)
+    expected.backward()
+    actual.backward()
+    for name, parameter in plain.named_parameters():
+        torch.testing.assert_close(
+            parameter.grad, network.get_parameter(name).grad, msg=name
+        )
+
+
+def test_neighbors(tmp_path):
+    tables = toy("neighbors", tmp_path)["tables"]
+    assert tables["cells, used above 200,000 rows"][0]["recall_at_20"] > 0.9
+
+
+def test_memory(tmp_path):
+    write_clustered(tmp_path / "X.npy", 500, 16, 10)
+    row = memory.fit(tmp_path / "X.npy", 20)
+    assert 0 < row["imports_gib"] <= row["peak_gib"]
+
+
+def test_memory_is_that_of_a_process_of_its_own():
+    assert in_fresh_process(peak_bytes) < peak_bytes() / 2  # torch is not imported
+
+
+def test_semantic_space(tmp_path):
+    write_clustered(tmp_path / "X.npy", 300, 8, 4)
+    write_clustered(tmp_path / "nouns.npy", 50, 8, 4, seed=1)
+    assert 0 < semantic_space.fit(tmp_path, 4)["kept"] <= 50
+
+
+def test_fit(shared, tmp_path):
+    parts = toy("fit", tmp_path)["tables"]["where the time of fit goes"]
+    assert sum(part["share"] for part in parts) == pytest.approx(1)
+    assert all(part["seconds"] > 0 for part in parts)
+
+
+def test_accuracy(shared):
+    (rows,) = accuracy.run(**accuracy.SIZES["toy"]).values()
+    assert [row["what"] for row in rows][-1] == "MCAClustering()"
+    assert all(20 < row["ACC"] <= 100 for row in rows)
+
+
+def test_other_cases_of_accuracy(shared):
+    _, y = accuracy._halve_odd_classes(np.arange(12)[:, None], np.arange(12) % 3)
+    assert np.bincount(y).tolist() == [4, 2, 4]
+    nouns = shared_data.vocabulary("imagenet")
+    others = shared_data.without_animals(nouns)
+    assert len(nouns) - len(others) == 398  # the first 398 classes of ImageNet
+
+
+def test_offline(shared):
+    pytest.importorskip("efficientnet_lite_pytorch")
+    tables = offline.run(every=120, n_seeds=1)
+    assert len(tables["names"]) == 7
+
+
+def test_missing_data_is_said(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(shared_data, "FOLDER", tmp_path)
+    assert main(["accuracy", "--size", "toy", "--output", str(tmp_path)]) == 1
+    assert "VLCLUST_TEST_DATA" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+
+
+def test_unknown_benchmark(capsys):
+    with pytest.raises(SystemExit):
+        main(["training", "accuracies"])
+    assert "no benchmark accuracies" in capsys.readouterr().err
