@@ -16,7 +16,7 @@ from .rows import clustered, write_clustered
 N_CLUSTERS = 10
 SIZES = {
     "toy": {"n": 1000, "width": 16, "n_nouns": 20},
-    "quick": {"n": 100_000, "width": 512, "n_nouns": 450},
+    "quick": {"n": 60_000, "width": 512, "n_nouns": 450},
     "full": {"n": 1_000_000, "width": 512, "n_nouns": 450},
 }
 
