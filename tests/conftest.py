@@ -1,4 +1,7 @@
 import os
+
+# Read when scipy is imported; without it scikit-learn skips a check.
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
 from pathlib import Path
 
 import numpy as np

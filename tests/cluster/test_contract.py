@@ -245,6 +245,15 @@ class CtrlC:
             signal.raise_signal(signal.SIGINT)
 
 
+@pytest.fixture
+def ctrl_c_interrupts():
+    """As in a terminal: a job in the background may have been started without."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c_interrupts")
 def test_ctrl_c_leaves_a_fitted_estimator(small, make_mca):
     with pytest.warns(ConvergenceWarning, match="interrupted"):
         mca = make_mca(callbacks=[CtrlC()]).fit(small[0])
