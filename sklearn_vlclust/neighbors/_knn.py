@@ -9,6 +9,8 @@ from sklearn.utils import check_random_state, gen_batches
 
 # A tile of similarities: measured best of 256..4096 x 4,096..65,536 on one CPU core.
 QUERY_ROWS, KEY_ROWS = 1024, 16_384
+# Rows a cell that k-means sees; faiss asks for 39.
+CELL_SAMPLE = 40
 
 
 def kneighbors(
@@ -193,7 +195,11 @@ def _search_cells(rows, k, n_probe, random_state):
 
 def _cell_centers(rows, n_cells, random_state):
     rng = check_random_state(random_state)
-    sample = np.sort(rng.permutation(rows.shape[0])[: 64 * n_cells])
+    sample = np.sort(rng.permutation(rows.shape[0])[: CELL_SAMPLE * n_cells])
+    # In blocks: rows made on demand take several times their size while they are made.
+    x = np.empty((len(sample), rows.shape[1]), dtype=np.float32)
+    for block in gen_batches(len(sample), QUERY_ROWS):
+        x[block] = rows[sample[block]]
     with _faiss() as faiss:
         kmeans = faiss.Kmeans(
             rows.shape[1],
@@ -203,7 +209,7 @@ def _cell_centers(rows, n_cells, random_state):
             min_points_per_centroid=1,
             seed=int(rng.randint(2**31 - 1)),
         )
-        kmeans.train(np.ascontiguousarray(rows[sample], dtype=np.float32))
+        kmeans.train(x)
         return kmeans.centroids
 
 

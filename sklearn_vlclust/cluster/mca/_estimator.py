@@ -23,6 +23,8 @@ from ._objective import AlignedBatches, MCAObjective
 
 # Near images that vote on how far the nouns are trusted.
 COVERAGE_NEIGHBORS = 10
+# Rows up to which near images are found exhaustively.
+EXACT_ROWS = 50_000
 
 
 class MCAClustering(BaseDeepClusterer):
@@ -377,7 +379,10 @@ default="wordnet"
         x_smooth = _start.smooth(x, near)
         labels = _start.partition(x_smooth, self.n_clusters, self.n_init, rng)
         if len(x) < n:
-            near, _ = kneighbors(joint, k_i, random_state=rng)
+            # One neighbour is drawn at a time: a few that are missed do not matter.
+            near, _ = kneighbors(
+                joint, k_i, exact_limit=EXACT_ROWS, n_probe=8, random_state=rng
+            )
         return near, labels
 
     def _start_network(self, images, sample, labels):

@@ -3,6 +3,7 @@
 from copy import copy
 
 import numpy as np
+from scipy.sparse import csr_array
 from scipy.special import entr, softmax
 
 from ...embedding._rows import BLOCK_ROWS, DENSE_BYTES, row_blocks
@@ -53,10 +54,9 @@ class NounMixture:
     def __getitem__(self, index):
         """Return the mixtures of the images `index`, (b, d)."""
         near, weights = self.near_nouns[index], self._weights[index]
-        mixture = np.zeros((len(near), self.shape[1]), dtype=np.float32)
-        for noun, weight in zip(near.T, weights.T):  # keeps the gather at (b, d)
-            mixture += weight[:, None] * self._nouns[noun]
-        return mixture
+        starts = np.arange(0, near.size + 1, near.shape[1])
+        shape = len(near), len(self._nouns)
+        return csr_array((weights.ravel(), near.ravel(), starts), shape) @ self._nouns
 
 
 class StandardRows:
@@ -83,7 +83,9 @@ class StandardRows:
         self.spread = np.float32(spread if spread > 1e-6 else 1.0)
 
     def __getitem__(self, index):
-        return (self._rows[index] - self.mean) / self.spread
+        rows = self._rows[index] - self.mean
+        rows /= self.spread
+        return rows
 
 
 class JointRows:
@@ -118,7 +120,7 @@ class JointRows:
         rows = copy(self)
         rows._unit = True
         if self._dense is not None:
-            rows._dense = self._to_unit(self._dense)
+            rows._dense = _to_unit(self._dense.copy())
         return rows
 
     def blocks(self, size=BLOCK_ROWS):
@@ -127,13 +129,21 @@ class JointRows:
             yield block, self[block]
 
     def _make(self, index):
-        parts = zip(self._parts, self._weights)
-        x = np.concatenate([part[index] * np.float32(w) for part, w in parts], axis=1)
-        return self._to_unit(x) if self._unit else x
+        # One part at a time into its place: tiles are large, and many are made.
+        x, stop = None, 0
+        for part, weight in zip(self._parts, self._weights):
+            rows = part[index]
+            if x is None:
+                x = np.empty((len(rows), self.shape[1]), dtype=np.float32)
+            start, stop = stop, stop + rows.shape[1]
+            np.multiply(rows, np.float32(weight), out=x[:, start:stop])
+        return _to_unit(x) if self._unit else x
 
-    @staticmethod
-    def _to_unit(x):
-        return x / np.linalg.norm(x, axis=1, keepdims=True).clip(1e-12)
+
+def _to_unit(x):
+    """Scale rows to unit length in place; rows of zeros are left."""
+    x /= np.sqrt(np.einsum("ij,ij->i", x, x))[:, None].clip(1e-12)
+    return x
 
 
 def find_temperature(gaps, perplexity):

@@ -136,7 +136,7 @@ def _ward_centers(x, n_clusters, rng):
     if len(x) > WARD_ROWS:
         n_parts = min(WARD_ROWS, max(5 * n_clusters, 1000))
         micro = MiniBatchKMeans(
-            n_parts, batch_size=4096, n_init=1, random_state=rng
+            n_parts, batch_size=4096, n_init=1, max_iter=5, random_state=rng
         ).fit(x)
         parts, members = micro.labels_, micro.cluster_centers_
     tree = linkage(_pairwise_distances(members), "ward")
