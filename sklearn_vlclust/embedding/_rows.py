@@ -69,12 +69,16 @@ class UnitRows:
 
 
 def row_norms(x, first_row=0, zero_rows=False):
-    """Return the length of each row, float64; 1 for a row of zeros if it may be one.
+    """Return the length of each row; 1 for a row of zeros if it may be one.
 
     `first_row` is the number of the first row in the message of the error.
     """
-    # float64: rows as long as 1e30 or as short as 1e-30 still have a direction.
-    norms = np.sqrt(np.einsum("ij,ij->i", x, x, dtype=np.float64))
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = np.einsum("ij,ij->i", x, x)
+    if not ((squares > 1e-30) & (squares < 1e30)).all():
+        # Rows as long as 1e30 or as short as 1e-30 still have a direction.
+        squares = np.einsum("ij,ij->i", x, x, dtype=np.float64)
+    norms = np.sqrt(squares)
     if zero_rows:
         norms[norms == 0] = 1
     bad = np.flatnonzero(~np.isfinite(norms) | (norms == 0))

@@ -2,6 +2,7 @@
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from ._losses import attention_weights
 
@@ -46,17 +47,13 @@ class MCANetwork(nn.Module):
             self.register_buffer(f"{modality}_mean", torch.zeros(n_features))
             self.register_buffer(f"{modality}_spread", torch.ones(()))
 
-    def standardize_images(self, u):
-        """Centre and scale unit rows of images, (n, d)."""
-        return (u - self.image_mean) / self.image_spread
-
     def standardize_nouns(self, v):
-        """Centre and scale unit rows of nouns, (m, d)."""
+        """Centre and scale rows in the space of nouns, (m, d)."""
         return (v - self.text_mean) / self.text_spread
 
     def logits(self, u):
         """Cluster logits of unit image rows: (n, d) -> (n, c)."""
-        return self.config["logit_scale"] * self.image_head(self.standardize_images(u))
+        return self._head_logits(self.image_head, u, self.image_mean, self.image_spread)
 
     def assign_images(self, u):
         """``f_I``: soft assignments `q` of unit image rows, (n, c)."""
@@ -64,8 +61,14 @@ class MCANetwork(nn.Module):
 
     def assign_nouns(self, v):
         """``f_S``: soft assignments `p` of unit noun rows, (m, c)."""
-        logits = self.text_head(self.standardize_nouns(v))
-        return (self.config["logit_scale"] * logits).softmax(dim=1)
+        logits = self._head_logits(self.text_head, v, self.text_mean, self.text_spread)
+        return logits.softmax(dim=1)
+
+    def _head_logits(self, head, x, mean, spread):
+        """Apply a head to ``(x - mean) / spread``, folded into the head's weights."""
+        scale = self.config["logit_scale"]
+        weight = head.weight * (scale / spread)
+        return F.linear(x, weight, scale * head.bias - weight @ mean)
 
     def attend(self, u, v_near):
         """Attention of images to their near nouns, eq. 4, (b, k_S).
