@@ -2,13 +2,13 @@
 
 import os
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
 from ._data_home import get_data_home
+from ._debian import unpack_packages
 from ._folder import list_images
 
 PACKAGE = "tuxpaint-stamps-default"
@@ -34,7 +34,6 @@ _KINDS = {
 }
 _LEFT_OUT = {"rugby_goal_posts", "sedan_police", "tennis_racket", "trophy_cup"}
 _SIDE, _MARGIN = 384, 24
-_TIMEOUT = 600  # seconds; the package has 161 MB
 
 
 def fetch_sample_images(data_home=None):
@@ -115,36 +114,12 @@ def _on_white(path: Path) -> Image.Image:
 
 def _download(scratch: Path) -> Path:
     """Unpack the Debian package below `scratch`; return the root of its files."""
-    if not (shutil.which("apt-get") and shutil.which("dpkg")):
-        raise _unavailable("this system has no apt-get and dpkg")
     try:
-        _run(scratch, "apt-get", "download", PACKAGE)
-    except LookupError:
-        # A machine where the lists of packages were never fetched: use our own.
-        (scratch / "lists").mkdir()
-        options = ("-o", f"Dir::State::Lists={scratch}/lists", "-o", "Dir::Cache=.")
-        _run(scratch, "apt-get", *options, "update")
-        _run(scratch, "apt-get", *options, "download", PACKAGE)
-    for package in scratch.glob("*.deb"):
-        _run(scratch, "dpkg", "-x", str(package), str(scratch))
+        unpack_packages(scratch, PACKAGE)
+    except LookupError as error:
+        raise LookupError(
+            "The sample pictures are not on this machine and cannot be had "
+            f"({error}). Install Debian's package: sudo apt-get install {PACKAGE}. Or "
+            "use pictures of your own."
+        ) from error
     return scratch
-
-
-def _run(folder: Path, *command: str) -> None:
-    try:
-        subprocess.run(
-            command, cwd=folder, check=True, capture_output=True, timeout=_TIMEOUT
-        )
-    except subprocess.CalledProcessError as error:
-        reason = " ".join(error.stderr.decode(errors="replace").split())
-        raise _unavailable(f"{' '.join(command)} failed: {reason}") from error
-    except subprocess.TimeoutExpired as error:
-        raise _unavailable(f"{' '.join(command)} took too long") from error
-
-
-def _unavailable(reason: str) -> LookupError:
-    return LookupError(
-        f"The sample pictures are not on this machine and cannot be had ({reason}). "
-        f"Install Debian's package: sudo apt-get install {PACKAGE}. Or use pictures of "
-        "your own."
-    )

@@ -3,7 +3,6 @@
 import io
 import os
 import shutil
-import subprocess
 import tempfile
 import threading
 import urllib.request
@@ -13,6 +12,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 from ._data_home import get_data_home
+from ._debian import unpack_packages
 
 DEBIAN_FOLDER = Path("/usr/share/wordnet")
 DEBIAN_PACKAGES = ("wordnet-base", "wordnet-sense-index")
@@ -222,28 +222,5 @@ def _copy_debian(source: Path, folder: Path) -> None:
 
 def _download_debian(folder: Path) -> None:
     scratch = folder.parent
-    if not (shutil.which("apt-get") and shutil.which("dpkg")):
-        raise LookupError("this system has no apt-get and dpkg")
-
-    def run(*command: str) -> None:
-        try:
-            subprocess.run(
-                command, cwd=scratch, check=True, capture_output=True, timeout=300
-            )
-        except subprocess.CalledProcessError as error:
-            reason = " ".join(error.stderr.decode(errors="replace").split())
-            raise LookupError(f"{' '.join(command)} failed ({reason})") from error
-        except subprocess.TimeoutExpired as error:
-            raise LookupError(f"{' '.join(command)} took too long") from error
-
-    try:
-        run("apt-get", "download", *DEBIAN_PACKAGES)
-    except LookupError:
-        # A machine where the lists of packages were never fetched: use our own.
-        (scratch / "lists").mkdir()
-        options = ("-o", f"Dir::State::Lists={scratch}/lists", "-o", "Dir::Cache=.")
-        run("apt-get", *options, "update")
-        run("apt-get", *options, "download", *DEBIAN_PACKAGES)
-    for package in scratch.glob("*.deb"):
-        run("dpkg", "-x", str(package), str(scratch))
+    unpack_packages(scratch, *DEBIAN_PACKAGES)
     _copy_debian(scratch / DEBIAN_FOLDER.relative_to("/"), folder)
