@@ -372,18 +372,24 @@ default="wordnet"
 
     def _partition(self, joint, sample, rng):
         """Return the near images of all images, and the labels of the sample."""
-        # Of small clusters, many neighbours would lie outside.
-        x, n = joint[sample], len(joint)
-        k_i = max(1, min(self.k_i, max(2, n // (2 * self.n_clusters)), len(x) - 1))
-        near, _ = kneighbors(x, k_i, random_state=rng)
-        x_smooth = _start.smooth(x, near)
-        labels = _start.partition(x_smooth, self.n_clusters, self.n_init, rng)
-        if len(x) < n:
+        near, labels = self._partition_sample(joint[sample], len(joint), rng)
+        if len(labels) < len(joint):
             # One neighbour is drawn at a time: a few that are missed do not matter.
             near, _ = kneighbors(
-                joint, k_i, exact_limit=EXACT_ROWS, n_probe=8, random_state=rng
+                joint,
+                near.shape[1],
+                exact_limit=EXACT_ROWS,
+                n_probe=8,
+                random_state=rng,
             )
         return near, labels
+
+    def _partition_sample(self, x, n, rng):
+        # Of small clusters, many neighbours would lie outside.
+        k_i = max(1, min(self.k_i, max(2, n // (2 * self.n_clusters)), len(x) - 1))
+        near, _ = kneighbors(x, k_i, random_state=rng)
+        x = _start.smooth(x, near)
+        return near, _start.partition(x, self.n_clusters, self.n_init, rng)
 
     def _start_network(self, images, sample, labels):
         scale = 1.0 if self.attention_scale == "auto" else self.attention_scale

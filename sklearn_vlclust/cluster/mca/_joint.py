@@ -45,11 +45,12 @@ class NounMixture:
         self._nouns = nouns
         top = min(max(MIXTURE_NOUNS, min_nouns), len(nouns))
         self.near_nouns, cosines = nearest(rows, nouns, top)
-        gaps = cosines[:, :1] - cosines
-        self.temperature = find_temperature(
-            gaps[:: 1 + len(gaps) // 10_000], perplexity
-        )
-        self._weights = softmax(-gaps / np.float32(self.temperature), axis=1)
+        some = cosines[:: 1 + len(cosines) // 10_000]
+        self.temperature = find_temperature(some[:, :1] - some, perplexity)
+        for block in row_blocks(len(cosines)):  # in place: there may be many rows
+            gaps = cosines[block] - cosines[block, :1]
+            cosines[block] = softmax(gaps / np.float32(self.temperature), axis=1)
+        self._weights = cosines
 
     def __getitem__(self, index):
         """Return the mixtures of the images `index`, (b, d)."""
