@@ -119,6 +119,7 @@ class BaseDeepClusterer(
         rows = UnitRows(X, zero_rows=zero_rows)
         criterion, batches = self._prepare(rows, rng, generator, device)
         self._train(criterion, batches, X, y, seed, generator, device)
+        del criterion, batches  # neighbours of all rows, not needed below
         labels = self._infer(X, _most_likely, zero_rows)
         self._number_clusters(labels, rows, X.dtype)
         self._describe(rows)

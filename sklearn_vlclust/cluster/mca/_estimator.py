@@ -15,7 +15,7 @@ from ...metrics._silhouette import cluster_means
 from ...neighbors import kneighbors, nearest
 from ...semantics import SemanticSpace, Vocabulary
 from ...training import RandomBatches
-from .._base import INFERENCE_ROWS, BaseDeepClusterer
+from .._base import BaseDeepClusterer
 from . import _start
 from ._joint import JointRows, NounMixture, StandardRows
 from ._network import MCANetwork
@@ -23,6 +23,8 @@ from ._objective import AlignedBatches, MCAObjective
 
 # Near images that vote on how far the nouns are trusted.
 COVERAGE_NEIGHBORS = 10
+# Images whose near nouns are gathered at a time.
+ATTENTION_ROWS = 1024
 # Rows up to which near images are found exhaustively.
 EXACT_ROWS = 50_000
 
@@ -437,7 +439,7 @@ default="wordnet"
         """Yield ``(near nouns, weights)`` of the images, block by block: eq. 4."""
         nouns = self.semantic_space_.embeddings_
         near, _ = nearest(rows, nouns, min(self.k_s, len(nouns)))
-        for block in gen_batches(len(rows), INFERENCE_ROWS):
+        for block in gen_batches(len(rows), ATTENTION_ROWS):
             u, v_near = torch.from_numpy(rows[block]), nouns[near[block]]
             yield near[block], self.network_.attend(u, torch.from_numpy(v_near)).numpy()
 

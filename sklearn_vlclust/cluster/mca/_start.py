@@ -11,6 +11,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.exceptions import ConvergenceWarning
 
+from ...embedding._rows import row_blocks
 from ...metrics._silhouette import cluster_means
 
 # Rows that the start is found on; the rest follows in training.
@@ -21,6 +22,8 @@ WARD_ROWS = 5_000
 # that of images, and disagreement of images over that of text.
 AGREEMENT_RANGE = 0.5, 0.85
 DISAGREEMENT_RANGE = 0.4, 0.65
+# Rows whose neighbours are gathered at a time.
+GATHERED_ROWS = 512
 # Rounds in which every row moves half-way to the mean of its neighbours.
 SMOOTHING_ROUNDS = 2
 
@@ -101,10 +104,10 @@ def smooth(x, near):
     x_smooth : ndarray of shape (n, d)
     """
     for _ in range(SMOOTHING_ROUNDS):
-        mean = np.zeros_like(x)
-        for column in near.T:  # keeps the gather at (n, d)
-            mean += x[column]
-        x = 0.5 * x + 0.5 / near.shape[1] * mean
+        moved = np.empty_like(x)
+        for block in row_blocks(len(x), GATHERED_ROWS):
+            moved[block] = 0.5 * x[block] + 0.5 * x[near[block]].mean(axis=1)
+        x = moved
     return x
 
 
