@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.special import entr, softmax
 
-from ...embedding._rows import BLOCK_ROWS, DENSE_BYTES, row_blocks
+from ...embedding._rows import DENSE_BYTES, row_blocks
 from ...neighbors import nearest
 
 # Nouns kept a mixture: with a handful in effect, the rest adds nothing to speak of.
@@ -123,11 +123,6 @@ class JointRows:
         if self._dense is not None:
             rows._dense = _to_unit(self._dense.copy())
         return rows
-
-    def blocks(self, size=BLOCK_ROWS):
-        """Yield ``(slice, rows)`` over all rows, `size` rows at a time."""
-        for block in row_blocks(len(self), size):
-            yield block, self[block]
 
     def _make(self, index):
         # One part at a time into its place: tiles are large, and many are made.
