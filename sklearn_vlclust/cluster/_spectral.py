@@ -1,0 +1,255 @@
+"""Spectral clustering of a sparse affinity: one eigendecomposition for every k."""
+
+import warnings
+
+import numpy as np
+from scipy.linalg import eigh, qr
+from scipy.sparse import csr_array, diags_array, eye_array
+from scipy.sparse.csgraph import connected_components
+from scipy.sparse.linalg import LinearOperator, eigsh
+from sklearn.cluster import kmeans_plusplus
+from sklearn.exceptions import ConvergenceWarning
+
+from ..neighbors import kneighbors
+
+# A dense decomposition up to this many rows, or rows an eigenvector: as fast or faster.
+DENSE_ROWS, DENSE_ROWS_A_VECTOR = 500, 12
+# Rows that the starts of k-means are tried on, and rows a cluster.
+SAMPLE_ROWS, SAMPLE_ROWS_A_CLUSTER = 2000, 30
+# Random starts, beside the one by pivots, and rounds on the sample and on all rows.
+N_STARTS, ROUNDS = 4, 20
+
+
+def knn_affinity(rows, n_neighbors, gamma, rng):
+    """Return the affinity of every row to its nearest rows and to itself.
+
+    Entries are ``exp((|cos| - 1) / gamma)``, the membership of CPP before it is made
+    doubly stochastic, for pairs of which one is among the `n_neighbors` nearest of the
+    other, and zero for all others (the paper has batches of about a thousand rows and
+    keeps all pairs). As ``|cos| <= 1``, nothing can overflow.
+
+    Parameters
+    ----------
+    rows : UnitRows or ndarray of shape (n, d)
+        Rows of unit length.
+    n_neighbors : int
+        Nearest rows of each row, itself excluded; at most ``n - 1`` are used.
+    gamma : float
+        Temperature: the smaller, the more the nearest count.
+    rng : RandomState
+        Draws the cells of the neighbor search above 200,000 rows.
+
+    Returns
+    -------
+    affinity : csr_array of shape (n, n)
+        Symmetric, with ones on the diagonal.
+    """
+    n = rows.shape[0]
+    diagonal = eye_array(n, format="csr")
+    k = min(n_neighbors, n - 1)
+    if k == 0:
+        return diagonal
+    near, cosines = kneighbors(rows, k, random_state=rng)
+    weights = np.exp((np.abs(cosines).clip(max=1) - 1) / np.float64(gamma))
+    ends = np.arange(0, n * k + 1, k)
+    affinity = csr_array((weights.ravel(), near.ravel(), ends), shape=(n, n))
+    return (affinity.maximum(affinity.T) + diagonal).tocsr()
+
+
+def doubly_stochastic(affinity, max_iter=1000, tol=1e-6):
+    """Scale an affinity so that all its rows and columns sum to one (eq. 3).
+
+    The update ``s <- sqrt(s / (K s))`` keeps the result ``diag(s) K diag(s)`` exactly
+    symmetric and costs one product a round.
+
+    Parameters
+    ----------
+    affinity : sparse array or ndarray of shape (n, n)
+        Symmetric and not negative. A row of zeros becomes a group of its own.
+    max_iter : int, default=1000
+        Largest number of rounds.
+    tol : float, default=1e-6
+        Largest difference of a sum from one at which to stop.
+
+    Returns
+    -------
+    membership : csr_array of shape (n, n)
+        Symmetric.
+
+    Warns
+    -----
+    ConvergenceWarning
+        With the largest difference of a sum from one, if that stays above `tol`.
+    """
+    affinity = _with_isolated(csr_array(affinity, dtype=np.float64))
+    scale = 1 / np.sqrt(affinity.sum(axis=1))
+    for _ in range(max_iter):
+        sums = affinity @ scale
+        residual = np.abs(scale * sums - 1).max()
+        if residual <= tol:
+            break
+        # Clipped: without loops there may be no solution, and it would diverge.
+        scale = np.sqrt(scale / sums).clip(1e-50, 1e50)
+    else:
+        warnings.warn(
+            f"The membership is not doubly stochastic after {max_iter} rounds: a row "
+            f"sum differs from 1 by {residual:.1g}. A larger gamma makes it easier.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    scaled = diags_array(scale) @ affinity @ diags_array(scale)
+    # The two products may round differently on either side of the diagonal.
+    return ((scaled + scaled.T) / 2).tocsr()
+
+
+class SpectralCut:
+    """Cuts of a graph into any number of clusters, from one eigendecomposition.
+
+    The leading eigenvectors of ``D^-1/2 A D^-1/2`` (of a doubly stochastic affinity:
+    of itself) are computed once. For k clusters the first k of them are scaled to unit
+    rows [1]_ and cut by k-means: the best of several starts on a sample of the rows,
+    one of them by the pivots of a QR decomposition [2]_, goes on over all rows.
+
+    Every connected component adds the eigenvalue 1, which iterative solvers find a
+    wrong number of times. Their eigenvectors are known, though, and are left out of
+    the search. Up to as many clusters as components, clusters are components: the
+    largest ones, and the rest together.
+
+    Parameters
+    ----------
+    affinity : sparse array or ndarray of shape (n, n)
+        Symmetric and not negative.
+    max_k : int
+        Largest number of clusters that will be asked for.
+    rng : RandomState
+        Draws the starts.
+
+    Attributes
+    ----------
+    affinity : csr_array of shape (n, n)
+        As given.
+    eigenvalues : ndarray of shape (max_k,)
+        Largest first; between -1 and 1.
+    eigenvectors : ndarray of shape (n, max_k), float32
+        The columns have unit length.
+    max_k : int
+        As given, or `n` if that is less.
+
+    References
+    ----------
+    .. [1] Ng, Jordan, Weiss, "On spectral clustering: analysis and an algorithm",
+       NeurIPS 2001.
+    .. [2] Damle, Minden, Ying, "Simple, direct and efficient multi-way spectral
+       clustering", Information and Inference 2019.
+    """
+
+    def __init__(self, affinity, max_k, rng):
+        self.affinity = csr_array(affinity)
+        n = self.affinity.shape[0]
+        self.max_k = min(max_k, n)
+        self._seed = rng.randint(2**31 - 1)
+        graph = _with_isolated(self.affinity.astype(np.float64))
+        root = np.sqrt(graph.sum(axis=1))
+        graph = (diags_array(1 / root) @ graph @ diags_array(1 / root)).tocsr()
+        # Component of each row; 0 is the largest.
+        self._component = by_size(connected_components(graph, directed=False)[1])
+        known = self._known_vectors(root)
+        values, vectors = np.ones(known.shape[1]), known.toarray().astype(np.float32)
+        if self.max_k > len(values):
+            more = self._decompose(graph, known, self.max_k - len(values))
+            values = np.concatenate([values, more[0]])
+            vectors = np.hstack([vectors, more[1].astype(np.float32)])
+        self.eigenvalues, self.eigenvectors = values, vectors
+
+    def labels(self, k):
+        """Cut into `k` clusters.
+
+        Parameters
+        ----------
+        k : int
+            Between 1 and `max_k`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n,), int64
+            From 0, largest cluster first, without gaps; fewer than `k` clusters if
+            fewer rows differ. The same at each call.
+        """
+        if not 1 <= k <= self.max_k:
+            raise ValueError(f"k={k} is not between 1 and max_k={self.max_k}.")
+        if k <= self._component.max() + 1:
+            return by_size(np.minimum(self._component, k - 1))
+        rng = np.random.RandomState([self._seed, k])
+        rows = self.eigenvectors[:, :k]
+        rows = rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
+        return by_size(_spherical_kmeans(rows, k, rng))
+
+    def _known_vectors(self, root):
+        """Return the eigenvectors of the components, at most max_k: (n, c), sparse."""
+        n_known = min(self._component.max() + 1, self.max_k)
+        rows = np.flatnonzero(self._component < n_known)
+        place = rows, self._component[rows]
+        vectors = csr_array((root[rows], place), shape=(len(root), n_known))
+        norms = np.sqrt(vectors.power(2).sum(axis=0))
+        return vectors @ diags_array(1 / norms)
+
+    def _decompose(self, graph, known, k):
+        """Return the k leading eigenpairs beside those that are known."""
+        n = graph.shape[0]
+        if n <= max(DENSE_ROWS, DENSE_ROWS_A_VECTOR * k):
+            dense = graph.toarray() - 2 * (known @ known.T).toarray()
+            values, vectors = eigh(dense, subset_by_index=[n - k, n - 1])
+        else:
+            deflated = LinearOperator(
+                (n, n), lambda x: graph @ x - 2 * (known @ (known.T @ x)), dtype="d"
+            )
+            start = np.random.RandomState(self._seed).normal(size=n)
+            values, vectors = eigsh(deflated, k, which="LA", tol=1e-5, v0=start)
+        order = np.argsort(-values, kind="stable")
+        return values[order].clip(-1, 1), vectors[:, order]
+
+
+def by_size(labels):
+    """Number clusters 0, 1, ... without gaps, largest first."""
+    _, first, labels = np.unique(labels, return_index=True, return_inverse=True)
+    order = np.lexsort((first, -np.bincount(labels)))
+    return np.argsort(order)[labels]
+
+
+def _with_isolated(graph):
+    """Return the graph with a loop at each row that has no other entry."""
+    isolated = graph.sum(axis=1) <= 0
+    if not isolated.any():
+        return graph
+    return (graph + diags_array(isolated.astype(np.float64))).tocsr()
+
+
+def _spherical_kmeans(rows, k, rng):
+    """Cut unit rows; the start is the best of several on a sample."""
+    size = max(SAMPLE_ROWS, SAMPLE_ROWS_A_CLUSTER * k)
+    sample = rows
+    if len(rows) > size:
+        sample = rows[np.sort(rng.choice(len(rows), size, replace=False))]
+    starts = [sample[qr(sample.T, mode="r", pivoting=True)[1][:k]]]
+    starts += [kmeans_plusplus(sample, k, random_state=rng)[0] for _ in range(N_STARTS)]
+    runs = [_lloyd(sample, centers) for centers in starts]
+    centers = max(runs, key=lambda run: run[2])[1]
+    return _lloyd(rows, centers)[0]
+
+
+def _lloyd(rows, centers):
+    """Return labels, unit centres and the mean cosine to them."""
+    n, k = len(rows), len(centers)
+    columns, ends = np.arange(n), np.ones(n, dtype=np.float32)
+    labels = None
+    for _ in range(ROUNDS):
+        cosines = rows @ centers.T  # (n, k)
+        before, labels = labels, cosines.argmax(axis=1)
+        own = cosines[columns, labels]
+        if before is not None and (labels == before).all():
+            break
+        sums = csr_array((ends, (labels, columns)), shape=(k, n)) @ rows
+        empty = np.flatnonzero(np.bincount(labels, minlength=k) == 0)
+        sums[empty] = rows[np.argsort(own)[: len(empty)]]
+        centers = sums / np.linalg.norm(sums, axis=1, keepdims=True).clip(1e-12)
+    return labels, centers, own.mean()
