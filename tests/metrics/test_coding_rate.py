@@ -1,0 +1,152 @@
+"""Coding rates against loops written from the paper."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from sklearn_vlclust.metrics import cluster_coding_rate, coding_rate
+
+
+def features(m, d, seed=0):
+    x = torch.randn(m, d, generator=torch.Generator().manual_seed(seed))
+    return F.normalize(x.double(), dim=1)
+
+
+def membership(m, k, seed=1):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(m, k, generator=generator, dtype=torch.float64) ** 3
+
+
+def slow_rate(Z, eps):
+    m, d = Z.shape
+    total = np.eye(d)
+    for z in Z:
+        total += d / (m * eps) * np.outer(z, z)
+    return 0.5 * np.log(np.linalg.eigvalsh(total)).sum()
+
+
+def slow_cluster_rate(Z, Pi, eps):
+    m, d = Z.shape
+    rate = 0.0
+    for p in Pi.T:
+        if p.sum() == 0:
+            continue
+        matrix = np.eye(d)
+        for weight, z in zip(p, Z):
+            matrix += d / (p.sum() * eps) * weight * np.outer(z, z)
+        rate += p.sum() * np.log(np.linalg.eigvalsh(matrix)).sum() / (2 * m)
+    return rate
+
+
+@pytest.mark.parametrize(("m", "d"), [(9, 4), (4, 9), (5, 5), (1, 3), (3, 1)])
+@pytest.mark.parametrize("eps", [0.1, 2.0])
+def test_values(m, d, eps):
+    Z, Pi = features(m, d), membership(m, 3)
+    assert coding_rate(Z, eps).item() == pytest.approx(slow_rate(Z.numpy(), eps))
+    expected = slow_cluster_rate(Z.numpy(), Pi.numpy(), eps)
+    assert cluster_coding_rate(Z, Pi, eps).item() == pytest.approx(expected)
+    Z, Pi = Z.requires_grad_(), Pi.requires_grad_()
+    assert cluster_coding_rate(Z, Pi, eps).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("m", "d"), [(9, 4), (4, 9), (6, 6), (70, 67), (67, 70)])
+def test_gradients(m, d):
+    def difference(Z, Pi):
+        return coding_rate(Z) - cluster_coding_rate(Z, Pi)
+
+    Z, Pi = features(m, d).requires_grad_(), membership(m, 2).requires_grad_()
+    assert torch.autograd.gradcheck(difference, (Z, Pi), fast_mode=m > 9)
+
+
+@pytest.mark.parametrize(("m", "d"), [(9, 4), (4, 9)])
+def test_gradients_at_a_partition(m, d):
+    """Zeros in Pi: the roots of the (m, m) form have no derivative there."""
+    Z = features(m, d).requires_grad_()
+    Pi = torch.eye(2, dtype=torch.float64)[torch.arange(m) % 2].requires_grad_()
+    cluster_coding_rate(Z, Pi).backward()
+    step, i = 1e-5, (1, 0)
+    assert Pi[i] == 0
+    with torch.no_grad():
+        moved = Pi.clone()
+        moved[i] += step
+        slope = (cluster_coding_rate(Z, moved) - cluster_coding_rate(Z, Pi)) / step
+    assert Pi.grad[i].item() == pytest.approx(slope.item(), rel=1e-3)
+
+
+def test_blocks_change_nothing(monkeypatch):
+    from sklearn_vlclust.metrics import _coding_rate
+
+    def run(m, d):
+        Z, Pi = features(m, d).requires_grad_(), membership(m, 7).requires_grad_()
+        value = cluster_coding_rate(Z, Pi)
+        value.backward()
+        return value.item(), Z.grad, Pi.grad
+
+    whole = [run(11, 5), run(5, 11)]
+    monkeypatch.setattr(_coding_rate, "MATRIX_FLOATS", 60)
+    monkeypatch.setattr(_coding_rate, "OUTER_FLOATS", 60)
+    monkeypatch.setattr(_coding_rate, "CACHE_FLOATS", 60)
+    monkeypatch.setattr(_coding_rate, "LEAF", 1)
+    for (value, dZ, dPi), (m, d) in zip(whole, [(11, 5), (5, 11)]):
+        value_, dZ_, dPi_ = run(m, d)
+        assert value == pytest.approx(value_)
+        torch.testing.assert_close(dZ, dZ_)
+        torch.testing.assert_close(dPi, dPi_)
+
+
+def test_single_precision_is_good_to_four_digits():
+    Z, Pi = features(300, 64), membership(300, 20)
+    exact = cluster_coding_rate(Z, Pi).item()
+    assert cluster_coding_rate(Z.float(), Pi.float()).item() == pytest.approx(
+        exact, rel=1e-4
+    )
+
+
+def test_columns_are_an_unbiased_estimate():
+    Z, Pi = features(12, 4), membership(12, 12)
+    generator = torch.Generator().manual_seed(0)
+    draws = torch.stack(
+        [
+            cluster_coding_rate(Z, Pi, n_columns=3, generator=generator)
+            for _ in range(4000)
+        ]
+    )
+    error = draws.std() / len(draws) ** 0.5
+    assert abs(draws.mean() - cluster_coding_rate(Z, Pi)) < 4 * error
+    assert torch.equal(
+        cluster_coding_rate(Z, Pi, n_columns=12), cluster_coding_rate(Z, Pi)
+    )
+
+
+@settings(deadline=None)
+@given(st.integers(2, 12), st.integers(1, 8), st.integers(1, 4), st.integers(0, 99))
+def test_a_partition_never_costs_more_than_the_whole(m, d, k, seed):
+    """log det is concave, so that the rate reduction is not negative."""
+    Z = features(m, d, seed)
+    labels = torch.randint(k, (m,), generator=torch.Generator().manual_seed(seed))
+    Pi = F.one_hot(labels, k).double()
+    assert cluster_coding_rate(Z, Pi) <= coding_rate(Z) + 1e-9
+    assert cluster_coding_rate(Z, torch.ones(m, 1)).item() == pytest.approx(
+        coding_rate(Z).item()
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: coding_rate(torch.ones(3)), r"shape \(3,\)"),
+        (lambda: coding_rate(torch.ones(3, 2, dtype=int)), "int64"),
+        (lambda: coding_rate(torch.ones(3, 2), eps=0), "eps=0"),
+        (lambda: cluster_coding_rate(torch.eye(3), torch.ones(2, 3)), "3 rows of Z"),
+        (
+            lambda: cluster_coding_rate(torch.eye(3), torch.eye(3), n_columns=0),
+            "n_columns=0",
+        ),
+    ],
+)
+def test_bad_input(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
