@@ -21,11 +21,13 @@ from .machine import describe
 BENCHMARKS = {
     "training": ("training", "run"),
     "neighbors": ("neighbors", "run"),
+    "coding_rate": ("coding_rate", "run"),
     "fit": ("fit", "run"),
     "memory": ("memory", "run"),
     "semantic_space": ("semantic_space", "run"),
     "accuracy": ("accuracy", "run"),
     "offline": ("offline", "run"),
+    "captions": ("captions", "run"),
     "robustness": ("accuracy", "run_robustness"),
     "ablation": ("accuracy", "run_ablation"),
 }

@@ -1,0 +1,1 @@
+"""Clustering by the principle of rate reduction (CPP)."""

@@ -1,0 +1,78 @@
+"""Doubly stochastic membership of the samples of a batch: eq. 3."""
+
+import torch
+
+# The error at least halves in a round where the membership has no negative eigenvalue.
+MAX_ROUNDS = 30
+
+
+def sinkhorn_membership(C, gamma):
+    """Project ``|C C^T|`` onto the doubly stochastic matrices: eq. 3, (m, m).
+
+    ``diag(s) exp((|C C^T| - 1) / gamma) diag(s)``: as cosines of unit rows are at most
+    1, nothing overflows and no logarithms are needed.
+
+    Parameters
+    ----------
+    C : float tensor of shape (m, d)
+        Codes, unit rows.
+    gamma : float
+        Weight of the entropy; the larger, the more uniform is the membership.
+
+    Returns
+    -------
+    Pi : tensor of shape (m, m)
+        Symmetric and not negative; rows and columns sum to 1 up to
+        :func:`membership_residual`. With gradient where `C` has one.
+    """
+    cosines = C @ C.T
+    # A matrix product may round differently on either side of the diagonal.
+    cosines = (cosines + cosines.T) / 2
+    return project(cosines.abs(), gamma)
+
+
+def project(similarities, gamma):
+    """Project similarities, (m, m), symmetric and at most 1: eq. 3 itself."""
+    return _Sinkhorn.apply(similarities, gamma)
+
+
+def membership_residual(Pi):
+    """Largest difference of a row sum from 1, a scalar tensor."""
+    return (Pi.sum(dim=1) - 1).abs().max()
+
+
+class _Sinkhorn(torch.autograd.Function):
+    """Scale ``K = exp((similarities - 1) / gamma)``; differentiated at the fixed point.
+
+    The update ``s <- sqrt(s / (K s))`` stays exactly symmetric and costs one product
+    with a vector. At the fixed point ``log s + log(K s) = 0``, so that
+    ``(I + Pi) d log s = -(Pi * d log K) 1``: one linear system gives the gradient, and
+    no round has to be kept.
+    """
+
+    @staticmethod
+    def forward(ctx, similarities, gamma):
+        K = similarities.sub(1).div_(gamma).exp_()
+        s = K.sum(dim=1).rsqrt()
+        tolerance = 64 * torch.finfo(K.dtype).eps
+        for _ in range(MAX_ROUNDS):
+            sums = K @ s
+            # Elsewhere than on the CPU, looking at the residual would wait for it.
+            if K.device.type == "cpu" and (s * sums - 1).abs().max() < tolerance:
+                break
+            s = (s / sums).sqrt_()
+        Pi = K.mul_(s[:, None] * s)
+        ctx.save_for_backward(Pi)
+        ctx.gamma = gamma
+        return Pi
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad):
+        (Pi,) = ctx.saved_tensors
+        grad = grad * Pi
+        v = grad.sum(dim=0) + grad.sum(dim=1)
+        system = Pi.clone()
+        system.diagonal().add_(1)
+        grad -= torch.linalg.solve(system, v)[:, None] * Pi
+        return grad.div_(ctx.gamma), None

@@ -1,0 +1,79 @@
+"""The doubly stochastic membership against its definition."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+from torch.nn import functional as F
+
+from sklearn_vlclust.cluster.rate_reduction import _membership
+from sklearn_vlclust.cluster.rate_reduction._membership import (
+    membership_residual,
+    sinkhorn_membership,
+)
+
+
+def codes(m, d, seed=0):
+    x = torch.randn(m, d, generator=torch.Generator().manual_seed(seed))
+    return F.normalize(x.double(), dim=1)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 40), st.integers(1, 20), st.floats(0.08, 5), st.integers(0, 99))
+def test_doubly_stochastic_and_exactly_symmetric(m, d, gamma, seed):
+    Pi = sinkhorn_membership(codes(m, d, seed), gamma)
+    assert (Pi >= 0).all() and torch.equal(Pi, Pi.T)
+    assert membership_residual(Pi) < 1e-4
+    assert membership_residual(Pi) == pytest.approx(
+        np.abs(Pi.numpy().sum(axis=0) - 1).max()
+    )
+
+
+def test_minimises_eq_3():
+    """No doubly stochastic matrix near it has a lower objective."""
+    C, gamma = codes(4, 3), 0.3
+    cosines = (C @ C.T).abs().numpy()
+
+    def objective(pi):
+        pi = pi.reshape(4, 4)
+        return -(cosines * pi).sum() + gamma * (pi * np.log(pi)).sum()
+
+    sums = [
+        {"type": "eq", "fun": lambda p, i=i: p.reshape(4, 4).sum(1)[i] - 1}
+        for i in range(4)
+    ]
+    sums += [
+        {"type": "eq", "fun": lambda p, i=i: p.reshape(4, 4).sum(0)[i] - 1}
+        for i in range(3)
+    ]
+    best = minimize(
+        objective,
+        np.full(16, 0.25),
+        bounds=[(1e-9, 1)] * 16,
+        constraints=sums,
+        options={"ftol": 1e-14, "maxiter": 1000},
+    )
+    Pi = sinkhorn_membership(C, gamma).numpy()
+    np.testing.assert_allclose(best.x.reshape(4, 4), Pi, atol=1e-4)
+
+
+def test_equals_log_domain_sinkhorn():
+    C, gamma = codes(30, 5), 0.1
+    log_pi = (C @ C.T).abs() / gamma
+    for _ in range(500):
+        log_pi = log_pi - log_pi.logsumexp(dim=1, keepdim=True)
+        log_pi = log_pi - log_pi.logsumexp(dim=0, keepdim=True)
+    torch.testing.assert_close(
+        sinkhorn_membership(C, gamma), log_pi.exp(), atol=1e-5, rtol=1e-3
+    )
+
+
+def test_gradient(monkeypatch):
+    monkeypatch.setattr(_membership, "MAX_ROUNDS", 100)
+    C = codes(7, 3).requires_grad_()
+    weights = torch.randn(7, 7, generator=torch.Generator().manual_seed(3)).double()
+    assert torch.autograd.gradcheck(
+        lambda C: (sinkhorn_membership(F.normalize(C, dim=1), 0.3) * weights).sum(), C
+    )
