@@ -32,6 +32,15 @@ def images(name):
     return data[f"emb_{split}"].astype(np.float32), y
 
 
+def classes(name):
+    """Return embeddings and classes as `images` does, and the names of the classes."""
+    file, split = IMAGES[name]
+    data = _load(f"clip_vitb32/images_{file}.npz")
+    return *images(name), [
+        str(data["classname"][c]) for c in np.unique(data[f"label_{split}"])
+    ]
+
+
 def vocabulary(name="lvis+imagenet"):
     """Return nouns with vectors, and with synsets where there are any."""
     parts = [_nouns(part) for part in name.split("+")]

@@ -7,12 +7,91 @@ from pathlib import Path
 
 import numpy as np
 
-from ._vocabulary import format_prompt
+from ._vocabulary import Vocabulary, format_prompt
 
+# Encoders by the width of their vectors, for error messages.
+ENCODERS = {
+    512: "CLIPEmbedder('ViT-B-32')",
+    640: "CLIPEmbedder('RN50x4')",
+    768: "CLIPEmbedder('ViT-L-14')",
+    1001: "OfflineEmbedder()",
+    1024: "CLIPEmbedder('ViT-H-14')",
+}
 # From this size on (minutes of a text encoder on a CPU) vectors are kept on disk.
 CACHED_NOUNS = 10_000
 # Prompts encoded between two writes, so that little is lost when a run is killed.
 CHUNK = 512
+
+
+def read_vocabulary(vocabulary, prompt):
+    """Return the :class:`Vocabulary` that an estimator's parameter stands for.
+
+    Parameters
+    ----------
+    vocabulary : "wordnet", Vocabulary or array-like of str
+        The estimator's parameter `vocabulary`.
+    prompt : str
+        Its parameter `prompt`, which is checked here.
+
+    Returns
+    -------
+    vocabulary : Vocabulary
+        The nouns.
+
+    Raises
+    ------
+    ValueError
+        If `prompt` does not hold ``{}`` once, or there are no nouns.
+    """
+    if prompt.count("{}") != 1:
+        raise ValueError(
+            f"prompt must hold {{}} once, where the noun goes, got {prompt!r}."
+        )
+    if isinstance(vocabulary, Vocabulary):
+        return vocabulary
+    if isinstance(vocabulary, str):  # "wordnet", by parameter validation
+        return Vocabulary.from_wordnet()
+    return Vocabulary(vocabulary)
+
+
+def noun_vectors(vocabulary, make_embedder, prompt, n_features):
+    """Return the unit vectors of all nouns, after a check of their width.
+
+    Parameters
+    ----------
+    vocabulary : Vocabulary
+        The nouns.
+    make_embedder : callable
+        Returns the encoder; called if the nouns have no vectors.
+    prompt : str
+        With ``{}`` where the noun goes.
+    n_features : int
+        Width of the images' embeddings.
+
+    Returns
+    -------
+    vectors : ndarray of shape (n_nouns, n_features), float32
+        As of :func:`vocabulary_embeddings`.
+
+    Raises
+    ------
+    ValueError
+        If the vectors have another width than the images' embeddings.
+    """
+    embedder = None if vocabulary.embeddings is not None else make_embedder()
+
+    def check(vectors):
+        if (width := vectors.shape[1]) == n_features:
+            return
+        of = getattr(embedder, "encoder_id", ENCODERS.get(width))
+        fits = ENCODERS.get(n_features)
+        raise ValueError(
+            f"The nouns' vectors have {width} columns{f' ({of})' if of else ''} "
+            f"but X has {n_features}: both must come from the same encoder"
+            + (f"; {fits} gives {n_features}." if fits else ".")
+        )
+
+    return vocabulary_embeddings(vocabulary, embedder, prompt, check)
 
 
 def vocabulary_embeddings(vocabulary, embedder, prompt, check=lambda vectors: None):

@@ -20,7 +20,7 @@ from ..embedding._read import read_embeddings
 from ..embedding._resolve import make_embedder
 from ..embedding._rows import UnitRows, row_norms
 from ..neighbors import nearest
-from ._encoding import vocabulary_embeddings
+from ._encoding import noun_vectors, read_vocabulary
 from ._vocabulary import Vocabulary
 from ._wordnet import noun_hierarchy
 
@@ -29,14 +29,6 @@ from ._wordnet import noun_hierarchy
 KMEANS_ROWS = 20_000
 KMEANS_ROWS_PER_CENTER = 100
 BLOCK_BYTES = 32 * 2**20
-# Encoders by the width of their vectors, for error messages.
-ENCODERS = {
-    512: "CLIPEmbedder('ViT-B-32')",
-    640: "CLIPEmbedder('RN50x4')",
-    768: "CLIPEmbedder('ViT-L-14')",
-    1001: "OfflineEmbedder()",
-    1024: "CLIPEmbedder('ViT-H-14')",
-}
 
 
 class SemanticSpace(TransformerMixin, BaseEstimator):
@@ -306,7 +298,7 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
                 f"n_samples={rows.shape[0]} should be >= n_clusters={self.n_clusters}."
             )
         rng = check_random_state(self.random_state)
-        vocabulary = self._read_vocabulary()
+        vocabulary = read_vocabulary(self.vocabulary, self.prompt)
         vectors = self._noun_vectors(vocabulary, rows.shape[1])
         unique = self._filter_uniqueness(vectors)
         if centers is None:
@@ -325,34 +317,8 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
         self.depths_ = depths[kept]
         return self
 
-    def _read_vocabulary(self):
-        if self.prompt.count("{}") != 1:
-            raise ValueError(
-                f"prompt must hold {{}} once, where the noun goes, got {self.prompt!r}."
-            )
-        if isinstance(self.vocabulary, Vocabulary):
-            return self.vocabulary
-        if isinstance(self.vocabulary, str):  # "wordnet", by parameter validation
-            return Vocabulary.from_wordnet()
-        return Vocabulary(self.vocabulary)
-
     def _noun_vectors(self, vocabulary, n_features):
-        """Return the unit vectors of all nouns, after a check of their width."""
-        ready = vocabulary.embeddings is not None
-        embedder = None if ready else self._make_embedder()
-
-        def check(vectors):
-            if (width := vectors.shape[1]) == n_features:
-                return
-            of = getattr(embedder, "encoder_id", ENCODERS.get(width))
-            fits = ENCODERS.get(n_features)
-            raise ValueError(
-                f"The nouns' vectors have {width} columns{f' ({of})' if of else ''} "
-                f"but X has {n_features}: both must come from the same encoder"
-                + (f"; {fits} gives {n_features}." if fits else ".")
-            )
-
-        return vocabulary_embeddings(vocabulary, embedder, self.prompt, check)
+        return noun_vectors(vocabulary, self._make_embedder, self.prompt, n_features)
 
     def _filter_uniqueness(self, vectors):
         """Return the positions of nouns with ``cos(noun, mean noun) < 1 - gamma_u``."""

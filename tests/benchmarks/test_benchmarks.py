@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import accuracy, memory, offline, semantic_space, shared_data
+from benchmarks import accuracy, captions, memory, offline, semantic_space, shared_data
 from benchmarks.__main__ import main
 from benchmarks.machine import in_fresh_process, peak_bytes
 from benchmarks.rows import clustered, write_clustered
 from benchmarks.training import ATTENTION_SCALE, ETA, ETA_TEXT, TAU, WEIGHT, PlainMCA
+from sklearn_vlclust import Vocabulary
 from sklearn_vlclust.cluster.mca._network import MCANetwork
 from sklearn_vlclust.cluster.mca._objective import MCAObjective
 
@@ -123,6 +124,31 @@ def test_offline(shared):
     pytest.importorskip("efficientnet_lite_pytorch")
     tables = offline.run(every=120, n_seeds=1)
     assert len(tables["names"]) == 7
+
+
+def test_captions(shared, tmp_path):
+    (rows,) = toy("captions", tmp_path)["tables"].values()
+    assert all(0 < row["named"] <= row["or a kind"] <= 100 for row in rows)
+
+
+def test_nouns_that_mean_a_class():
+    nouns = [
+        "car (automobile)",
+        "electric chair",
+        "elephant",
+        "African elephant, Loxodonta africana",
+        "Siamese cat, Siamese",
+        "Rhinoceros",
+        "rag doll",
+    ]
+    synsets = ["car", "electric_chair", "elephant", "african_elephant", "siamese_cat"]
+    synsets = [*(f"{name}.n.01" for name in synsets), None, None]
+    words = Vocabulary(nouns, synsets=synsets)
+    classes = ["car_side", "chair", "elephant", "siamese", "rhinoceros", "ragdoll"]
+    found = captions.nouns_of_classes(classes, words)
+    assert found == [{0}, set(), {2}, {4}, {5}, {6}]
+    assert captions.with_kinds(found, words)[2] == {2, 3}
+    assert captions.nouns_of_classes(["ragdoll"], words, pets=True) == [set()]
 
 
 def test_missing_data_is_said(tmp_path, monkeypatch, capsys):

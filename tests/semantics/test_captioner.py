@@ -1,0 +1,244 @@
+"""Captions against a loop over Algorithm 2, on real clusters, and what may go wrong."""
+
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.cluster import HDBSCAN
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import (
+    check_dataframe_column_names_consistency,
+    check_param_validation,
+    parametrize_with_checks,
+)
+
+from sklearn_vlclust import ClusterCaptioner, OfflineEmbedder, Vocabulary
+from sklearn_vlclust.semantics import _captioner
+
+DATA = Path(os.environ.get("VLCLUST_TEST_DATA", "../shared/data"))
+
+
+class AnyWidthCaptioner(ClusterCaptioner):
+    """Nouns with vectors as wide as X, whatever that is: the checks use many widths."""
+
+    def _noun_vectors(self, vocabulary, n_features):
+        vectors = np.random.RandomState(0).normal(size=(len(vocabulary), n_features))
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return vectors.astype(np.float32)
+
+
+CHECKED = AnyWidthCaptioner([f"noun {i}" for i in range(12)])
+
+
+@parametrize_with_checks([CHECKED])
+def test_check_estimator(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize(
+    "check", [check_param_validation, check_dataframe_column_names_consistency]
+)
+def test_more_checks(check):
+    check("AnyWidthCaptioner", CHECKED)
+
+
+def slow_votes(X, labels, nouns, top, logit_scale, centering):
+    """Algorithm 2, a candidate at a time."""
+    X = [x / np.linalg.norm(x) for x in X]
+    clusters = sorted(set(labels[labels >= 0]))
+    means = [
+        np.mean([x for x, c in zip(X, labels) if c == k], axis=0) for k in clusters
+    ]
+    common, common_noun = np.mean(means, axis=0), np.mean(nouns, axis=0)
+    votes = np.zeros((len(clusters), len(nouns)))
+    for row, cluster in enumerate(clusters):
+        members = [x for x, c in zip(X, labels) if c == cluster]
+        for x in members:
+            x = x - centering * common
+            scores = []
+            for noun in nouns:
+                noun = noun - centering * common_noun
+                scores.append(x @ noun / np.linalg.norm(x) / np.linalg.norm(noun))
+            scores = np.array(scores)
+            if logit_scale is not None:
+                scores = np.exp(logit_scale * scores)
+                scores /= scores.sum()
+            for j in sorted(range(len(nouns)), key=lambda j: -scores[j])[:top]:
+                votes[row, j] += scores[j] / len(members)
+    return votes
+
+
+@given(
+    n=st.integers(3, 40),
+    m=st.integers(1, 12),
+    d=st.integers(3, 8),
+    top=st.integers(1, 6),
+    logit_scale=st.sampled_from([None, 5.0, 100.0]),
+    centering=st.sampled_from([0.0, 0.4, 0.8]),
+    seed=st.integers(0, 99),
+)
+@settings(deadline=None, max_examples=40)
+def test_algorithm_2(n, m, d, top, logit_scale, centering, seed):
+    rng = np.random.RandomState(seed)
+    # Not too far from each other: all cosines are positive, as with CLIP.
+    X, nouns = 1 + rng.uniform(size=(n, d)), 1 + rng.uniform(size=(m, d))
+    labels = rng.randint(-1, 3, size=n)
+    labels[:3] = 5, 2, -3
+    vocabulary = Vocabulary([f"noun {i}" for i in range(m)], nouns)
+    captioner = ClusterCaptioner(
+        vocabulary, top, n_candidates=m, logit_scale=logit_scale, centering=centering
+    ).fit(X, labels)
+    votes = slow_votes(X, labels, vocabulary.embeddings, top, logit_scale, centering)
+    assert captioner.clusters_.tolist() == sorted(set(labels[labels >= 0]))
+    np.testing.assert_allclose(captioner.scores_, votes.max(axis=1), rtol=2e-3)
+    for row, caption, names, scores in zip(
+        votes, captioner.captions_, captioner.candidates_, captioner.candidate_scores_
+    ):
+        place = [int(name.split()[1]) for name in names]
+        np.testing.assert_allclose(scores, row[place], rtol=2e-3, atol=1e-7)
+        assert caption == names[0] and (np.diff(scores) <= 0).all()
+        if logit_scale is None and centering == 0:
+            assert sorted(place) == np.flatnonzero(row).tolist()
+
+
+@pytest.fixture
+def three_groups():
+    nouns = np.eye(3, 8)
+    X = np.repeat(nouns, 10, axis=0)
+    X = X + 0.1 * np.random.RandomState(0).normal(size=X.shape)
+    return X, np.repeat([0, 1, 2], 10), Vocabulary(["cat", "dog", "car"], nouns)
+
+
+def test_labels_of_any_clusterer(three_groups):
+    X, labels, vocabulary = three_groups
+    captioner = ClusterCaptioner(vocabulary).fit(X, labels)
+    assert captioner.captions_.tolist() == ["cat", "dog", "car"]
+    by_name = ClusterCaptioner(vocabulary).fit(X, np.array(["b", "c", "a"])[labels])
+    assert by_name.clusters_.tolist() == ["a", "b", "c"]
+    assert by_name.captions_.tolist() == ["car", "cat", "dog"]
+    # HDBSCAN's noise has no caption, and no vote.
+    X = np.r_[X, 5 * np.eye(8)[3:6]]
+    found = HDBSCAN(copy=True).fit_predict(X)
+    assert set(found) == {-1, 0, 1, 2}
+    captioner.fit(X, found)
+    assert sorted(captioner.captions_) == ["car", "cat", "dog"]
+    captions = captioner.caption(found)
+    assert (captions[found < 0] == None).all()  # noqa: E711
+    assert [len(set(captions[i : i + 10])) for i in (0, 10, 20)] == [1, 1, 1]
+    kept = found >= 0
+    alone = ClusterCaptioner(vocabulary).fit(X[kept], found[kept])
+    np.testing.assert_allclose(alone.scores_, captioner.scores_)
+
+
+def test_kinds_of_x_and_blocks(three_groups, tmp_path, monkeypatch):
+    X, labels, vocabulary = three_groups
+    expected = ClusterCaptioner(vocabulary, centering=0.3).fit(X, labels)
+    np.save(tmp_path / "X.npy", X.astype(np.float32))
+    inputs = [
+        100 * X,
+        torch.from_numpy(X).half(),
+        np.load(tmp_path / "X.npy", mmap_mode="r"),
+    ]
+    monkeypatch.setattr(_captioner, "BLOCK_BYTES", 84)  # seven images a block
+    for other in inputs:
+        captioner = ClusterCaptioner(vocabulary, centering=0.3).fit(other, labels)
+        assert captioner.captions_.tolist() == expected.captions_.tolist()
+        np.testing.assert_allclose(captioner.scores_, expected.scores_, rtol=0.02)
+    copied = pickle.loads(pickle.dumps(captioner))
+    assert copied.caption([1]).tolist() == ["dog"]
+
+
+def test_a_share_of_what_is_common_is_taken_where_there_is_a_gap():
+    rng = np.random.RandomState(0)
+    images, nouns = np.eye(5, 16)[:, None], np.eye(5, 16)
+    X = (images + 0.1 * rng.normal(size=(5, 20, 16))).reshape(100, 16)
+    labels = np.repeat(range(5), 20)
+    names = ["cat", "dog", "car", "bus", "cup"]
+    plain = ClusterCaptioner(Vocabulary(names, nouns)).fit(X, labels)
+    assert plain.centering_ == 0
+    # All images move one way, all nouns another, and the cup lies near the images.
+    X = X + 2 * np.eye(16)[15]
+    nouns = nouns + 2 * np.eye(16)[14]
+    nouns[4] += 0.6 * np.eye(16)[15]
+    vocabulary = Vocabulary(names, nouns)
+    centered = ClusterCaptioner(vocabulary).fit(X, labels)
+    assert centered.centering_ == pytest.approx(0.7 * 5 / 8)
+    assert centered.captions_.tolist() == names
+    printed = ClusterCaptioner(vocabulary, centering=0).fit(X, labels)
+    assert printed.captions_.tolist() == ["cup"] * 5
+    single = ClusterCaptioner(vocabulary).fit(X[:20], labels[:20])
+    assert single.centering_ == 0
+
+
+def test_breeds_of_pets(clip_data, lvis_imagenet):
+    images = clip_data("images_oxford_pets.npz")
+    X, y = images["emb_val"].astype(np.float32), images["label_val"]
+    names = {
+        "samoyed": "Samoyed, Samoyede",
+        "siamese": "Siamese cat, Siamese",
+        "great_pyrenees": "Great Pyrenees",
+        "newfoundland": "Newfoundland, Newfoundland dog",
+        "boxer": "boxer",
+        "beagle": "beagle",
+        "saint_bernard": "Saint Bernard, St Bernard",
+        "leonberger": "Leonberg",
+        "keeshond": "keeshond",
+        "english_setter": "English setter",
+    }
+    classes = [list(images["classname"]).index(name) for name in names]
+
+    def right(**params):
+        captioner = ClusterCaptioner(lvis_imagenet, **params).fit(X, y)
+        return (captioner.caption(classes) == list(names.values())).sum()
+
+    assert right() == 8  # boxer and newfoundland are taken for breeds like them
+    assert right() >= right(centering=0) >= right(centering=0, logit_scale=None)
+
+
+def test_images_and_words_by_an_encoder():
+    pytest.importorskip("efficientnet_lite_pytorch", reason="no extra 'offline'")
+    photos = DATA / "images" / "pacs_photo"
+    if not photos.is_dir():
+        pytest.skip(f"no shared data: {photos} is missing")
+    kinds = ["dog", "elephant", "guitar"]
+    paths = [str(p) for kind in kinds for p in sorted((photos / kind).iterdir())[:3]]
+    labels = np.repeat(range(3), 3)
+    captioner = ClusterCaptioner([*kinds, "house"], embedder="offline")
+    assert captioner.fit(paths, labels).captions_.tolist() == kinds
+    pipe = make_pipeline(OfflineEmbedder(), captioner).fit(paths, labels)
+    assert pipe[-1].captions_.tolist() == kinds
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (None, "requires y to be passed"),
+        ([0, 1], "inconsistent numbers of samples"),
+        ([-1] * 30, "All 30 labels are negative"),
+        ([np.nan] * 30, "Input y contains NaN"),
+    ],
+)
+def test_wrong_labels(three_groups, labels, message):
+    X, _, vocabulary = three_groups
+    with pytest.raises(ValueError, match=message):
+        ClusterCaptioner(vocabulary).fit(X, labels)
+
+
+def test_wrong_input(three_groups):
+    X, labels, vocabulary = three_groups
+    with pytest.raises(ValueError, match=r"8 columns but X has 5: both must come from"):
+        ClusterCaptioner(vocabulary).fit(X[:, :5], labels)
+    with pytest.raises(ValueError, match="Row 3 of X is all zeros"):
+        ClusterCaptioner(vocabulary).fit(X * (np.arange(30) != 3)[:, None], labels)
+    with pytest.raises(ValueError, match=r"prompt must hold \{\} once"):
+        ClusterCaptioner(vocabulary, prompt="a photo").fit(X, labels)
+    with pytest.raises(ValueError, match="nouns is empty"):
+        ClusterCaptioner([]).fit(X, labels)
+    captioner = ClusterCaptioner(vocabulary).fit(X, labels)
+    with pytest.raises(ValueError, match=r"without a caption: \[7\].*3 clusters"):
+        captioner.caption([0, 7, -1])
