@@ -20,7 +20,7 @@ SAMPLE_ROWS, SAMPLE_ROWS_A_CLUSTER = 2000, 30
 N_STARTS, ROUNDS = 4, 20
 
 
-def knn_affinity(rows, n_neighbors, gamma, rng):
+def knn_affinity(rows, n_neighbors, gamma, rng, loops=1.0):
     """Return the affinity of every row to its nearest rows and to itself.
 
     Entries are ``exp((|cos| - 1) / gamma)``, the membership of CPP before it is made
@@ -38,14 +38,16 @@ def knn_affinity(rows, n_neighbors, gamma, rng):
         Temperature: the smaller, the more the nearest count.
     rng : RandomState
         Draws the cells of the neighbor search above 200,000 rows.
+    loops : float, default=1.0
+        Affinity of a row to itself.
 
     Returns
     -------
     affinity : csr_array of shape (n, n)
-        Symmetric, with ones on the diagonal.
+        Symmetric, with `loops` on the diagonal.
     """
     n = rows.shape[0]
-    diagonal = eye_array(n, format="csr")
+    diagonal = loops * eye_array(n, format="csr")
     k = min(n_neighbors, n - 1)
     if k == 0:
         return diagonal
@@ -123,6 +125,10 @@ class SpectralCut:
         Largest number of clusters that will be asked for.
     rng : RandomState
         Draws the starts.
+    residue : float or None, default=None
+        For k clusters, eigenvectors are weighted by a power of their eigenvalues that
+        leaves the k-th with this share of the first: a diffusion that weakens what
+        hardly holds together. None weighs them all alike.
 
     Attributes
     ----------
@@ -143,8 +149,9 @@ class SpectralCut:
        clustering", Information and Inference 2019.
     """
 
-    def __init__(self, affinity, max_k, rng):
+    def __init__(self, affinity, max_k, rng, residue=None):
         self.affinity = csr_array(affinity)
+        self.residue = residue
         n = self.affinity.shape[0]
         self.max_k = min(max_k, n)
         self._seed = rng.randint(2**31 - 1)
@@ -181,6 +188,11 @@ class SpectralCut:
             return by_size(np.minimum(self._component, k - 1))
         rng = np.random.RandomState([self._seed, k])
         rows = self.eigenvectors[:, :k]
+        if self.residue is not None:
+            # Where even the k-th eigenvalue is 1, no power of it is less.
+            values = self.eigenvalues[:k].clip(1e-3, 1 - 1e-6)
+            power = np.log(self.residue) / np.log(values[-1])
+            rows = rows * (values**power).astype(np.float32)
         rows = rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
         return by_size(_spherical_kmeans(rows, k, rng))
 
