@@ -22,6 +22,7 @@ BENCHMARKS = {
     "training": ("training", "run"),
     "neighbors": ("neighbors", "run"),
     "coding_rate": ("coding_rate", "run"),
+    "image_search": ("image_search", "run"),
     "fit": ("fit", "run"),
     "memory": ("memory", "run"),
     "semantic_space": ("semantic_space", "run"),

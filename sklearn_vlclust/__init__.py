@@ -9,6 +9,7 @@ from ._version import __version__
 _ROOMS = {
     "CLIPEmbedder": "embedding",
     "OfflineEmbedder": "embedding",
+    "ImageSearch": "neighbors",
     "ClusterCaptioner": "semantics",
     "SemanticSpace": "semantics",
     "Vocabulary": "semantics",

@@ -131,6 +131,11 @@ def test_captions(shared, tmp_path):
     assert all(0 < row["named"] <= row["or a kind"] <= 100 for row in rows)
 
 
+def test_image_search(tmp_path):
+    (rows,) = toy("image_search", tmp_path)["tables"].values()
+    assert rows[0]["recall_"] >= 0.95 and rows[0]["recall"] > 0.9
+
+
 def test_nouns_that_mean_a_class():
     nouns = [
         "car (automobile)",

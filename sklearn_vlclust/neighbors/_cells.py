@@ -1,0 +1,150 @@
+"""An index of unit rows that a query visits a part of."""
+
+import shutil
+
+import numpy as np
+from sklearn.utils import gen_batches
+
+from ._knn import CELL_SAMPLE, _cell_centers, _faiss, nearest
+
+# Candidates by their codes, as a multiple of the neighbors asked for, whose cosines are
+# computed again from the rows.
+REFINED = 4
+REFINED_BYTES = 64 * 2**20
+ADDED_ROWS = 16_384
+# Rows that the number of cells to visit is measured on, and its steps.
+MEASURED_ROWS, STEP = 256, 1.4
+
+
+class Cells:
+    """faiss's inverted file of one-byte codes, beside the rows that it is of.
+
+    Parameters
+    ----------
+    index : faiss.IndexIVFScalarQuantizer
+        Trained and filled.
+    n_probe : int
+        Number of cells that a query visits.
+    file : str or None, default=None
+        Where the index is mapped from.
+    """
+
+    def __init__(self, index, n_probe, file=None):
+        self.index = index
+        self.n_probe = n_probe
+        self.file = file
+
+    def __getstate__(self):
+        # Of a mapped index faiss would pickle the name of its file alone.
+        whole = self if self.file is None else self.read(self.file, self.n_probe, False)
+        return dict(whole.__dict__)
+
+    @classmethod
+    def build(cls, rows, k, recall, rng):
+        """Index `rows`; return it and the share of `k` neighbors that it finds.
+
+        Parameters
+        ----------
+        rows : UnitRows
+            Read in blocks.
+        k : int
+            Number of neighbors that recall is measured for.
+        recall : float
+            Share of them to be found.
+        rng : RandomState
+            Draws the rows that k-means sees and those that are searched.
+
+        Returns
+        -------
+        cells : Cells
+            The index.
+        measured : float
+            Its recall.
+        """
+        n, d = rows.shape
+        centers = _cell_centers(rows, int(np.sqrt(n)), rng)
+        sample = np.sort(rng.permutation(n)[: CELL_SAMPLE * len(centers)])
+        with _faiss() as faiss:
+            quantizer = faiss.IndexFlatIP(d)
+            quantizer.add(centers)
+            index = faiss.IndexIVFScalarQuantizer(
+                quantizer,
+                d,
+                len(centers),
+                faiss.ScalarQuantizer.QT_8bit,
+                faiss.METRIC_INNER_PRODUCT,
+            )
+            index.train(np.ascontiguousarray(rows[sample]))
+            for block in gen_batches(n, ADDED_ROWS):
+                index.add(np.ascontiguousarray(rows[block]))
+        cells = cls(index, 1)
+        return cells, cells._set_n_probe(rows, k, recall, rng)
+
+    def _set_n_probe(self, rows, k, recall, rng):
+        queries = np.sort(rng.permutation(rows.shape[0])[:MEASURED_ROWS])
+        expected, _ = nearest(rows[queries], rows, k + 1)
+        while True:
+            found, _ = self.search(rows[queries], rows, k + 1)
+            # The row itself is found in any case, and does not count.
+            shared = [len(np.intersect1d(a, b)) - 1 for a, b in zip(found, expected)]
+            measured = float(np.mean(shared) / k)
+            if measured >= recall or self.n_probe >= self.index.nlist:
+                return measured
+            self.n_probe = min(int(self.n_probe * STEP) + 1, self.index.nlist)
+
+    def search(self, queries, rows, k):
+        """Return the indices, (n, k), of the nearest rows, and their cosines."""
+        indices = np.empty((len(queries), k), dtype=np.int64)
+        cosines = np.empty((len(queries), k), dtype=np.float32)
+        size = max(1, REFINED_BYTES // (4 * REFINED * k * rows.shape[1]))
+        for block in gen_batches(len(queries), size):
+            part = np.ascontiguousarray(queries[block], dtype=np.float32)
+            candidates = self._candidates(part, min(REFINED * k, rows.shape[0]), k)
+            indices[block], cosines[block] = _refine(part, rows, candidates, k)
+        return indices, cosines
+
+    def _candidates(self, queries, n_candidates, k):
+        """Return the best rows by their codes; -1 where the cells hold fewer."""
+        n_probe = self.n_probe
+        with _faiss() as faiss:
+
+            def search(x, n_probe):
+                params = faiss.SearchParametersIVF(nprobe=n_probe)
+                return self.index.search(x, n_candidates, params=params)[1]
+
+            found = search(queries, n_probe)
+            # Cells that hold fewer than `k` rows together: visit more.
+            while (few := found[:, k - 1] < 0).any():
+                n_probe = min(2 * n_probe, self.index.nlist)
+                found[few] = search(queries[few], n_probe)
+        return found
+
+    def write(self, name):
+        """Write the index to a file."""
+        if self.file is not None:
+            shutil.copyfile(self.file, name)
+            return
+        with _faiss() as faiss:
+            faiss.write_index(self.index, str(name))
+
+    @classmethod
+    def read(cls, name, n_probe, mmap):
+        """Read the index from a file, or map it."""
+        with _faiss() as faiss:
+            flags = faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY if mmap else 0
+            index = faiss.read_index(str(name), flags)
+        return cls(index, n_probe, str(name) if mmap else None)
+
+
+def _refine(queries, rows, candidates, k):
+    """Return the `k` best candidates by their cosines, (n, k), and these."""
+    # Each row is read once, in the order of the file.
+    distinct, place = np.unique(candidates.clip(0), return_inverse=True)
+    near = np.asarray(rows[distinct])[place.reshape(candidates.shape)]  # (n, c, d)
+    cosines = np.einsum("nd,ncd->nc", queries, near)
+    cosines[candidates < 0] = -np.inf
+    order = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
+    return (
+        np.take_along_axis(candidates, order, axis=1),
+        np.take_along_axis(cosines, order, axis=1),
+    )

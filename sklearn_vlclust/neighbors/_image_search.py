@@ -1,0 +1,464 @@
+"""Search of images by image or by text."""
+
+import copy
+import json
+import os
+from numbers import Integral, Real
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils.validation import check_is_fitted
+
+from .._compat import HasMethods, Interval, StrOptions, _fit_context
+from ..embedding._images import is_images
+from ..embedding._read import read_embeddings
+from ..embedding._resolve import make_embedder
+from ..embedding._rows import BLOCK_ROWS, UnitRows, row_blocks
+from ..training import load_model, save_model
+from ..training._files import write_atomically
+from ._cells import Cells
+from ._knn import _check_k, _drop_self, kneighbors, nearest
+
+MODEL = "search.safetensors"
+
+
+class ImageSearch(BaseEstimator):
+    """Find images by an image or by text.
+
+    The images are embedded, unless embeddings are given, and kept as rows of unit
+    length; the nearest rows of a query are found [1]_. With a `transformer` this
+    happens in learned features, in which nearness follows meaning more than looks.
+
+    Parameters
+    ----------
+    embedder : None, "offline" or encoder instance, default=None
+        Embeds images and texts. None is :class:`~sklearn_vlclust.CLIPEmbedder`,
+        "offline" :class:`~sklearn_vlclust.OfflineEmbedder`; an instance is cloned. Not
+        used for embeddings.
+    transformer : fitted transformer or None, default=None
+        Maps embeddings to the features that are compared, such as a fitted
+        clusterer with `transform` or a pipeline. It is used as it is.
+    n_neighbors : int, default=10
+        Number of images that a search returns; [1]_ shows 64.
+    metric : {"cosine", "euclidean"}, default="cosine"
+        The distance that is returned, of rows of unit length: one minus the cosine, or
+        the length of the difference. Both rank alike.
+    exact_limit : int, default=200_000
+        Largest number of images of which all are compared with a query. Above, an index
+        is made that visits a part of them.
+    recall : float in (0, 1], default=0.95
+        Share of the `n_neighbors` nearest images that the index shall find. How much of
+        it is visited is set at fit, by searching some of its own images.
+    random_state : int, RandomState instance or None, default=None
+        Draws what the index is trained and measured on.
+
+    Attributes
+    ----------
+    n_samples_fit_ : int
+        Number of images.
+    paths_ : ndarray of shape (n_samples_fit_,), object, or None
+        Paths of the images, where known: ``paths_[indices]`` are those found.
+    encoder_id_ : str or None
+        Model and weights of the encoder that the images were embedded by; None if
+        embeddings were given and `embedder` is None.
+    embedder_ : encoder or None
+        The encoder, once it was needed.
+    recall_ : float
+        Share of the nearest images that the index was measured to find; 1 if it is
+        exact.
+    n_features_in_ : int
+        Width of the embeddings.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Column names of `X`, where it has any.
+
+    See Also
+    --------
+    sklearn.neighbors.NearestNeighbors : The same methods, for any metric.
+    kneighbors : Neighbors of all rows at once.
+
+    Notes
+    -----
+    Up to `exact_limit` images there is no index: all rows are compared, in tiles.
+    Above, it is faiss's inverted file with codes of one byte a number: k-means
+    (spherical) cuts the rows into about ``sqrt(n)`` cells, a query visits those that
+    are nearest to it, and the cosines of the best candidates are computed again from
+    the rows, so that the distances returned are exact.
+
+    An array `X` is not copied if its unit rows would take more than 256 MiB, and a
+    memory-mapped one is read in blocks. After :meth:`load` the rows and the index are
+    memory-mapped, and shared by all processes that load them.
+
+    References
+    ----------
+    .. [1] Chu, Tong, Ding, Dai, Haeffele, Vidal, Ma, "Image clustering via the
+       principle of rate reduction in the age of pretrained models", ICLR 2024,
+       section 4.2 and appendix G.
+
+    Examples
+    --------
+    >>> from sklearn_vlclust import ImageSearch
+    >>> X = [[1, 0], [0, 2], [3, 3]]
+    >>> search = ImageSearch(n_neighbors=2).fit(X, paths=["a.jpg", "b.jpg", "c.jpg"])
+    >>> distances, indices = search.kneighbors([[1, 0.1]])
+    >>> distances.round(2)
+    array([[0.  , 0.23]], dtype=float32)
+    >>> search.paths_[indices]
+    array([['a.jpg', 'c.jpg']], dtype=object)
+
+    With images and words:
+
+    >>> search = ImageSearch(embedder="offline").fit(paths)  # doctest: +SKIP
+    >>> search.kneighbors_text(["a dog on grass"])  # doctest: +SKIP
+    >>> search.save("search")  # doctest: +SKIP
+    """
+
+    _parameter_constraints: dict = {
+        "embedder": [HasMethods(["transform"]), StrOptions({"offline"}), None],
+        "transformer": [HasMethods(["transform"]), None],
+        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "metric": [StrOptions({"cosine", "euclidean"})],
+        "exact_limit": [Interval(Integral, 0, None, closed="left")],
+        "recall": [Interval(Real, 0, 1, closed="right")],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        embedder=None,
+        *,
+        transformer=None,
+        n_neighbors=10,
+        metric="cosine",
+        exact_limit=200_000,
+        recall=0.95,
+        random_state=None,
+    ):
+        self.embedder = embedder
+        self.transformer = transformer
+        self.n_neighbors = n_neighbors
+        self.metric = metric
+        self.exact_limit = exact_limit
+        self.recall = recall
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None, *, paths=None):
+        """Take in the images that are searched.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or images
+            Embeddings (NumPy array, memmap or torch tensor; only the direction of a row
+            counts), or images: a list or array of paths, PIL images, or an array of
+            shape (n_samples, height, width, channels).
+        y : Ignored
+            Not used, present for API consistency.
+        paths : sequence of str or Path, default=None
+            Where the image of each row is. Known without, if `X` is paths.
+
+        Returns
+        -------
+        self : object
+            The fitted search.
+
+        Raises
+        ------
+        ValueError
+            If a row of `X` or of its features is zero or not finite, or `paths` has
+            another length than `X`.
+        """
+        self.embedder_ = self.encoder_id_ = None
+        if self.embedder is not None or is_images(X):
+            self.embedder_ = make_embedder(self.embedder)
+            self.encoder_id_ = _encoder_id(self.embedder_)
+        found_paths = _paths_of(X) if paths is None else _as_paths(paths)
+        X, zero_rows = read_embeddings(self, X, reset=True, embed=self._embed)
+        if paths is None and found_paths is not None and len(found_paths) > len(X):
+            found_paths = found_paths[self.embedder_.kept_]  # on_error="skip"
+        if found_paths is not None and len(found_paths) != len(X):
+            raise ValueError(
+                f"paths has {len(found_paths)} entries for {len(X)} images."
+            )
+        self.paths_ = found_paths
+        self.n_samples_fit_ = len(X)
+        self._rows = self._features(X, zero_rows)
+        self._cells, self.recall_ = None, 1.0
+        if len(X) > max(self.exact_limit, 1):
+            rng = check_random_state(self.random_state)
+            k = min(self.n_neighbors, len(X) - 1)
+            self._cells, self.recall_ = Cells.build(self._rows, k, self.recall, rng)
+        return self
+
+    def kneighbors(self, X=None, n_neighbors=None, return_distance=True):
+        """Find the nearest images of images.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_queries, n_features), or images, default=None
+            The queries, as in :meth:`fit`. None takes the images of the search
+            themselves; an image is then no neighbor of its own.
+        n_neighbors : int, default=None
+            Number of images to find; None is the parameter of the search.
+        return_distance : bool, default=True
+            Whether distances are returned.
+
+        Returns
+        -------
+        distances : ndarray of shape (n_queries, n_neighbors), float32
+            Ascending. Left out with ``return_distance=False``.
+        indices : ndarray of shape (n_queries, n_neighbors), int64
+            Numbers of the images found.
+
+        Raises
+        ------
+        ValueError
+            If `n_neighbors` is larger than the number of images, `X` has another width
+            than the embeddings of the search, or `embedder` is not the encoder that
+            these are by.
+        """
+        check_is_fitted(self)
+        if X is None:
+            return self._answer(None, n_neighbors, return_distance)
+        X, zero_rows = read_embeddings(self, X, reset=False, embed=self._embed)
+        return self._answer(self._features(X, zero_rows), n_neighbors, return_distance)
+
+    def kneighbors_text(self, texts, n_neighbors=None, return_distance=True):
+        """Find the images that are nearest to texts.
+
+        Parameters
+        ----------
+        texts : list of str
+            The queries, as the encoder shall read them.
+        n_neighbors : int, default=None
+            Number of images to find; None is the parameter of the search.
+        return_distance : bool, default=True
+            Whether distances are returned.
+
+        Returns
+        -------
+        distances : ndarray of shape (n_queries, n_neighbors), float32
+            Ascending. Left out with ``return_distance=False``. Texts are far from all
+            images: only the order tells.
+        indices : ndarray of shape (n_queries, n_neighbors), int64
+            Numbers of the images found.
+
+        Raises
+        ------
+        TypeError
+            If `texts` is a single string or holds anything but strings.
+        ValueError
+            If the search has a `transformer`, whose features have no texts; or as for
+            :meth:`kneighbors`.
+        """
+        check_is_fitted(self)
+        if self.transformer is not None:
+            raise ValueError(
+                f"Features of {type(self.transformer).__name__} have no texts: for "
+                "search by text fit an ImageSearch with transformer=None."
+            )
+        rows = self._encoder().encode_texts(texts)
+        if rows.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"Texts have {rows.shape[1]} columns by {_encoder_id(self.embedder_)}, "
+                f"but the images of this search have {self.n_features_in_}: both must "
+                "come from the same encoder."
+            )
+        return self._answer(UnitRows(rows), n_neighbors, return_distance)
+
+    def save(self, path):
+        """Write the search to a folder: images' rows, index, paths and parameters.
+
+        No pickle is written. The rows are kept in single precision, at unit length.
+
+        Parameters
+        ----------
+        path : str or Path
+            The folder; made if it is not there. A search that was saved there before is
+            replaced once the new one is complete.
+
+        Raises
+        ------
+        TypeError
+            If `embedder` or `transformer` is not of this library.
+        """
+        check_is_fitted(self)
+        folder = Path(path)
+        folder.mkdir(parents=True, exist_ok=True)
+        # Files carry a new name, and the model file, which comes last, holds that name:
+        # it is replaced in one step, and with it the whole.
+        model = copy.copy(self)
+        model._rows = model._cells = None
+        model.paths_ = None if self.paths_ is None else ()
+        model._saved = uuid4().hex[:12]
+        model._n_probe = None if self._cells is None else self._cells.n_probe
+        rows, cells, paths = _parts(folder, model._saved)
+        write_atomically(rows, self._write_rows)
+        if self._cells is not None:
+            write_atomically(cells, self._cells.write)
+            if self._cells.file is not None:  # which is removed if it was saved here
+                self._cells.file = str(cells)
+        if self.paths_ is not None:
+            text = json.dumps(self.paths_.tolist())
+            write_atomically(paths, lambda name: Path(name).write_text(text, "utf-8"))
+        save_model(model, folder / MODEL)
+        for part in _parts(folder, "*"):
+            for old in folder.glob(part.name):
+                if model._saved not in old.name:
+                    old.unlink()
+
+    @classmethod
+    def load(cls, path, *, mmap=True):
+        """Read a search that :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path : str or Path
+            The folder.
+        mmap : bool, default=True
+            Whether rows and index stay on disk and are read where needed.
+
+        Returns
+        -------
+        search : ImageSearch
+            As it was saved.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no search in the folder, or a file of it is missing.
+        ValueError
+            If a file is truncated or of another kind.
+        """
+        folder = Path(path)
+        if not (folder / MODEL).is_file():
+            raise FileNotFoundError(f"There is no saved ImageSearch in {str(path)!r}.")
+        search = load_model(folder / MODEL, cls)
+        rows, cells, paths = _parts(folder, search._saved)
+        with _naming(rows):
+            search._rows = np.load(rows, mmap_mode="r" if mmap else None)
+        if search._n_probe is not None:
+            with _naming(cells):
+                search._cells = Cells.read(cells, search._n_probe, mmap)
+        if search.paths_ is not None:
+            with _naming(paths):
+                search.paths_ = _as_paths(json.loads(paths.read_text("utf-8")))
+        return search
+
+    def _embed(self, images):
+        return self._encoder().transform(images)
+
+    def _encoder(self):
+        """Return the encoder of queries, which must be that of the images."""
+        embedder = make_embedder(self.embedder)
+        asked, built_by = _encoder_id(embedder), self.encoder_id_
+        if built_by is not None and asked != built_by:
+            raise ValueError(
+                f"The images of this search were embedded by {built_by}, but embedder "
+                f"is {asked}: search by the encoder that embedded the images, or fit "
+                "again."
+            )
+        if self.embedder_ is None or _encoder_id(self.embedder_) != asked:
+            self.embedder_ = embedder  # kept: it holds the network
+        return self.embedder_
+
+    def _features(self, X, zero_rows):
+        """Return the unit rows that are compared, of embeddings `X`."""
+        if self.transformer is None:
+            return UnitRows(X, zero_rows=zero_rows)
+        features = None
+        for block in row_blocks(len(X)):
+            new = np.asarray(self.transformer.transform(X[block]))
+            if features is None:
+                features = np.empty((len(X), new.shape[1]), dtype=np.float32)
+            features[block] = new
+        return UnitRows(features)
+
+    def _answer(self, queries, k, return_distance):
+        k = self.n_neighbors if k is None else k
+        own = queries is None
+        _check_k(k, self.n_samples_fit_ - own, "other images" if own else "images")
+        if self._cells is not None:
+            indices, cosines = self._search_cells(
+                self._rows if own else queries, k, own
+            )
+        elif own:
+            limit = self.n_samples_fit_
+            indices, cosines = kneighbors(self._rows, k, exact_limit=limit)
+        else:
+            indices, cosines = nearest(queries, self._rows, k)
+        indices = indices.astype(np.int64, copy=False)
+        if not return_distance:
+            return indices
+        distances = (1 - cosines).clip(0)
+        if self.metric == "euclidean":
+            distances = np.sqrt(2 * distances)
+        return distances, indices
+
+    def _search_cells(self, queries, k, own):
+        indices = np.empty((queries.shape[0], k), dtype=np.int64)
+        cosines = np.empty((queries.shape[0], k), dtype=np.float32)
+        for block in gen_batches(queries.shape[0], BLOCK_ROWS):
+            found = self._cells.search(queries[block], self._rows, k + own)
+            if own:
+                found = _drop_self(np.arange(block.start, block.stop), *found)
+            indices[block], cosines[block] = found
+        return indices, cosines
+
+    def _write_rows(self, name):
+        shape = self._rows.shape
+        with open(name, "wb") as file:
+            header = np.lib.format.header_data_from_array_1_0(np.empty(0, np.float32))
+            np.lib.format.write_array_header_1_0(file, header | {"shape": shape})
+            for block in row_blocks(shape[0]):
+                file.write(np.ascontiguousarray(self._rows[block]).data)
+
+
+def _parts(folder, name):
+    """Return the files of rows, cells and paths."""
+    return (
+        folder / f"rows-{name}.npy",
+        folder / f"cells-{name}.faiss",
+        folder / f"paths-{name}.json",
+    )
+
+
+def _encoder_id(embedder):
+    # An encoder of the user's own may have no id: then its class tells it from others.
+    name = f"{type(embedder).__module__}.{type(embedder).__qualname__}"
+    return getattr(embedder, "encoder_id", name)
+
+
+def _paths_of(X):
+    """Return paths as an object array of str; None if `X` is anything else."""
+    if not is_images(X) or getattr(X, "ndim", 1) != 1:
+        return None
+    if not all(isinstance(path, str | os.PathLike) for path in X):
+        return None
+    return _as_paths(X)
+
+
+def _as_paths(paths):
+    return np.array([os.fspath(path) for path in paths], dtype=object)
+
+
+class _naming:
+    """Turn errors of reading a file into one that names it."""
+
+    def __init__(self, file):
+        self._file = file
+
+    def __enter__(self):
+        if not self._file.is_file():
+            raise FileNotFoundError(
+                f"{str(self._file)!r}, a part of a saved ImageSearch, is missing."
+            )
+
+    def __exit__(self, kind, error, traceback):
+        if isinstance(error, ValueError | RuntimeError | EOFError):
+            raise ValueError(
+                f"{str(self._file)!r} is not a whole part of a saved ImageSearch "
+                f"({type(error).__name__}: {error})."
+            ) from error
