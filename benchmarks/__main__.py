@@ -29,6 +29,7 @@ BENCHMARKS = {
     "accuracy": ("accuracy", "run"),
     "offline": ("offline", "run"),
     "captions": ("captions", "run"),
+    "label_free_scores": ("label_free_scores", "run"),
     "robustness": ("accuracy", "run_robustness"),
     "ablation": ("accuracy", "run_ablation"),
 }

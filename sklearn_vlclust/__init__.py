@@ -20,6 +20,7 @@ _MODULES = (
     "datasets",
     "embedding",
     "metrics",
+    "model_selection",
     "neighbors",
     "plotting",
     "semantics",

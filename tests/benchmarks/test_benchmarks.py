@@ -136,6 +136,11 @@ def test_image_search(tmp_path):
     assert rows[0]["recall_"] >= 0.95 and rows[0]["recall"] > 0.9
 
 
+def test_label_free_scores(tmp_path):
+    (rows,) = toy("label_free_scores", tmp_path)["tables"].values()
+    assert all(row["chosen"] == 10 and row["ARI"] > 0.5 for row in rows)
+
+
 def test_nouns_that_mean_a_class():
     nouns = [
         "car (automobile)",

@@ -8,6 +8,7 @@ ROOMS = (
     "datasets",
     "embedding",
     "metrics",
+    "model_selection",
     "neighbors",
     "plotting",
     "semantics",

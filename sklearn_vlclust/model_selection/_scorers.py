@@ -1,0 +1,228 @@
+"""Scores of fitted clusterers that need no labels, for `scoring=` of a search."""
+
+import numpy as np
+import torch
+from scipy.special import entr
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_array
+
+from ..embedding._images import is_images
+from ..embedding._rows import UnitRows
+from ..metrics import coding_rate
+from ..neighbors import kneighbors
+
+# Random partitions that a partition is compared with.
+N_PERMUTATIONS = 3
+
+
+def coding_rate_reduction_score(
+    estimator, X, y=None, *, features="input", eps=0.1, random_state=0
+):
+    r"""Share of the coding rate that the clusters save, beyond chance.
+
+    The rate reduction :math:`R(Z) - R_c(Z, \Pi)` of [1]_ grows with every cluster that
+    is split, whether it has parts or not, as few samples are always cheap to code. So
+    the rate of the clusters is compared with that of random groups of the same sizes
+    (the labels, permuted) instead of with that of the whole:
+    :math:`1 - R_c(Z, \Pi) / R_c(Z, \Pi_{random})` (not in [1]_). It is 0 for one
+    cluster and for as many as samples, 1 at most, and does not grow with the width of
+    `Z`.
+
+    Parameters
+    ----------
+    estimator : fitted clusterer
+        Labels of `X` are its `predict`; of one that has none, such as
+        `AgglomerativeClustering`, the `fit_predict` of a clone.
+    X : array-like of shape (n_samples, n_features), or images
+        Samples, as the estimator takes them.
+    y : Ignored
+        So that it can be passed as `scoring` to `GridSearchCV`.
+    features : {"input", "transform"}, default="input"
+        What is coded: the embeddings (of images, by the estimator's encoder), or the
+        estimator's `transform` of them. Of these only the first can be compared between
+        estimators that learn features, as features may be learned that are cheap to
+        code.
+    eps : float, default=0.1
+        Squared precision of the code.
+    random_state : int, RandomState instance or None, default=0
+        Draws the permutations.
+
+    Returns
+    -------
+    score : float
+        Higher is better.
+
+    Raises
+    ------
+    ValueError
+        If `features` is not one of the two, or a row is zero or not finite.
+
+    See Also
+    --------
+    neighbor_consistency_score : Sharper for many small clusters.
+    sklearn_vlclust.metrics.coding_rate : The rate itself.
+
+    References
+    ----------
+    .. [1] Chu, Tong, Ding, Dai, Haeffele, Vidal, Ma, "Image clustering via the
+       principle of rate reduction in the age of pretrained models", ICLR 2024, eq. 1.
+
+    Examples
+    --------
+    >>> from sklearn.cluster import KMeans
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from sklearn_vlclust.model_selection import coding_rate_reduction_score
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> search = GridSearchCV(
+    ...     KMeans(random_state=0, n_init=3),
+    ...     {"n_clusters": [2, 10]},
+    ...     scoring=coding_rate_reduction_score,
+    ... )
+    >>> search.fit(X - X.mean(axis=0)).best_params_
+    {'n_clusters': 10}
+    """
+    if features not in ("input", "transform"):
+        raise ValueError(f"features must be 'input' or 'transform', got {features!r}.")
+    labels = _labels(estimator, X)
+    Z = _embeddings(estimator, X) if features == "input" else estimator.transform(X)
+    Z = torch.from_numpy(_unit_rows(Z)[:])
+    rng = check_random_state(random_state)
+    rate = _rate_of_clusters(Z, labels, eps)
+    random = np.mean(
+        [
+            _rate_of_clusters(Z, rng.permutation(labels), eps)
+            for _ in range(N_PERMUTATIONS)
+        ]
+    )
+    return float(1 - rate / random)
+
+
+def neighbor_consistency_score(estimator, X, y=None, *, n_neighbors=10, random_state=0):
+    r"""How much the cluster of an image tells about that of its near images, in nats.
+
+    The share :math:`a` of near images that carry an image's label is 1 for a single
+    cluster, and falls with every further one. So it is turned into information: by
+    Fano's inequality [1]_ the labels of near images have at least
+
+    .. math:: H(p) - h(a) - (1 - a) \ln(k - 1)
+
+    nats in common, with :math:`p` the sizes of the :math:`k` clusters, :math:`H` the
+    entropy and :math:`h` that of a yes or no. This is 0 for one cluster and for labels
+    at random, :math:`\ln k` for `k` even clusters that hold all near images together,
+    and grows with `k` as long as these are held together.
+
+    Parameters
+    ----------
+    estimator : fitted clusterer
+        Labels of `X` are its `predict`; of one that has none, such as
+        `AgglomerativeClustering`, the `fit_predict` of a clone. Noise (negative labels)
+        agrees with nothing.
+    X : array-like of shape (n_samples, n_features), or images
+        Samples, as the estimator takes them. Near are images whose embeddings have a
+        large cosine.
+    y : Ignored
+        So that it can be passed as `scoring` to `GridSearchCV`.
+    n_neighbors : int, default=10
+        Number of near images of an image, in `X`. Fewer of them favor more clusters.
+    random_state : int, RandomState instance or None, default=0
+        Draws the cells that near images are found by, above 200,000 samples.
+
+    Returns
+    -------
+    score : float
+        Higher is better; may be negative.
+
+    Raises
+    ------
+    ValueError
+        If `X` has no more than `n_neighbors` rows, or a row is zero or not finite.
+
+    See Also
+    --------
+    coding_rate_reduction_score : By the rate that the clusters take to code.
+
+    Notes
+    -----
+    The share itself, corrected for chance as Cohen's kappa, was tried: it chooses two
+    or three clusters on any data. This score is high for the finest clusters that still
+    hold near images together, which may be kinds of one thing; figures for k-means are
+    in ``benchmarks/results/label_free_scores.json``.
+
+    References
+    ----------
+    .. [1] Cover and Thomas, "Elements of Information Theory", Wiley 2006, section 2.10.
+
+    Examples
+    --------
+    >>> from functools import partial
+    >>> from sklearn.cluster import KMeans
+    >>> from sklearn.datasets import make_blobs
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from sklearn_vlclust.model_selection import neighbor_consistency_score
+    >>> X, _ = make_blobs(300, 16, centers=6, random_state=0)
+    >>> search = GridSearchCV(
+    ...     KMeans(random_state=0, n_init=3),
+    ...     {"n_clusters": [2, 4, 6, 8, 12]},
+    ...     scoring=partial(neighbor_consistency_score, n_neighbors=3),
+    ... )
+    >>> search.fit(X).best_params_
+    {'n_clusters': 6}
+    """
+    labels = _labels(estimator, X)
+    rows = _unit_rows(_embeddings(estimator, X))
+    near, _ = kneighbors(rows, n_neighbors, random_state=random_state)
+    agree = (labels[near] == labels[:, None]) & (labels >= 0)[:, None]
+    return _common_information(labels, float(agree.mean()))
+
+
+def _common_information(labels, agreement):
+    """Fano's bound on what the labels of near images have in common, in nats."""
+    _, sizes = np.unique(labels, return_counts=True)
+    if len(sizes) == 1:
+        return 0.0
+    p, yes_or_no = sizes / sizes.sum(), np.array([agreement, 1 - agreement])
+    wrong = (1 - agreement) * np.log(len(sizes) - 1)
+    return float(entr(p).sum() - entr(yes_or_no).sum() - wrong)
+
+
+def _rate_of_clusters(Z, labels, eps):
+    """Return R_c of a partition: the rates of its clusters, weighted by their sizes."""
+    total = 0.0
+    for c in np.unique(labels):
+        members = np.flatnonzero(labels == c)
+        total += len(members) / len(Z) * coding_rate(Z[members], eps).item()
+    return total
+
+
+def _labels(estimator, X):
+    if hasattr(estimator, "predict"):
+        return np.asarray(estimator.predict(X))
+    return np.asarray(clone(estimator).fit_predict(X))
+
+
+def _embeddings(estimator, X):
+    """Return the embeddings of images, by whatever embeds them in an estimator."""
+    pipeline = isinstance(estimator, Pipeline)
+    steps = [step for _, step in estimator.steps] if pipeline else []
+    for step in steps[:-1]:
+        if not is_images(X):
+            return X
+        X = step.transform(X)
+    if not is_images(X):
+        return X
+    estimator = steps[-1] if steps else estimator
+    if not hasattr(estimator, "_embed"):
+        raise ValueError(
+            f"{type(estimator).__name__} does not embed images: pass embeddings as X, "
+            "or a Pipeline that starts with an encoder."
+        )
+    return estimator._embed(X)
+
+
+def _unit_rows(X):
+    X = X.detach().cpu().numpy() if isinstance(X, torch.Tensor) else X
+    whole = getattr(getattr(X, "dtype", None), "kind", "f") in ("i", "u", "b")
+    return UnitRows(check_array(X, dtype=(np.float32, np.float64)), zero_rows=whole)
