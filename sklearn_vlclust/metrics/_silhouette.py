@@ -43,12 +43,13 @@ def simplified_silhouette_score(X, labels):
     centers /= np.linalg.norm(centers, axis=1, keepdims=True).clip(1e-12)
     total = 0.0
     for block, x in X.blocks():
-        distances = 1 - x @ centers.T
+        distances = (1 - x @ centers.T).clip(0)
         own = np.arange(len(x)), labels[block]
         a = distances[own].copy()
         distances[own] = np.inf
         b = distances.min(axis=1)
-        total += float(((b - a) / np.maximum(np.maximum(a, b), 1e-12)).sum())
+        # Less than the resolution of float32 is no distance.
+        total += float(((b - a) / np.maximum(np.maximum(a, b), 1e-6)).sum())
     return total / len(labels)
 
 

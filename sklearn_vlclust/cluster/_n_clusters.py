@@ -1,0 +1,112 @@
+"""The number of clusters of a spectral cut, without labels."""
+
+import numpy as np
+
+from ..embedding._rows import UnitRows
+from ..metrics import coding_length, simplified_silhouette_score
+
+# Moves to another row after which a diffusion is looked at.
+MOVES = 2 ** np.arange(0, 8.25, 0.5)
+# Modes of a diffusion with less than this share of the first are dropped.
+SMALLEST_MODE = 1e-4
+# The cut that clusters are compared with has so many times more of them, and at least
+# so many rows a cluster.
+FINER, FINER_ROWS = 2, 4
+# A lower persistence is noise: then two clusters, or the least number, is the answer.
+NO_PERSISTENCE = 0.01
+
+
+def n_modes(k_values, n):
+    """Return how many eigenvectors `estimate_n_clusters` needs: `max_k` of a cut."""
+    return min(n, FINER * int(np.max(k_values)))
+
+
+def estimate_n_clusters(cut, rows, k_values, criterion="persistence", eps=0.1):
+    """Choose the number of clusters of a cut.
+
+    Parameters
+    ----------
+    cut : SpectralCut
+        Of `rows`, with ``n_modes(k_values, n)`` eigenvectors.
+    rows : UnitRows or ndarray of shape (n, d)
+        Unit rows, for the coding length.
+    k_values : int array of shape (n_values,)
+        Numbers to choose from.
+    criterion : {"persistence", "coding_length"}, default="persistence"
+        See :class:`~sklearn_vlclust.CodingLengthKSelector`.
+    eps : float, default=0.1
+        Squared precision of the coding length.
+
+    Returns
+    -------
+    k : int
+        The choice.
+    curves : dict of str to ndarray of shape (n_values,)
+        Both criteria at every number. The best coding length is the least, the best
+        persistence the greatest.
+    """
+    labels = [cut.labels(k) for k in k_values]
+    curves = {
+        "coding_length": np.array([coding_length(rows, row, eps) for row in labels]),
+        "persistence": persistence(cut, labels),
+    }
+    return choose(k_values, curves, criterion), curves
+
+
+def choose(k_values, curves, criterion):
+    """Return the number with the best value of a criterion, the least of several."""
+    if criterion == "coding_length":
+        return int(k_values[curves[criterion].argmin()])
+    curve = curves[criterion]
+    return int(
+        k_values[curve.argmax()] if curve.max() > NO_PERSISTENCE else min(k_values)
+    )
+
+
+def persistence(cut, labels):
+    """Measure how far and how long clusters stay apart while the graph is diffused.
+
+    A walker of the graph forgets, with time, first the row and then the group of rows
+    that it started from. Rows are given the coordinates of a diffusion map [1]_ at 17
+    times between 1 and 256 moves, scaled to unit length. At each time, a clustering is
+    worth what its simplified silhouette exceeds that of two others: the cut in two,
+    which wins once all else is forgotten, and one into twice the largest number of
+    clusters, which wins as long as nothing is. The persistence is the mean over the
+    times, which are spread evenly on a logarithmic scale (not in the paper).
+
+    Parameters
+    ----------
+    cut : SpectralCut
+        Its leading eigenpairs, more than the largest number of clusters.
+    labels : list of int arrays of shape (n,)
+        Clusterings.
+
+    Returns
+    -------
+    persistence : ndarray of shape (n_clusterings,)
+        Between 0 and 1, higher is better; 0 for fewer than four rows a cluster.
+
+    References
+    ----------
+    .. [1] Coifman, Lafon, "Diffusion maps", Applied and Computational Harmonic
+       Analysis 2006.
+    """
+    n = cut.affinity.shape[0]
+    curve = np.zeros(len(labels))
+    finest = min(cut.max_k, n // FINER_ROWS)
+    counted = [i for i, row in enumerate(labels) if 1 <= row.max() < finest - 1]
+    if not counted:
+        return curve
+    ends = cut.labels(2), cut.labels(finest)
+    values = cut.eigenvalues.clip(0, 1)
+    stay = cut.affinity.diagonal() / cut.affinity.sum(axis=1).clip(1e-12)
+    for moves in MOVES:
+        weights = values ** (moves / max(1 - stay.mean(), 1e-3))
+        kept = weights > SMALLEST_MODE
+        map_ = cut.eigenvectors[:, kept] * weights[kept].astype(np.float32)
+        rows = UnitRows(map_, zero_rows=True)
+        base = max(simplified_silhouette_score(rows, row) for row in ends)
+        for i in counted:
+            score = simplified_silhouette_score(rows, labels[i])
+            curve[i] += max(score - base, 0) / len(MOVES)
+    return curve
