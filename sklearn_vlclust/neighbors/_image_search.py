@@ -59,7 +59,7 @@ class ImageSearch(BaseEstimator):
     ----------
     n_samples_fit_ : int
         Number of images.
-    paths_ : ndarray of shape (n_samples_fit_,), object, or None
+    paths_ : ndarray of shape (`n_samples_fit_`,), object, or None
         Paths of the images, where known: ``paths_[indices]`` are those found.
     encoder_id_ : str or None
         Model and weights of the encoder that the images were embedded by; None if
@@ -87,9 +87,9 @@ class ImageSearch(BaseEstimator):
     are nearest to it, and the cosines of the best candidates are computed again from
     the rows, so that the distances returned are exact.
 
-    An array `X` is not copied if its unit rows would take more than 256 MiB, and a
-    memory-mapped one is read in blocks. After :meth:`load` the rows and the index are
-    memory-mapped, and shared by all processes that load them.
+    A float `X` (single or double) is not copied if its unit rows would take more than
+    256 MiB, and a memory-mapped one is read in blocks. After :meth:`load` the rows and
+    the index are memory-mapped, and shared by all processes that load them.
 
     References
     ----------
@@ -294,16 +294,21 @@ class ImageSearch(BaseEstimator):
         model.paths_ = None if self.paths_ is None else ()
         model._saved = uuid4().hex[:12]
         model._n_probe = None if self._cells is None else self._cells.n_probe
-        rows, cells, paths = _parts(folder, model._saved)
-        write_atomically(rows, self._write_rows)
-        if self._cells is not None:
-            write_atomically(cells, self._cells.write)
-            if self._cells.file is not None:  # which is removed if it was saved here
-                self._cells.file = str(cells)
-        if self.paths_ is not None:
-            text = json.dumps(self.paths_.tolist())
-            write_atomically(paths, lambda name: Path(name).write_text(text, "utf-8"))
-        save_model(model, folder / MODEL)
+        rows, cells, paths = parts = _parts(folder, model._saved)
+        try:
+            write_atomically(rows, self._write_rows)
+            if self._cells is not None:
+                write_atomically(cells, self._cells.write)
+            if self.paths_ is not None:
+                text = json.dumps(self.paths_.tolist())
+                write_atomically(paths, lambda tmp: Path(tmp).write_text(text, "utf-8"))
+            save_model(model, folder / MODEL)
+        except BaseException:
+            for part in parts:
+                part.unlink(missing_ok=True)
+            raise
+        if self._cells is not None and self._cells.file is not None:
+            self._cells.file = str(cells)  # where it was mapped from may go now
         for part in _parts(folder, "*"):
             for old in folder.glob(part.name):
                 if model._saved not in old.name:
@@ -378,6 +383,8 @@ class ImageSearch(BaseEstimator):
 
     def _answer(self, queries, k, return_distance):
         k = self.n_neighbors if k is None else k
+        if not isinstance(k, Integral):
+            raise TypeError(f"n_neighbors must be an integer, got {k!r}.")
         own = queries is None
         _check_k(k, self.n_samples_fit_ - own, "other images" if own else "images")
         if self._cells is not None:

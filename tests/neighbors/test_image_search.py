@@ -150,6 +150,7 @@ def test_a_save_that_fails_leaves_the_one_before(tmp_path, monkeypatch):
         patch.setattr(_image_search, "save_model", no_space)
         with pytest.raises(OSError, match="No space"):
             ImageSearch().fit(X).save(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
     assert ImageSearch.load(tmp_path).n_samples_fit_ == 20
     ImageSearch().fit(X).save(tmp_path)
     assert ImageSearch.load(tmp_path).n_samples_fit_ == 30
@@ -303,6 +304,8 @@ def test_wrong_input():
         search.kneighbors(rows(2, 4))
     with pytest.raises(ValueError, match=r"k=13 .*there are 12 images"):
         search.kneighbors(rows(2, 5), 13)
+    with pytest.raises(TypeError, match=r"n_neighbors must be an integer, got 2\.0"):
+        search.kneighbors(rows(2, 5), 2.0)
     with pytest.raises(ValueError, match=r"k=12 .*there are 11 other images"):
         search.kneighbors(n_neighbors=12)
     with pytest.raises(ValueError, match="paths has 3 entries for 12 images"):
