@@ -5,6 +5,7 @@ import json
 import os
 from numbers import Integral, Real
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -114,6 +115,9 @@ class ImageSearch(BaseEstimator):
     >>> search.kneighbors_text(["a dog on grass"])  # doctest: +SKIP
     >>> search.save("search")  # doctest: +SKIP
     """
+
+    embedder_: Any  # an encoder, or None
+    _cells: Any  # Cells, or None where all rows are compared
 
     _parameter_constraints: dict = {
         "embedder": [HasMethods(["transform"]), StrOptions({"offline"}), None],
