@@ -96,7 +96,7 @@ class ClusterCaptioner(BaseEstimator):
     the images show; and the mean of few clusters is mostly that. "auto" is therefore
     ``0.7 k / (k + 3)`` of `k` clusters. It is 0 where clusters are nearer to their
     nearest noun than to each other, in spaces without this gap, such as that of
-    `OfflineEmbedder`; there, `logit_scale`, which is that of CLIP, is better None.
+    `OfflineEmbedder`.
 
     Clusters of `MCAClustering` on Oxford-IIIT Pets and Caltech-101 whose caption is a
     noun of the class of their majority (or a kind of it, as airliner of airplane):
