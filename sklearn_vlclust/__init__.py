@@ -14,6 +14,8 @@ _ROOMS = {
     "SemanticSpace": "semantics",
     "Vocabulary": "semantics",
     "MCAClustering": "cluster",
+    "RateReductionClustering": "cluster",
+    "CodingLengthKSelector": "model_selection",
 }
 _MODULES = (
     "cluster",

@@ -5,7 +5,7 @@ import pytest
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklearn_vlclust import MCAClustering, SemanticSpace
+from sklearn_vlclust import MCAClustering, RateReductionClustering, SemanticSpace
 
 
 class AnyWidthSpace(SemanticSpace):
@@ -22,6 +22,8 @@ NOUNS = [f"noun {i}" for i in range(12)]
 CLUSTERERS = [
     MCAClustering(semantic_space=None, max_iter=5),
     MCAClustering(semantic_space=AnyWidthSpace(NOUNS, gamma_u=0), max_iter=5),
+    RateReductionClustering(3, max_iter=3),
+    RateReductionClustering(max_iter=2),
 ]
 # Public checks of scikit-learn that `check_estimator` does not call.
 MORE_CHECKS = [
@@ -44,7 +46,7 @@ def test_check_estimator(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize("estimator", CLUSTERERS, ids=["no words", "words"])
+@pytest.mark.parametrize("estimator", CLUSTERERS, ids=repr)
 @pytest.mark.parametrize("name", MORE_CHECKS)
 def test_more_checks(name, estimator):
     getattr(estimator_checks, name)(type(estimator).__name__, estimator)

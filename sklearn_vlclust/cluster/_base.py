@@ -64,8 +64,10 @@ class BaseDeepClusterer(
     - `_prepare(rows, rng, generator, device)`, which sets `network_` and whatever
       else is fitted before training, and returns ``(criterion, batches)`` for
       :func:`~sklearn_vlclust.training.train`;
-    - `network_`, a module with a JSON-like `config`, `logits(unit_rows)` of shape
-      ``(n, n_clusters)`` and `permute_clusters(order)`;
+    - `network_`, a module with a JSON-like `config` that has ``"n_clusters"``,
+      `logits(unit_rows)` of shape ``(n, n_clusters)`` and `permute_clusters(order)`;
+    - optionally `_find_clusters(rows, rng)`, called after training where that alone
+      does not give the network its clusters;
     - optionally `_describe(rows)`, called once the clusters are final.
     """
 
@@ -109,7 +111,7 @@ class BaseDeepClusterer(
             its width does not fit the words; or if `checkpoint` is not this fit's.
         """
         X, zero_rows = self._read(X, reset=True)
-        if len(X) < self.n_clusters:
+        if self.n_clusters is not None and len(X) < self.n_clusters:
             raise ValueError(
                 f"n_samples={len(X)} should be >= n_clusters={self.n_clusters}."
             )
@@ -120,8 +122,9 @@ class BaseDeepClusterer(
         criterion, batches = self._prepare(rows, rng, generator, device)
         self._train(criterion, batches, X, y, seed, generator, device)
         del criterion, batches  # neighbours of all rows, not needed below
-        labels = self._infer(X, _most_likely, zero_rows)
-        self._number_clusters(labels, rows, X.dtype)
+        self._find_clusters(rows, rng)
+        self._number_clusters(self._infer(X, most_likely, zero_rows))
+        self._locate_clusters(rows, X.dtype)
         self._describe(rows)
         return self
 
@@ -138,7 +141,7 @@ class BaseDeepClusterer(
         labels : ndarray of shape (n_samples,), int64
             Cluster of each sample, the likeliest of :meth:`predict_proba`.
         """
-        return self._predict(X, _most_likely)
+        return self._predict(X, most_likely)
 
     def predict_proba(self, X):
         """Soft assignment of each sample.
@@ -188,7 +191,7 @@ class BaseDeepClusterer(
         """
         check_is_fitted(self)
         X, zero_rows = self._read(X, reset=False)
-        labels = self._infer(X, _most_likely, zero_rows)
+        labels = self._infer(X, most_likely, zero_rows)
         return simplified_silhouette_score(UnitRows(X, zero_rows=zero_rows), labels)
 
     def save(self, path):
@@ -267,8 +270,9 @@ class BaseDeepClusterer(
         if self.checkpoint:
             identity = self._identity(X, seed)
             checkpoint = Checkpoint(self.checkpoint, identity, generator)
-        progress = ProgressBar(type(self).__name__, self.max_iter, self.verbose)
-        sklearn_hook, finish = notify_sklearn(self, X, y, self.max_iter, self._snapshot)
+        n_epochs = self._count_epochs(len(X))
+        progress = ProgressBar(type(self).__name__, n_epochs, self.verbose)
+        sklearn_hook, finish = notify_sklearn(self, X, y, n_epochs, self._snapshot)
         hooks = [progress, notify_callbacks(self, self.callbacks or ()), sklearn_hook]
         try:
             self.history_ = train(
@@ -276,12 +280,11 @@ class BaseDeepClusterer(
                 criterion,
                 batches,
                 lr=self.lr,
-                max_epochs=self.max_iter,
-                optimizer=torch.optim.Adam,
-                fused=device.type in ("cpu", "cuda"),
+                max_epochs=n_epochs,
                 device=device,
                 checkpoint=checkpoint,
                 after_epoch=hooks,
+                **self._optimizer(device),
             )
         finally:
             progress.close()
@@ -290,28 +293,44 @@ class BaseDeepClusterer(
         self.n_iter_ = len(self.history_)
         finish(self._snapshot)
 
+    def _count_epochs(self, n):
+        """Return the number of epochs for `n` samples."""
+        return self.max_iter
+
+    def _optimizer(self, device):
+        """Return the optimiser and its arguments beside the learning rate."""
+        fused = device.type in ("cpu", "cuda")
+        return {"optimizer": torch.optim.Adam, "fused": fused}
+
     def _snapshot(self):
         """Return the attributes that let a copy of the estimator predict as of now."""
         network = copy.deepcopy(self.network_).cpu().eval().requires_grad_(False)
         return {"network_": network}
 
-    def _number_clusters(self, labels, rows, dtype):
-        """Set `labels_`, largest cluster first and without gaps, and the centres."""
-        counts = np.bincount(labels, minlength=self.n_clusters)
+    def _number_clusters(self, labels):
+        """Set `labels_`, largest cluster first and without gaps."""
+        n_clusters = self.network_.config["n_clusters"]
+        counts = np.bincount(labels, minlength=n_clusters)
         order = np.argsort(-counts, kind="stable")
         self.network_.permute_clusters(torch.from_numpy(order))
         self.labels_ = np.argsort(order)[labels]
         self.n_clusters_ = int((counts > 0).sum())
+        if self.n_clusters_ < n_clusters:
+            warnings.warn(
+                f"{self.n_clusters_} of n_clusters={n_clusters} clusters have "
+                "samples. There may be fewer groups in X, or duplicated rows.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    def _find_clusters(self, rows, rng):
+        """Give the trained network its clusters; nothing by default."""
+
+    def _locate_clusters(self, rows, dtype):
+        """Set `cluster_centers_`, the mean directions of the embeddings."""
         centers = cluster_means(rows, self.labels_, self.n_clusters_)
         centers /= np.linalg.norm(centers, axis=1, keepdims=True).clip(1e-12)
         self.cluster_centers_ = centers.astype(dtype)
-        if self.n_clusters_ < self.n_clusters:
-            warnings.warn(
-                f"{self.n_clusters_} of n_clusters={self.n_clusters} clusters have "
-                "samples. There may be fewer groups in X, or duplicated rows.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
 
     def _describe(self, rows):
         """Add what is known about the final clusters; nothing by default."""
@@ -348,5 +367,5 @@ class BaseDeepClusterer(
         return tags
 
 
-def _most_likely(network, x):
+def most_likely(network, x):
     return network.logits(x).argmax(dim=1)

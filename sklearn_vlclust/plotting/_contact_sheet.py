@@ -85,7 +85,10 @@ class ContactSheetDisplay:
                 )
             embeddings = embedder.encode_images(images)
         labels = estimator.predict(embeddings)
-        rows = np.asarray(embeddings, dtype=np.float32)
+        # Centres lie where the estimator clusters: among features, if it learns any.
+        learned = hasattr(estimator, "features_")
+        rows = estimator.transform(embeddings) if learned else embeddings
+        rows = np.asarray(rows, dtype=np.float32)
         centers = np.asarray(estimator.cluster_centers_, dtype=np.float32)[labels]
         lengths = np.linalg.norm(rows, axis=1) * np.linalg.norm(centers, axis=1)
         return cls.from_predictions(

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from scipy.sparse import csr_array
 from sklearn.exceptions import InconsistentVersionWarning
 
 from .._version import __version__
@@ -108,6 +109,9 @@ def _encode(value, name, tensors):
     if isinstance(value, np.ndarray):
         tensors[name] = torch.from_numpy(np.array(value, order="C"))
         return {"array": name}
+    if isinstance(value, csr_array):
+        parts = [value.data, value.indices, value.indptr]
+        return {"csr": _encode(parts, name, tensors), "shape": list(value.shape)}
     if isinstance(value, torch.Tensor):
         tensors[name] = value.detach().cpu().contiguous().clone()
         return {"tensor": name}
@@ -147,6 +151,8 @@ def _decode(tree, tensors):
         return tree
     if "array" in tree:
         return tensors[tree["array"]].numpy()
+    if "csr" in tree:
+        return csr_array(tuple(_decode(tree["csr"], tensors)), shape=tree["shape"])
     if "tensor" in tree:
         return tensors[tree["tensor"]]
     if "texts" in tree:

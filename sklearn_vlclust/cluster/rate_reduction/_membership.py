@@ -1,9 +1,14 @@
 """Doubly stochastic membership of the samples of a batch: eq. 3."""
 
+import warnings
+
 import torch
+from sklearn.exceptions import ConvergenceWarning
 
 # The error at least halves in a round where the membership has no negative eigenvalue.
 MAX_ROUNDS = 30
+# Largest difference of a row sum from 1 that is passed over in silence.
+RESIDUAL = 1e-2
 
 
 def sinkhorn_membership(C, gamma):
@@ -39,6 +44,17 @@ def project(similarities, gamma):
 def membership_residual(Pi):
     """Largest difference of a row sum from 1, a scalar tensor."""
     return (Pi.sum(dim=1) - 1).abs().max()
+
+
+def warn_not_converged(residual, gamma):
+    """Warn if rows of a membership do not sum to 1."""
+    if residual > RESIDUAL:
+        warnings.warn(
+            f"The membership is not doubly stochastic: a row sum differs from 1 by "
+            f"{residual:.2g}. A larger gamma than {gamma:g} makes it easier.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
 
 
 class _Sinkhorn(torch.autograd.Function):

@@ -1,0 +1,461 @@
+"""CPP as a scikit-learn clusterer."""
+
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+from torch.nn import functional as F
+
+from ..._compat import Interval, StrOptions
+from ...metrics import cluster_coding_rate
+from ...neighbors import kneighbors
+from ...training import RandomBatches
+from .._base import BaseDeepClusterer
+from .._n_clusters import estimate_n_clusters, n_modes
+from .._spectral import SpectralCut, doubly_stochastic, knn_affinity
+from ._membership import (
+    membership_residual,
+    sinkhorn_membership,
+    warn_not_converged,
+)
+from ._network import RateReductionNetwork
+from ._objective import NeighborBatches, RateReductionObjective
+from ._start import half_whitening, main_directions
+
+# Rows up to which near images are found exhaustively.
+EXACT_ROWS = 50_000
+# Least and greatest width of features, and least width of embeddings a feature: the
+# last principal axes are noise.
+MIN_WIDTH, MAX_WIDTH, FEATURES_A_COMPONENT = 64, 128, 4
+# The graph that is cut: entropy, affinity of an image to itself where clusters are to
+# be even, and what the diffusion leaves of the last eigenvector.
+CUT_GAMMA, FEW_LOOPS, RESIDUE = 0.15, 1e-3, 0.2
+# The graph by which numbers of clusters are compared: near images and loops, entropy.
+ESTIMATE_GRAPH, ESTIMATE_GAMMA = (10, 1.0), 0.1
+# Rows on which two cuts are compared.
+RATED_ROWS = 20_000
+# Epochs of small sets, and steps after which large ones have had enough of them.
+MAX_EPOCHS, ENOUGH_STEPS = 20, 500
+
+
+class RateReductionClustering(BaseDeepClusterer):
+    """Clustering by the principle of rate reduction (CPP).
+
+    Features are learned that fill their space as a whole but only a few directions
+    within a cluster, so that clusters come to lie in subspaces at right angles. The
+    membership of images in clusters is learned beside them: a doubly stochastic matrix
+    that says of every two images how far they belong together, and does not know the
+    number of clusters [1]_. Spectral clustering of it then gives any number of
+    clusters, of which the best can be chosen without training again. No words are
+    needed, so that embeddings can come from any encoder.
+
+    Several things are ours and not in the paper, whose recipe is for tens of thousands
+    of images and loses the structure of smaller sets. Features start as half-whitened
+    principal axes instead of random layers. Each image is trained together with one of
+    its near images, as two views of one sample. All images, too many for a matrix of
+    all pairs, are cut by the graph of their near ones. And new images get the cluster
+    of the nearest of a few mean directions of each, as do those of the fit. The paper's
+    own parameters are in :data:`sklearn_vlclust.cluster.rate_reduction.presets.CPP`.
+
+    Parameters
+    ----------
+    n_clusters : int or None, default=None
+        Number of clusters; None estimates it by `criterion`.
+    n_components : int or "auto", default="auto"
+        Width `d` of the features. "auto" is 64, or 128 above 64 clusters: subspaces at
+        right angles need a direction each. It is at most a quarter of the width of the
+        embeddings, whose last principal axes are noise, and at most `batch_size`.
+    hidden_dim : int or None, default=None
+        Width of the pre-feature layer of Table 7a, which starts at random. None leaves
+        it out: features are then linear in the embeddings.
+    embedder : None, "offline" or encoder instance, default=None
+        Embeds images. None is :class:`~sklearn_vlclust.CLIPEmbedder`, "offline"
+        :class:`~sklearn_vlclust.OfflineEmbedder`; an instance is cloned. Not used for
+        embeddings.
+    eps : float, default=0.1
+        Squared precision of the coding rates (epsilon^2 in the paper).
+    gamma : float, default=0.2
+        Entropy of the membership in training (eq. 3); the larger, the more images
+        belong together.
+    n_columns : int or None, default=16
+        Columns of the membership, drawn anew each batch, that stand for all in eq. 2.
+        None takes all, as the paper.
+    membership_penalty : float, default=0.0
+        Weight of half the squared norm of the membership, which makes it more even (in
+        the authors' code, 0.05, not in the paper).
+    warm_up : int, default=0
+        Epochs of eq. 4, which spreads the features alone. Random layers need one or
+        two, principal axes are spread already.
+    view_neighbors : int, default=10
+        Nearest images of which one is the second view; 0 trains on each image alone, as
+        the paper.
+    n_neighbors : int, default=16
+        Nearest images of an image in the graph that is cut. A second graph has half as
+        many, and images hardly belong to themselves in it, so that its clusters are
+        more even; the cut of lesser coding rate (eq. 2) is taken.
+    criterion : {"persistence", "coding_length"}, default="persistence"
+        How the number of clusters is chosen with ``n_clusters=None``; see
+        :class:`~sklearn_vlclust.CodingLengthKSelector`. "coding_length" is the paper's
+        (Algorithm 1), which finds too few clusters where there are not many images of
+        each.
+    max_clusters : int, default=50
+        Largest number of clusters that is considered with ``n_clusters=None``.
+    max_iter : int or "auto", default="auto"
+        Number of epochs, warm-up included. "auto" is 20, and above 25 batches an epoch
+        as many as make 500 steps.
+    batch_size : int, default=1024
+        Images a batch, their second views not counted.
+    optimizer : "adam" or "sgd", default="adam"
+        "sgd" is that of Table 8b, with its momentum and weight decay.
+    lr : float, default=1e-3
+        Learning rate.
+    device : str or torch.device, default="auto"
+        "auto" is CUDA, else MPS, else the CPU. Results are NumPy arrays in any case.
+    checkpoint : str or Path, default=None
+        File that is replaced after every epoch. A fit that finds it goes on where it
+        stopped and ends with the labels of one that was not interrupted.
+    callbacks : list of objects, default=None
+        Each has ``on_epoch_end(estimator, epoch, losses)``, and ends the training by
+        returning True. During the call the estimator can transform; clusters are cut
+        when training has ended.
+    verbose : int, default=0
+        1 shows a progress bar.
+    random_state : int, RandomState instance or None, default=None
+        Same seed, same labels, on one machine. Global seeds are left alone.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,), int64
+        Cluster of each sample; cluster 0 is the largest.
+    n_clusters_ : int
+        Number of clusters that have samples.
+    features_ : ndarray of shape (n_samples, n_components), float32
+        Learned features `Z`, unit rows.
+    cluster_centers_ : ndarray of shape (`n_clusters_`, n_components)
+        Mean direction of the features of each cluster, unit rows.
+    k_values_ : ndarray of int
+        Numbers of clusters that were compared. Only with ``n_clusters=None``, as the
+        next one.
+    k_scores_ : dict of str to ndarray
+        The curves over `k_values_`, to look at: ``"coding_length"`` (lower is better)
+        and ``"persistence"`` (higher is better).
+    cuts_ : list of objects
+        The graphs of the samples and their eigenvectors, for :meth:`set_n_clusters`.
+    network_ : torch.nn.Module
+        Layers and clusters, on the CPU.
+    embedder_ : encoder or None
+        What embedded the images; None if `X` was embeddings.
+    history_ : list of dict
+        Per epoch the mean of each loss term by name. ``"membership_residual"`` is the
+        largest difference of a row sum of the membership from 1.
+    n_iter_ : int
+        Number of epochs run.
+    n_features_in_ : int
+        Width of the embeddings.
+    feature_names_in_ : ndarray of str
+        Names of the columns, if `X` had any.
+
+    See Also
+    --------
+    MCAClustering : Clustering with the help of words.
+    sklearn_vlclust.metrics.coding_rate : Eq. 1.
+    sklearn_vlclust.metrics.cluster_coding_rate : Eq. 2.
+
+    Notes
+    -----
+    The membership, eq. 3, is in ``cluster/rate_reduction/_membership.py``; the whole
+    objective is ``RateReductionObjective`` beside it.
+
+    References
+    ----------
+    .. [1] Chu, Tong, Ding, Dai, Haeffele, Vidal, Ma, "Image clustering via the
+       principle of rate reduction in the age of pretrained models", ICLR 2024.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_vlclust import RateReductionClustering
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.repeat(np.eye(3, 8), 20, axis=0) + 0.1 * rng.normal(size=(60, 8))
+    >>> model = RateReductionClustering(3, random_state=0).fit(X)
+    >>> np.bincount(model.labels_)
+    array([20, 20, 20])
+    >>> model.set_n_clusters(2).n_clusters_  # no training
+    2
+    """
+
+    cuts_: list  # of SpectralCut
+
+    _parameter_constraints: dict = {
+        **BaseDeepClusterer._parameter_constraints,
+        "n_clusters": [Interval(Integral, 1, None, closed="left"), None],
+        "n_components": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "hidden_dim": [Interval(Integral, 1, None, closed="left"), None],
+        "eps": [Interval(Real, 0, None, closed="neither")],
+        "gamma": [Interval(Real, 0, None, closed="neither")],
+        "n_columns": [Interval(Integral, 1, None, closed="left"), None],
+        "membership_penalty": [Interval(Real, 0, None, closed="left")],
+        "warm_up": [Interval(Integral, 0, None, closed="left")],
+        "view_neighbors": [Interval(Integral, 0, None, closed="left")],
+        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "criterion": [StrOptions({"persistence", "coding_length"})],
+        "max_clusters": [Interval(Integral, 2, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "optimizer": [StrOptions({"adam", "sgd"})],
+    }
+
+    def __init__(
+        self,
+        n_clusters=None,
+        *,
+        n_components="auto",
+        hidden_dim=None,
+        embedder=None,
+        eps=0.1,
+        gamma=0.2,
+        n_columns=16,
+        membership_penalty=0.0,
+        warm_up=0,
+        view_neighbors=10,
+        n_neighbors=16,
+        criterion="persistence",
+        max_clusters=50,
+        max_iter="auto",
+        batch_size=1024,
+        optimizer="adam",
+        lr=1e-3,
+        device="auto",
+        checkpoint=None,
+        callbacks=None,
+        verbose=0,
+        random_state=None,
+    ):
+        self.n_clusters = n_clusters
+        self.n_components = n_components
+        self.hidden_dim = hidden_dim
+        self.embedder = embedder
+        self.eps = eps
+        self.gamma = gamma
+        self.n_columns = n_columns
+        self.membership_penalty = membership_penalty
+        self.warm_up = warm_up
+        self.view_neighbors = view_neighbors
+        self.n_neighbors = n_neighbors
+        self.criterion = criterion
+        self.max_clusters = max_clusters
+        self.max_iter = max_iter
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.lr = lr
+        self.device = device
+        self.checkpoint = checkpoint
+        self.callbacks = callbacks
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def transform(self, X):
+        """Learned features `Z` of each sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or images
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components)
+            Unit rows.
+        """
+        return self._predict(X, lambda network, x: network.features(x))
+
+    def membership(self, X):
+        """Doubly stochastic membership of the samples of a batch: eq. 3.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or images
+            As in :meth:`fit`; the result has n_samples squared entries.
+
+        Returns
+        -------
+        Pi : ndarray of shape (n_samples, n_samples)
+            Symmetric; rows and columns sum to 1.
+
+        Warns
+        -----
+        ConvergenceWarning
+            With the largest difference of a sum from 1, if `gamma` is so small that
+            the sums are not 1.
+        """
+        codes = self._predict(X, lambda network, x: network(x)[1])
+        Pi = sinkhorn_membership(torch.from_numpy(codes), self.gamma)
+        warn_not_converged(membership_residual(Pi).item(), self.gamma)
+        return Pi.numpy()
+
+    def set_n_clusters(self, n_clusters):
+        """Cut the samples of the fit into another number of clusters, in place.
+
+        Nothing is trained again. `labels_`, `n_clusters_`, `cluster_centers_` and
+        :meth:`predict` change; the parameter `n_clusters` and the features do not.
+
+        Parameters
+        ----------
+        n_clusters : int
+            Number of clusters, at most the number of samples of the fit.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If `n_clusters` is not an integer between 1 and the number of samples.
+        """
+        check_is_fitted(self)
+        n = len(self.features_)
+        if not isinstance(n_clusters, int | np.integer) or not 1 <= n_clusters <= n:
+            raise ValueError(
+                f"n_clusters={n_clusters!r} is not an integer between 1 and the "
+                f"{n} samples of the fit."
+            )
+        if n_clusters > self.cuts_[0].max_k:
+            rng = np.random.RandomState(0)  # where eigenvectors start, no more
+            self.cuts_ = [
+                SpectralCut(cut.affinity, n_clusters, rng, RESIDUE)
+                for cut in self.cuts_
+            ]
+        self._cut(n_clusters)
+        logits = self.network_.classify(torch.from_numpy(self.features_))
+        self._number_clusters(logits.argmax(dim=1).numpy())
+        self._locate_clusters(None, None)
+        return self
+
+    def _prepare(self, rows, rng, generator, device):
+        n, n_features = rows.shape
+        d = self._choose_width(n_features)
+        if self.hidden_dim is None:
+            mean, axes = half_whitening(rows, d)
+            network = RateReductionNetwork(n_features, d, n_axes=len(axes))
+            network.start_at_axes(torch.from_numpy(mean), torch.from_numpy(axes))
+        else:
+            network = RateReductionNetwork(n_features, d, self.hidden_dim)
+            network.start_at_random(generator)
+        self.network_ = network
+        criterion = RateReductionObjective(
+            eps=self.eps,
+            gamma=self.gamma,
+            n_columns=self.n_columns,
+            membership_penalty=self.membership_penalty,
+            warm_up=self.warm_up,
+            generator=generator,
+        )
+        near = np.empty((n, 0), dtype=np.int32)
+        if k := min(self.view_neighbors, n - 1):
+            near, _ = kneighbors(rows, k, exact_limit=EXACT_ROWS, random_state=rng)
+        source = NeighborBatches(rows, near, generator, device)
+        return criterion, RandomBatches(source, self.batch_size, generator)
+
+    def _choose_width(self, n_features):
+        if self.n_components == "auto":
+            k = self.n_clusters or self.max_clusters
+            wanted = min(max(MIN_WIDTH, 2 ** (k - 1).bit_length()), MAX_WIDTH)
+            wanted = min(wanted, max(2, n_features // FEATURES_A_COMPONENT))
+            return min(wanted, self.batch_size)
+        if self.batch_size < self.n_components:
+            raise ValueError(
+                f"batch_size={self.batch_size} is less than n_components="
+                f"{self.n_components}: features of a batch cannot fill their space. "
+                "Give larger batches or fewer components."
+            )
+        return self.n_components
+
+    def _count_epochs(self, n):
+        if self.max_iter != "auto":
+            return self.max_iter
+        steps = -(-n // self.batch_size)
+        return min(MAX_EPOCHS, -(-ENOUGH_STEPS // steps))
+
+    def _optimizer(self, device):
+        if self.optimizer == "adam":
+            return super()._optimizer(device)
+        return {  # Table 8b
+            "optimizer": torch.optim.SGD,
+            "momentum": 0.9,
+            "weight_decay": 1e-4,
+            "param_groups": [("cluster_head.*", {"weight_decay": 5e-3})],
+        }
+
+    def _find_clusters(self, rows, rng):
+        """Cut the membership of all rows, a graph of near codes: Section 3.2."""
+        warn_not_converged(
+            self.history_[-1].get("membership_residual", 0.0), self.gamma
+        )
+        self.features_ = self._map_features(rows)
+        k = self.n_clusters
+        if k is None:
+            k = self._estimate_n_clusters(rng)
+        self.cuts_ = [
+            SpectralCut(self._graph(n_neighbors, loops, rng), k, rng, RESIDUE)
+            for n_neighbors, loops in (
+                (self.n_neighbors, 1.0),
+                (max(self.n_neighbors // 2, 1), FEW_LOOPS),
+            )
+        ]
+        self._cut(k)
+
+    def _graph(self, n_neighbors, loops, rng, gamma=CUT_GAMMA):
+        affinity = knn_affinity(self.features_, n_neighbors, gamma, rng, loops)
+        return doubly_stochastic(affinity)
+
+    def _estimate_n_clusters(self, rng):
+        n = len(self.features_)
+        k_values = np.arange(min(2, n), min(self.max_clusters, n) + 1)
+        graph = self._graph(*ESTIMATE_GRAPH, rng, ESTIMATE_GAMMA)
+        cut = SpectralCut(graph, n_modes(k_values, n), rng)
+        k, curves = estimate_n_clusters(
+            cut, self.features_, k_values, self.criterion, self.eps
+        )
+        self.k_values_, self.k_scores_ = k_values, curves
+        return k
+
+    @torch.inference_mode()
+    def _map_features(self, rows):
+        features = np.empty(
+            (len(rows), self.network_.config["n_components"]), dtype=np.float32
+        )
+        for block, u in rows.blocks():
+            features[block] = self.network_.features(torch.from_numpy(u)).numpy()
+        return features
+
+    def _cut(self, k):
+        """Let the network know `k` clusters by a few directions of each.
+
+        Spectral clusters need not be round: with their means alone, digits lose five
+        points of accuracy.
+        """
+        labels = min((cut.labels(k) for cut in self.cuts_), key=self._rate)
+        members = np.split(
+            np.argsort(labels, kind="stable"), np.cumsum(np.bincount(labels))[:-1]
+        )
+        directions = np.stack([main_directions(self.features_[m]) for m in members])
+        self.network_.set_clusters(torch.from_numpy(directions))
+
+    def _rate(self, labels):
+        """Coding rate of the clusters, which the better of two cuts has less of."""
+        some = slice(None, None, -(-len(labels) // RATED_ROWS))
+        Pi = F.one_hot(torch.from_numpy(labels[some])).float()
+        Z = torch.from_numpy(self.features_[some])
+        return cluster_coding_rate(Z, Pi, self.eps).item()
+
+    def _locate_clusters(self, rows, dtype):
+        super()._locate_clusters(self.features_, np.float32)
+
+    @property
+    def _n_features_out(self):
+        return self.network_.config["n_components"]

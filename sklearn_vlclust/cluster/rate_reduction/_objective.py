@@ -1,0 +1,113 @@
+"""The objective of CPP, (MLC) in the paper, and the batches it is computed on."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from ...metrics import cluster_coding_rate, coding_rate
+from ._membership import membership_residual, sinkhorn_membership
+
+
+class NeighborBatches:
+    """Unit rows, each with a random one of its nearest rows (not in the paper).
+
+    Parameters
+    ----------
+    rows : UnitRows of shape (n, d)
+        Embeddings.
+    near : int array of shape (n, k)
+        Nearest rows of each row; `k` may be 0.
+    generator : torch.Generator
+        Draws the neighbors.
+    device : torch.device
+        Where batches are wanted.
+    """
+
+    def __init__(self, rows, near, generator, device):
+        self.rows, self.generator, self.device = rows, generator, device
+        self.near = torch.from_numpy(near)
+        self._rows = torch.from_numpy(rows[:]).to(device) if rows.in_memory else None
+
+    def __len__(self):
+        return len(self.rows)
+
+    def batch(self, index):
+        """Return the rows `index` and, if there are any, their neighbors: (b, d)."""
+        near = self.near[index]
+        if not near.shape[1]:
+            return (self._gather(index),)
+        column = torch.randint(near.shape[1], (len(near), 1), generator=self.generator)
+        return self._gather(index), self._gather(near.gather(1, column)[:, 0].long())
+
+    def _gather(self, index):
+        if self._rows is not None:
+            return self._rows[index.to(self.device)]
+        return torch.from_numpy(self.rows[index.numpy()]).to(self.device)
+
+
+class RateReductionObjective(nn.Module):
+    """``R_c(Z, Pi) - R(Z)``, to be minimised: (MLC), and ``-R(Z)`` to warm up: eq. 4.
+
+    Parameters
+    ----------
+    eps : float
+        Squared precision.
+    gamma : float
+        Entropy of the membership.
+    n_columns : int or None
+        Columns of the membership that stand for all.
+    membership_penalty : float
+        Weight of half the squared Frobenius norm of the membership; not in the paper
+        but in the authors' code.
+    warm_up : int
+        Epochs of eq. 4, after which the cluster head becomes a copy of the feature
+        head.
+    generator : torch.Generator
+        Draws the columns.
+    """
+
+    def __init__(
+        self, *, eps, gamma, n_columns, membership_penalty, warm_up, generator
+    ):
+        super().__init__()
+        self.eps, self.gamma = eps, gamma
+        self.n_columns = n_columns
+        self.membership_penalty = membership_penalty
+        self.warm_up = warm_up
+        self.generator = generator
+        self._warm = warm_up == 0
+
+    def start_epoch(self, network, epoch):
+        """End the warm-up in time."""
+        self._warm = epoch >= self.warm_up
+        if self.warm_up and epoch == self.warm_up:
+            network.copy_feature_head()
+
+    def forward(self, network, u, u_near=None):
+        """Return the terms by name; ``"loss"`` is their weighted sum.
+
+        A row and its neighbor are two views of one sample: they share a code, the mean
+        of theirs, and with it a row of the membership.
+        """
+        Z, C = network(u if u_near is None else torch.cat([u, u_near]))
+        rate = coding_rate(Z, self.eps)
+        if not self._warm:
+            return {"loss": -rate, "coding_rate": rate}
+        if u_near is not None:
+            C = F.normalize(sum(C.chunk(2)), dim=1)
+        Pi = sinkhorn_membership(C, self.gamma)
+        cluster_rate = cluster_coding_rate(
+            Z,
+            Pi.repeat(len(Z) // len(C), 1),
+            self.eps,
+            self.n_columns,
+            generator=self.generator,
+        )
+        penalty = Pi.square().sum() / 2
+        return {
+            "loss": cluster_rate - rate + self.membership_penalty * penalty,
+            "coding_rate": rate,
+            "cluster_coding_rate": cluster_rate,
+            "membership_norm": penalty,
+            "membership_residual": membership_residual(Pi),
+        }

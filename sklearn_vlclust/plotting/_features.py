@@ -1,0 +1,273 @@
+"""What learned features look like: similarities and spectra (Figures 2 and 3)."""
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import (
+    check_array,
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+)
+
+_LARGEST = 10  # clusters whose spectra are drawn
+
+
+class SimilarityDisplay:
+    """Absolute cosines of features, sorted by cluster: Figure 2 of [1]_.
+
+    Clusters that lie in subspaces at right angles are bright blocks on a dark ground.
+
+    Build it by :meth:`from_estimator` or :meth:`from_features`.
+
+    Parameters
+    ----------
+    similarities : ndarray of shape (n, n)
+        Absolute cosines, rows and columns sorted by cluster.
+    sizes : ndarray of int
+        Rows of each cluster, in order.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the picture.
+    figure_ : matplotlib Figure
+        Figure that holds it.
+    image_ : matplotlib AxesImage
+        The similarities.
+
+    References
+    ----------
+    .. [1] Chu, Tong, Ding, Dai, Haeffele, Vidal, Ma, "Image clustering via the
+       principle of rate reduction in the age of pretrained models", ICLR 2024.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_vlclust.plotting import SimilarityDisplay
+    >>> display = SimilarityDisplay.from_features(np.eye(2)[[0, 1, 0]], [0, 1, 0])
+    >>> display.similarities
+    array([[1., 1., 0.],
+           [1., 1., 0.],
+           [0., 0., 1.]])
+    """
+
+    def __init__(self, similarities, sizes):
+        self.similarities = similarities
+        self.sizes = sizes
+
+    @classmethod
+    def from_estimator(cls, estimator, X, *, n_samples=1000, random_state=None):
+        """Show the features that a fitted clusterer gives `X`.
+
+        Parameters
+        ----------
+        estimator : clusterer
+            With `transform` and `predict`.
+        X : array-like of shape (n, n_features), or images
+            What `estimator` takes.
+        n_samples : int, default=1000
+            Largest number of rows shown, drawn at random.
+        random_state : int, RandomState instance or None, default=None
+            Draws them.
+
+        Returns
+        -------
+        display : SimilarityDisplay
+            Not yet drawn: call :meth:`plot`.
+        """
+        check_is_fitted(estimator)
+        return cls.from_features(
+            estimator.transform(X),
+            estimator.predict(X),
+            n_samples=n_samples,
+            random_state=random_state,
+        )
+
+    @classmethod
+    def from_features(cls, features, labels, *, n_samples=1000, random_state=None):
+        """Show any features and clusters.
+
+        Parameters
+        ----------
+        features : array-like of shape (n, d)
+            Features; only their direction counts.
+        labels : array-like of shape (n,)
+            Cluster of each row.
+        n_samples : int, default=1000
+            Largest number of rows shown, drawn at random.
+        random_state : int, RandomState instance or None, default=None
+            Draws them.
+
+        Returns
+        -------
+        display : SimilarityDisplay
+            Not yet drawn: call :meth:`plot`.
+        """
+        features, labels = _check(features, labels)
+        if len(labels) > n_samples:
+            rng = check_random_state(random_state)
+            drawn = np.sort(rng.choice(len(labels), n_samples, replace=False))
+            features, labels = features[drawn], labels[drawn]
+        order = np.argsort(labels, kind="stable")
+        norms = np.linalg.norm(features, axis=1, keepdims=True).clip(1e-12)
+        unit = (features / norms)[order]
+        return cls(np.abs(unit @ unit.T), np.unique(labels, return_counts=True)[1])
+
+    def plot(self, *, ax=None, cmap="viridis"):
+        """Draw the similarities.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to; None makes a figure.
+        cmap : str or Colormap, default="viridis"
+            Colours from 0 to 1.
+
+        Returns
+        -------
+        display : SimilarityDisplay
+            Itself.
+        """
+        self.ax_ = _axes(ax, (5.5, 5))
+        self.figure_ = self.ax_.figure
+        self.image_ = self.ax_.imshow(
+            self.similarities, vmin=0, vmax=1, cmap=cmap, interpolation="nearest"
+        )
+        self.figure_.colorbar(self.image_, ax=self.ax_, label="absolute cosine")
+        n, k = len(self.similarities), len(self.sizes)
+        self.ax_.set(xticks=[], yticks=[], xlabel=f"{n:,} samples in {k} clusters")
+        return self
+
+
+class SpectrumDisplay:
+    """Singular values of features, of all and of each cluster: Figure 3 of [1]_.
+
+    Features that spread over many directions have a flat spectrum. Each is divided by
+    its largest value.
+
+    Build it by :meth:`from_estimator` or :meth:`from_features`.
+
+    Parameters
+    ----------
+    spectra : dict of str to ndarray
+        Singular values by name, largest first.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the curves.
+    figure_ : matplotlib Figure
+        Figure that holds it.
+    lines_ : list of matplotlib Line2D
+        One a spectrum.
+
+    References
+    ----------
+    .. [1] Chu, Tong, Ding, Dai, Haeffele, Vidal, Ma, "Image clustering via the
+       principle of rate reduction in the age of pretrained models", ICLR 2024.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_vlclust.plotting import SpectrumDisplay
+    >>> display = SpectrumDisplay.from_features(np.diag([4.0, 2.0, 1.0]))
+    >>> display.spectra["all samples"]
+    array([1.  , 0.5 , 0.25])
+    """
+
+    def __init__(self, spectra):
+        self.spectra = spectra
+
+    @classmethod
+    def from_estimator(cls, estimator, X):
+        """Show the features that a fitted clusterer gives `X`.
+
+        Parameters
+        ----------
+        estimator : clusterer
+            With `transform` and `predict`.
+        X : array-like of shape (n, n_features), or images
+            What `estimator` takes.
+
+        Returns
+        -------
+        display : SpectrumDisplay
+            Not yet drawn: call :meth:`plot`.
+        """
+        check_is_fitted(estimator)
+        return cls.from_features(estimator.transform(X), estimator.predict(X))
+
+    @classmethod
+    def from_features(cls, features, labels=None):
+        """Show any features, and the clusters of them if there are any.
+
+        Parameters
+        ----------
+        features : array-like of shape (n, d)
+            Features, not centred.
+        labels : array-like of shape (n,), default=None
+            Cluster of each row. The ten largest clusters are shown.
+
+        Returns
+        -------
+        display : SpectrumDisplay
+            Not yet drawn: call :meth:`plot`.
+        """
+        features, labels = _check(
+            features, np.zeros(len(features)) if labels is None else labels
+        )
+        spectra = {"all samples": _spectrum(features)}
+        clusters, counts = np.unique(labels, return_counts=True)
+        if len(clusters) > 1:
+            for cluster in clusters[np.argsort(-counts, kind="stable")][:_LARGEST]:
+                spectra[f"cluster {cluster}"] = _spectrum(features[labels == cluster])
+        return cls(spectra)
+
+    def plot(self, *, ax=None):
+        """Draw the spectra.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to; None makes a figure.
+
+        Returns
+        -------
+        display : SpectrumDisplay
+            Itself.
+        """
+        self.ax_ = _axes(ax, (6, 4))
+        self.figure_ = self.ax_.figure
+        self.lines_ = []
+        for number, (name, values) in enumerate(self.spectra.items()):
+            style = {"lw": 1, "alpha": 0.7} if number else {"lw": 2.5, "color": "k"}
+            self.lines_ += self.ax_.plot(
+                np.arange(1, len(values) + 1), values, label=name, **style
+            )
+        self.ax_.set(
+            xlabel="number of the singular value",
+            ylabel="singular value / largest",
+            ylim=(0, 1.02),
+        )
+        self.ax_.legend(fontsize="small")
+        return self
+
+
+def _check(features, labels):
+    features = check_array(features, dtype=(np.float64, np.float32))
+    labels = column_or_1d(labels)
+    check_consistent_length(features, labels)
+    return features, labels
+
+
+def _spectrum(features):
+    values = np.linalg.svd(features, compute_uv=False)
+    return values / max(values[0], 1e-12)
+
+
+def _axes(ax, size):
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=size, layout="constrained")[1]
