@@ -136,6 +136,11 @@ def test_image_search(tmp_path):
     assert rows[0]["recall_"] >= 0.95 and rows[0]["recall"] > 0.9
 
 
+def test_search_quality(shared, tmp_path):
+    (rows,) = toy("search_quality", tmp_path)["tables"].values()
+    assert all(50 < row["5 nearest"] <= 100 for row in rows)
+
+
 def test_label_free_scores(tmp_path):
     (rows,) = toy("label_free_scores", tmp_path)["tables"].values()
     assert all(row["chosen"] == 10 and row["ARI"] > 0.5 for row in rows)
