@@ -26,6 +26,7 @@ BENCHMARKS = {
     "search_quality": ("search_quality", "run"),
     "fit": ("fit", "run"),
     "memory": ("memory", "run"),
+    "memory_rate_reduction": ("memory", "run_rate_reduction"),
     "semantic_space": ("semantic_space", "run"),
     "accuracy": ("accuracy", "run"),
     "rate_reduction": ("rate_reduction", "run"),

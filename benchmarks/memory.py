@@ -1,7 +1,9 @@
-"""Peak memory of MCAClustering.fit on a memory-mapped X.
+"""Peak memory of fits on a memory-mapped X.
 
-Bar: under the size of X and 1.5 GiB for 1,000,000 x 512. Pages of the file that are in
-memory count, as they do for the system. One epoch: later ones need no more memory.
+Bars: MCAClustering under the size of X and 1.5 GiB for 1,000,000 x 512, one epoch, as
+later ones need no more; RateReductionClustering, which chooses the number of clusters
+too, under 8 GiB for 100,000 x 512. Pages of the file that are in memory count, as they
+do for the system.
 """
 
 import tempfile
@@ -57,4 +59,41 @@ def fit(path, n_nouns):
         "peak_gib": peak / 2**30,
         "beyond_X_gib": (peak - X.nbytes) / 2**30,
         "bar": "< 1.5 GiB beyond X",
+    }
+
+
+def run_rate_reduction(n, width, n_nouns):
+    """Fit, choose the number of clusters, cut anew, and predict ten times as many."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "X.npy")
+        write_clustered(path, n // 10, width, N_CLUSTERS, noise=3.0)
+        more = Path(folder, "more.npy")
+        write_clustered(more, n, width, N_CLUSTERS, noise=3.0, seed=1)
+        row = in_fresh_process(fit_rate_reduction, path, more)
+    return {"RateReductionClustering, number of clusters unknown": [row]}
+
+
+def fit_rate_reduction(path, more):
+    from sklearn_vlclust import RateReductionClustering
+
+    X, more = np.load(path, mmap_mode="r"), np.load(more, mmap_mode="r")
+    times = [time.perf_counter()]
+    model = RateReductionClustering(random_state=0).fit(X)
+    times.append(time.perf_counter())
+    n_clusters, fitted = model.n_clusters_, peak_bytes()
+    model.set_n_clusters(20)
+    times.append(time.perf_counter())
+    predicted = model.predict(more)
+    times.append(time.perf_counter())
+    fit_s, cut_s, predict_s = np.diff(times).tolist()
+    return {
+        "rows": len(X),
+        "n_clusters": n_clusters,
+        "fit_s": fit_s,
+        "fit_peak_gib": fitted / 2**30,
+        "set_n_clusters_s": cut_s,
+        "rows_predicted": len(predicted),
+        "predict_s": predict_s,
+        "peak_gib": peak_bytes() / 2**30,
+        "bar": "< 8 GiB",
     }

@@ -46,16 +46,37 @@ def knn_affinity(rows, n_neighbors, gamma, rng, loops=1.0):
     affinity : csr_array of shape (n, n)
         Symmetric, with `loops` on the diagonal.
     """
-    n = rows.shape[0]
-    diagonal = loops * eye_array(n, format="csr")
-    k = min(n_neighbors, n - 1)
+    k = min(n_neighbors, rows.shape[0] - 1)
     if k == 0:
-        return diagonal
+        return loops * eye_array(rows.shape[0], format="csr")
     near, cosines = kneighbors(rows, k, random_state=rng)
+    return neighbor_affinity(near, cosines, gamma, loops)
+
+
+def neighbor_affinity(near, cosines, gamma, loops=1.0):
+    """Return the affinity of rows whose nearest rows are known.
+
+    Parameters
+    ----------
+    near : int array of shape (n, k)
+        Nearest rows of each row.
+    cosines : ndarray of shape (n, k)
+        Their cosines.
+    gamma, loops : float
+        As in :func:`knn_affinity`.
+
+    Returns
+    -------
+    affinity : csr_array of shape (n, n)
+        As there.
+    """
+    n, k = near.shape
     weights = np.exp((np.abs(cosines).clip(max=1) - 1) / np.float64(gamma))
-    ends = np.arange(0, n * k + 1, k)
+    # 32-bit indices, where they reach: scikit-learn takes no others.
+    ends = np.arange(0, n * k + 1, k, dtype=np.int32 if n * k < 2**31 else np.int64)
     affinity = csr_array((weights.ravel(), near.ravel(), ends), shape=(n, n))
-    return (affinity.maximum(affinity.T) + diagonal).tocsr()
+    affinity = affinity.maximum(affinity.T) + loops * eye_array(n, format="csr")
+    return affinity.tocsr()
 
 
 def doubly_stochastic(affinity, max_iter=1000, tol=1e-6):

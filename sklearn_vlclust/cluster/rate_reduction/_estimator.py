@@ -13,7 +13,7 @@ from ...neighbors import kneighbors
 from ...training import RandomBatches
 from .._base import BaseDeepClusterer
 from .._n_clusters import estimate_n_clusters, n_modes
-from .._spectral import SpectralCut, doubly_stochastic, knn_affinity
+from .._spectral import SpectralCut, doubly_stochastic, neighbor_affinity
 from ._membership import (
     membership_residual,
     sinkhorn_membership,
@@ -31,8 +31,8 @@ MIN_WIDTH, MAX_WIDTH, FEATURES_A_COMPONENT = 64, 128, 4
 # The graph that is cut: entropy, affinity of an image to itself where clusters are to
 # be even, and what the diffusion leaves of the last eigenvector.
 CUT_GAMMA, FEW_LOOPS, RESIDUE = 0.15, 1e-3, 0.2
-# The graph by which numbers of clusters are compared: near images and loops, entropy.
-ESTIMATE_GRAPH, ESTIMATE_GAMMA = (10, 1.0), 0.1
+# The graph by which numbers of clusters are compared.
+ESTIMATE_NEIGHBORS, ESTIMATE_GAMMA = 10, 0.1
 # Rows on which two cuts are compared.
 RATED_ROWS = 20_000
 # Epochs of small sets, and steps after which large ones have had enough of them.
@@ -397,26 +397,23 @@ class RateReductionClustering(BaseDeepClusterer):
             self.history_[-1].get("membership_residual", 0.0), self.gamma
         )
         self.features_ = self._map_features(rows)
+        n = len(self.features_)
+        n_near = min(max(self.n_neighbors, ESTIMATE_NEIGHBORS), n - 1)
+        near = kneighbors(self.features_, n_near, random_state=rng)
         k = self.n_clusters
         if k is None:
-            k = self._estimate_n_clusters(rng)
-        self.cuts_ = [
-            SpectralCut(self._graph(n_neighbors, loops, rng), k, rng, RESIDUE)
-            for n_neighbors, loops in (
-                (self.n_neighbors, 1.0),
-                (max(self.n_neighbors // 2, 1), FEW_LOOPS),
-            )
-        ]
+            k = self._estimate_n_clusters(near, rng)
+        graphs = (
+            _graph(near, self.n_neighbors, CUT_GAMMA, 1.0),
+            _graph(near, max(self.n_neighbors // 2, 1), CUT_GAMMA, FEW_LOOPS),
+        )
+        self.cuts_ = [SpectralCut(graph, k, rng, RESIDUE) for graph in graphs]
         self._cut(k)
 
-    def _graph(self, n_neighbors, loops, rng, gamma=CUT_GAMMA):
-        affinity = knn_affinity(self.features_, n_neighbors, gamma, rng, loops)
-        return doubly_stochastic(affinity)
-
-    def _estimate_n_clusters(self, rng):
+    def _estimate_n_clusters(self, near, rng):
         n = len(self.features_)
         k_values = np.arange(min(2, n), min(self.max_clusters, n) + 1)
-        graph = self._graph(*ESTIMATE_GRAPH, rng, ESTIMATE_GAMMA)
+        graph = _graph(near, ESTIMATE_NEIGHBORS, ESTIMATE_GAMMA, 1.0)
         cut = SpectralCut(graph, n_modes(k_values, n), rng)
         k, curves = estimate_n_clusters(
             cut, self.features_, k_values, self.criterion, self.eps
@@ -459,3 +456,11 @@ class RateReductionClustering(BaseDeepClusterer):
     @property
     def _n_features_out(self):
         return self.network_.config["n_components"]
+
+
+def _graph(near, k, gamma, loops):
+    """Return the doubly stochastic graph of the `k` nearest rows of each."""
+    rows, cosines = near
+    return doubly_stochastic(
+        neighbor_affinity(rows[:, :k], cosines[:, :k], gamma, loops)
+    )
