@@ -27,7 +27,7 @@ def make_embeddings(n_groups=6, n_samples=80, width=32, rank=4, seed=0):
     rng = np.random.default_rng(seed)
     centers = rng.normal(size=(n_groups, 1, width))
     axes = rng.normal(size=(n_groups, rank, width))
-    X = centers + 0.7 * rng.normal(size=(n_groups, n_samples, rank)) @ axes
+    X = centers + 0.5 * rng.normal(size=(n_groups, n_samples, rank)) @ axes
     X += 0.3 * rng.normal(size=X.shape)
     return X.reshape(-1, width), np.repeat(np.arange(n_groups), n_samples)
 

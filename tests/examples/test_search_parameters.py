@@ -1,6 +1,7 @@
 """The grid search as a user runs it, on fewer points."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 FILE = Path(__file__).parents[2] / "examples" / "search_parameters.py"
@@ -14,4 +15,5 @@ def test_the_search_finds_the_groups(capsys):
     assert search.best_params_ == {"gamma": 0.2, "n_clusters": 6}
     results = search.cv_results_
     assert results["mean_test_rate"].argmax() == results["mean_test_neighbors"].argmax()
-    assert "Agreement with the 6 groups (ARI): 1.00" in capsys.readouterr().out
+    said = re.search(r"6 groups \(ARI\): ([\d.]+)", capsys.readouterr().out)
+    assert float(said[1]) > 0.9
