@@ -5,7 +5,12 @@ import pytest
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklearn_vlclust import MCAClustering, RateReductionClustering, SemanticSpace
+from sklearn_vlclust import (
+    CodingLengthKSelector,
+    MCAClustering,
+    RateReductionClustering,
+    SemanticSpace,
+)
 
 
 class AnyWidthSpace(SemanticSpace):
@@ -41,7 +46,7 @@ MORE_CHECKS = [
 ]
 
 
-@parametrize_with_checks(CLUSTERERS)
+@parametrize_with_checks([*CLUSTERERS, CodingLengthKSelector()])
 def test_check_estimator(estimator, check):
     check(estimator)
 
@@ -50,3 +55,16 @@ def test_check_estimator(estimator, check):
 @pytest.mark.parametrize("name", MORE_CHECKS)
 def test_more_checks(name, estimator):
     getattr(estimator_checks, name)(type(estimator).__name__, estimator)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "check_param_validation",
+        "check_dataframe_column_names_consistency",
+        "check_inplace_ensure_writeable",
+    ],
+)
+def test_more_checks_of_the_selector(name):
+    # It is no transformer: the others are not for it.
+    getattr(estimator_checks, name)("CodingLengthKSelector", CodingLengthKSelector())

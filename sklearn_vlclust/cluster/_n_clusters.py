@@ -12,8 +12,8 @@ SMALLEST_MODE = 1e-4
 # The cut that clusters are compared with has so many times more of them, and at least
 # so many rows a cluster.
 FINER, FINER_ROWS = 2, 4
-# A lower persistence is noise: then two clusters, or the least number, is the answer.
-NO_PERSISTENCE = 0.01
+# A lower persistence is noise: then the least number is the answer.
+NO_PERSISTENCE = 0.004
 
 
 def n_modes(k_values, n):
@@ -45,22 +45,24 @@ def estimate_n_clusters(cut, rows, k_values, criterion="persistence", eps=0.1):
         Both criteria at every number. The best coding length is the least, the best
         persistence the greatest.
     """
-    labels = [cut.labels(k) for k in k_values]
-    curves = {
-        "coding_length": np.array([coding_length(rows, row, eps) for row in labels]),
-        "persistence": persistence(cut, labels),
-    }
+    curves = measure(cut, rows, [cut.labels(k) for k in k_values], eps)
     return choose(k_values, curves, criterion), curves
 
 
+def measure(cut, rows, labels, eps):
+    """Return both criteria of clusterings of `rows`: curves, by name."""
+    return {
+        "coding_length": np.array([coding_length(rows, row, eps) for row in labels]),
+        "persistence": persistence(cut, labels),
+    }
+
+
 def choose(k_values, curves, criterion):
-    """Return the number with the best value of a criterion, the least of several."""
-    if criterion == "coding_length":
-        return int(k_values[curves[criterion].argmin()])
+    """Return the best number by a criterion, the least of several."""
     curve = curves[criterion]
-    return int(
-        k_values[curve.argmax()] if curve.max() > NO_PERSISTENCE else min(k_values)
-    )
+    if criterion == "coding_length":
+        return int(k_values[curve.argmin()])
+    return int(k_values[curve.argmax() if curve.max() > NO_PERSISTENCE else 0])
 
 
 def persistence(cut, labels):

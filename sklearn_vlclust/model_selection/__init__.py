@@ -1,5 +1,10 @@
 """Choice of parameters and of the number of clusters, without labels."""
 
+from ._k_selector import CodingLengthKSelector
 from ._scorers import coding_rate_reduction_score, neighbor_consistency_score
 
-__all__ = ["coding_rate_reduction_score", "neighbor_consistency_score"]
+__all__ = [
+    "CodingLengthKSelector",
+    "coding_rate_reduction_score",
+    "neighbor_consistency_score",
+]

@@ -1,0 +1,184 @@
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.cluster import AgglomerativeClustering, KMeans
+from sklearn.datasets import load_digits, make_blobs
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+
+from sklearn_vlclust import CodingLengthKSelector, RateReductionClustering
+from sklearn_vlclust.metrics import clustering_accuracy, coding_length
+
+
+@pytest.fixture(scope="module")
+def blobs():
+    return make_blobs(360, 24, centers=6, center_box=(-4, 4), random_state=0)
+
+
+def make_selector(**params):
+    params = {"k_range": (2, 12), "random_state": 0, **params}
+    return CodingLengthKSelector(**params)
+
+
+def test_fitted_attributes(blobs):
+    X, y = blobs
+    selector = make_selector().fit(X)
+    assert selector.n_clusters_ == 6
+    assert clustering_accuracy(y, selector.labels_) > 0.99
+    np.testing.assert_array_equal(selector.k_values_, np.arange(2, 13))
+    assert selector.scores_["persistence"].argmax() == 4
+    np.testing.assert_array_equal(
+        selector.coding_lengths_, selector.scores_["coding_length"]
+    )
+    labels = selector.cut_.labels(9)
+    expected = coding_length(selector.features_, labels)
+    assert selector.coding_lengths_[7] == pytest.approx(expected)
+    np.testing.assert_array_equal(selector.cut_.labels(6), selector.labels_)
+
+
+def test_coding_length_criterion():
+    rng = np.random.default_rng(0)
+    X = np.zeros((500, 10))
+    for i in range(5):  # 100 rows of each of five planes
+        X[i::5, 2 * i : 2 * i + 2] = rng.normal(size=(100, 2))
+    X += 0.02 * rng.normal(size=X.shape)
+    selector = make_selector(criterion="coding_length", n_components=None).fit(X)
+    best = selector.coding_lengths_.argmin()
+    assert selector.n_clusters_ == selector.k_values_[best] == 5
+
+
+def test_digits_with_the_defaults():
+    X, _ = load_digits(return_X_y=True)
+    selector = CodingLengthKSelector(random_state=0).fit(X)
+    assert 8 <= selector.n_clusters_ <= 12
+    assert len(selector.k_values_) == 49
+
+
+def test_unseen_rows_get_the_cluster_of_their_like(blobs):
+    X, y = blobs
+    selector = make_selector().fit(X[::2])
+    np.testing.assert_array_equal(selector.predict(X[::2]), selector.labels_)
+    assert clustering_accuracy(y[1::2], selector.predict(X[1::2])) > 0.98
+    assert selector.score(X[1::2]) > 0.3
+
+
+@pytest.mark.parametrize("n_components", [None, 3, 1000])
+def test_n_components(blobs, n_components):
+    selector = make_selector(n_components=n_components).fit(blobs[0])
+    width = {None: 24, 3: 3, 1000: 24}[n_components]
+    assert selector.features_.shape == (360, width)
+    np.testing.assert_allclose(np.linalg.norm(selector.features_, axis=1), 1, rtol=1e-4)
+
+
+def test_repeatable_and_picklable(blobs):
+    X = blobs[0]
+    first, second = make_selector().fit(X), make_selector().fit(X)
+    np.testing.assert_array_equal(first.labels_, second.labels_)
+    for name, curve in first.scores_.items():
+        np.testing.assert_array_equal(curve, second.scores_[name])
+    loaded = pickle.loads(pickle.dumps(first))
+    np.testing.assert_array_equal(loaded.predict(X), first.labels_)
+
+
+def test_pipeline_and_grid_search(blobs):
+    X, y = blobs
+    pipeline = make_pipeline(PCA(8), make_selector())
+    assert clustering_accuracy(y, pipeline.fit_predict(X)) > 0.99
+    everything = [(np.arange(len(X)), np.arange(len(X)))]
+    search = GridSearchCV(make_selector(), {"gamma": [0.1, 0.3]}, cv=everything)
+    assert search.fit(X).best_estimator_.n_clusters_ == 6
+
+
+@pytest.mark.parametrize(
+    "estimator", [KMeans(n_init=3, random_state=0), AgglomerativeClustering()]
+)
+def test_any_estimator_with_n_clusters(blobs, estimator):
+    X, y = blobs
+    selector = make_selector(estimator=estimator).fit(X)
+    assert selector.n_clusters_ == 6 == selector.estimator_.n_clusters
+    assert clustering_accuracy(y, selector.labels_) > 0.99
+    assert (np.diff(np.bincount(selector.labels_)) <= 0).all()
+    np.testing.assert_array_equal(selector.predict(X), selector.labels_)
+    assert not hasattr(estimator, "labels_")
+
+
+def test_rate_reduction_is_fitted_once_and_cut_again(blobs):
+    X, y = blobs
+    learned = RateReductionClustering(6, max_iter=2, random_state=0).fit(X)
+    network = learned.network_
+    selector = make_selector(estimator=learned).fit(X)
+    assert learned.network_ is network and learned.n_clusters_ == 6
+    assert selector.n_clusters_ == 6
+    assert clustering_accuracy(y, selector.labels_) > 0.99
+    np.testing.assert_array_equal(selector.predict(X), selector.labels_)
+    np.testing.assert_allclose(selector.features_, learned.transform(X), atol=1e-5)
+    again = clone(selector).fit(X)  # clones what it holds, which is then not fitted
+    assert again.n_clusters_ == 6
+
+
+@pytest.mark.parametrize(
+    ("k_range", "message"),
+    [
+        ([], "is empty"),
+        ((9, 3), "is empty"),
+        (range(5, 5), "is empty"),
+        ((2, 361), "between 1 and n_samples=360"),
+        ([2, 500], "between 1 and n_samples=360"),
+        ((0, 5), "between 1 and n_samples=360"),
+        ([2.5, 3], "should hold integers only"),
+        ((2.0, 5.0), "should hold integers only"),
+        (["two"], "should hold integers only"),
+    ],
+)
+def test_bad_k_range(blobs, k_range, message):
+    with pytest.raises(ValueError, match=message):
+        make_selector(k_range=k_range).fit(blobs[0])
+
+
+def test_kinds_of_k_range(blobs):
+    for given in ([2, 6, 9], range(2, 11, 4), np.array([9, 2, 6, 6])):
+        selector = make_selector(k_range=given).fit(blobs[0])
+        assert selector.n_clusters_ == 6
+        assert set(selector.k_values_) <= {2, 6, 9, 10}
+    few = CodingLengthKSelector(random_state=0).fit(blobs[0][:20])
+    assert few.k_values_[-1] == 20  # where the default's range ends
+
+
+def test_estimator_without_n_clusters(blobs):
+    with pytest.raises(TypeError, match="has no parameter n_clusters"):
+        make_selector(estimator=PCA()).fit(blobs[0])
+
+
+def test_end_of_the_range_is_said(blobs):
+    with pytest.warns(UserWarning, match="is the greatest of k_range"):
+        make_selector(k_range=[2, 6]).fit(blobs[0])
+
+
+@pytest.mark.parametrize(
+    "X", [np.ones((40, 5)), np.repeat(np.eye(4, 6), 15, axis=0)], ids=["same", "four"]
+)
+def test_duplicates_and_constant_rows(X):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        selector = make_selector().fit(X)
+    assert sorted(set(selector.labels_)) == list(range(selector.n_clusters_))
+    assert len(np.unique(X, axis=0)) == 1 or selector.n_clusters_ == 4
+
+
+def test_bad_input(blobs):
+    with pytest.raises(NotFittedError):
+        make_selector().predict(blobs[0])
+    selector = make_selector().fit(blobs[0])
+    with pytest.raises(ValueError, match=r"X has 3 features.*expecting 24"):
+        selector.predict(np.ones((2, 3)))
+    bad = blobs[0].copy()
+    bad[7] = 0
+    with pytest.raises(ValueError, match="Row 7 of X is all zeros"):
+        make_selector().fit(bad)
+    with pytest.raises(ValueError, match="put an embedder before it"):
+        make_selector().fit(["a.jpg", "b.jpg"])
