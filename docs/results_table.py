@@ -3,7 +3,8 @@
     python docs/results_table.py    # renews the table of the README
 
 A file of benchmarks/results has `"tables"`, title -> list of rows, and says by which
-`"command"` and on which `"machine"`. The README shows accuracy.json, a row a data set.
+`"command"` and on which `"machine"`. The README shows accuracy.json and
+rate_reduction.json, a row a data set.
 """
 
 import json
@@ -27,12 +28,12 @@ def cells(records):
     return [column.replace("_", " ") for column in columns], rows
 
 
-def compare(tables):
-    """Return the tables of accuracy.json as records, one a data set."""
+def compare(tables, without_words):
+    """Return accuracy.json and rate_reduction.json as records, one a data set."""
     records = []
     for data, rows in tables.items():
         of = {row["what"]: row for row in rows}
-        mca = of["MCAClustering()"]
+        mca, cpp = of["MCAClustering()"], without_words[data][-1]
         alone = [of[what]["ACC"] for what in ("k-means", "Ward", "spectral, kNN")]
         weights = mca["semantic_weight"]
         records.append(
@@ -40,6 +41,7 @@ def compare(tables):
                 "data": data,
                 "k-means": f"{alone[0]:.1f}",
                 "best of three": f"{max(alone):.1f}",
+                "RateReductionClustering": f"{cpp['ACC']:.1f} ± {cpp['ACC_std']:.1f}",
                 "with words": f"{of['k-means, [image; text]']['ACC']:.1f}",
                 "MCAClustering": f"{mca['ACC']:.1f} ± {mca['ACC_std']:.1f}",
                 "weight": f"{sum(weights) / len(weights):.2f}",
@@ -81,9 +83,10 @@ def write_page(target):
     Path(target).write_text(text, encoding="utf-8")
 
 
-def renew_readme(readme=ROOT / "README.md", results=RESULTS / "accuracy.json"):
+def renew_readme(readme=ROOT / "README.md", results=RESULTS):
     """Put the results, a row a data set, between the markers of the README."""
-    table = markdown(compare(read(results)["tables"]))
+    names = "accuracy.json", "rate_reduction.json"
+    table = markdown(compare(*(read(results / name)["tables"] for name in names)))
     text = Path(readme).read_text(encoding="utf-8")
     pattern = re.compile("(?<={})\n.*?(?={})".format(*MARKERS), re.DOTALL)
     if not pattern.search(text):

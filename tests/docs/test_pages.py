@@ -59,9 +59,12 @@ def test_results_become_tables(tmp_path):
     report = {"command": "python -m benchmarks", "tables": {"pets: 37 classes": rows}}
     results, readme = tmp_path / "accuracy.json", tmp_path / "README.md"
     results.write_text(json.dumps(report))
+    cpp = {"what": "RateReductionClustering()", "ACC": 47.0, "ACC_std": 0.25}
+    report = {"tables": {"pets: 37 classes": [cpp]}}
+    (tmp_path / "rate_reduction.json").write_text(json.dumps(report))
     readme.write_text(README)
-    table.renew_readme(readme, results)
-    row = "| pets: 37 classes | 40.0 | 42.0 | 43.0 | 50.2 ± 0.5 | 0.75 |"
+    table.renew_readme(readme, tmp_path)
+    row = "| pets: 37 classes | 40.0 | 42.0 | 47.0 ± 0.2 | 43.0 | 50.2 ± 0.5 | 0.75 |"
     assert f"| --- |\n{row}\n<!-- results:end -->" in readme.read_text()
     outside = re.compile("<!-- results:start -->.*<!-- results:end -->", re.DOTALL)
     assert outside.split(readme.read_text()) == outside.split(README)
