@@ -32,6 +32,7 @@ BENCHMARKS = {
     "rate_reduction": ("rate_reduction", "run"),
     "rate_reduction_ablation": ("rate_reduction", "run_ablation"),
     "offline": ("offline", "run"),
+    "k_selection": ("k_selection", "run"),
     "captions": ("captions", "run"),
     "label_free_scores": ("label_free_scores", "run"),
     "robustness": ("accuracy", "run_robustness"),

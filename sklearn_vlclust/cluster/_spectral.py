@@ -7,7 +7,6 @@ from scipy.linalg import eigh, qr
 from scipy.sparse import csr_array, diags_array, eye_array
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import LinearOperator, eigsh
-from sklearn.cluster import kmeans_plusplus
 from sklearn.exceptions import ConvergenceWarning
 
 from ..neighbors import kneighbors
@@ -264,10 +263,25 @@ def _spherical_kmeans(rows, k, rng):
     if len(rows) > size:
         sample = rows[np.sort(rng.choice(len(rows), size, replace=False))]
     starts = [sample[qr(sample.T, mode="r", pivoting=True)[1][:k]]]
-    starts += [kmeans_plusplus(sample, k, random_state=rng)[0] for _ in range(N_STARTS)]
+    starts += [_draw_apart(sample, k, rng) for _ in range(N_STARTS)]
     runs = [_lloyd(sample, centers) for centers in starts]
     centers = max(runs, key=lambda run: run[2])[1]
     return _lloyd(rows, centers)[0]
+
+
+def _draw_apart(rows, k, rng):
+    """Draw k unit rows by greedy k-means++, as scikit-learn, which takes longer."""
+    chosen = [rng.randint(len(rows))]
+    distances = (1 - rows @ rows[chosen[0]]).clip(1e-7)
+    for _ in range(k - 1):
+        sums = distances.cumsum(dtype=np.float64)
+        draws = rng.uniform(size=2 + int(np.log(k))) * sums[-1]
+        tried = sums.searchsorted(draws).clip(max=len(rows) - 1)
+        left = np.minimum(distances, (1 - rows[tried] @ rows.T).clip(1e-7))
+        best = left.sum(axis=1).argmin()
+        chosen.append(tried[best])
+        distances = left[best]
+    return rows[chosen]
 
 
 def _lloyd(rows, centers):
