@@ -6,7 +6,7 @@ from ..embedding._rows import UnitRows
 from ..metrics import coding_length, simplified_silhouette_score
 
 # Moves to another row after which a diffusion is looked at.
-MOVES = 2 ** np.arange(0, 8.25, 0.5)
+MOVES = 2 ** np.arange(0, 7.25, 0.5)
 # Rows that silhouettes are averaged over; many rows tell no more.
 SAMPLE_ROWS = 4000
 # Modes of a diffusion with less than this share of the first are dropped.
@@ -15,7 +15,7 @@ SMALLEST_MODE = 1e-4
 # so many rows a cluster.
 FINER, FINER_ROWS = 1.5, 4
 # A lower persistence is noise: then the least number is the answer.
-NO_PERSISTENCE = 0.004
+NO_PERSISTENCE = 0.003
 
 
 def n_modes(k_values, n):
@@ -71,8 +71,8 @@ def persistence(cut, labels):
     """Measure how far and how long clusters stay apart while the graph is diffused.
 
     A walker of the graph forgets, with time, first the row and then the group of rows
-    that it started from. Rows are given the coordinates of a diffusion map [1]_ at 17
-    times between 1 and 256 moves, scaled to unit length. At each time, a clustering is
+    that it started from. Rows are given the coordinates of a diffusion map [1]_ at 15
+    times between 1 and 128 moves, scaled to unit length. At each time, a clustering is
     worth what its simplified silhouette exceeds that of two others: the cut in two,
     which wins once all else is forgotten, and one into half as many again as the
     largest number, which wins as long as nothing is. The persistence is the mean over
