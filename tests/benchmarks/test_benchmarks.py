@@ -131,6 +131,11 @@ def test_captions(shared, tmp_path):
     assert all(0 < row["named"] <= row["or a kind"] <= 100 for row in rows)
 
 
+def test_k_selection(shared, tmp_path):
+    tables = toy("k_selection", tmp_path)["tables"]
+    assert all(row["same_assignment"] > 0.98 for row in tables["agreement"])
+
+
 def test_image_search(tmp_path):
     (rows,) = toy("image_search", tmp_path)["tables"].values()
     assert rows[0]["recall_"] >= 0.95 and rows[0]["recall"] > 0.9
