@@ -210,7 +210,7 @@ def test_rows_that_are_all_alike(make):
 
 
 def test_any_width_and_scale(make):
-    X, y = subspaces(4, width=7)
+    X, _ = subspaces(4, width=7)
     model = make(n_clusters=4).fit(X * 1e20)
     np.testing.assert_array_equal(model.labels_, make(n_clusters=4).fit(X).labels_)
     pipeline = make_pipeline(FunctionTransformer(), make(n_clusters=4))

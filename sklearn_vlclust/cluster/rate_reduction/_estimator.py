@@ -30,7 +30,7 @@ EXACT_ROWS = 50_000
 MIN_WIDTH, MAX_WIDTH, FEATURES_A_COMPONENT = 64, 128, 4
 # The graph that is cut: entropy, affinity of an image to itself where clusters are to
 # be even, and what the diffusion leaves of the last eigenvector.
-CUT_GAMMA, FEW_LOOPS, RESIDUE = 0.15, 1e-3, 0.2
+CUT_GAMMA, FEW_LOOPS, RESIDUE = 0.15, 1e-3, 0.3
 # The graph by which numbers of clusters are compared.
 ESTIMATE_NEIGHBORS, ESTIMATE_GAMMA = 10, 0.1
 # Rows on which two cuts are compared.
