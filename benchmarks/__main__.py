@@ -30,6 +30,7 @@ BENCHMARKS = {
     "semantic_space": ("semantic_space", "run"),
     "accuracy": ("accuracy", "run"),
     "rate_reduction": ("rate_reduction", "run"),
+    "rate_reduction_imbalance": ("rate_reduction", "run_imbalance"),
     "rate_reduction_ablation": ("rate_reduction", "run_ablation"),
     "offline": ("offline", "run"),
     "k_selection": ("k_selection", "run"),

@@ -70,7 +70,7 @@ METHODS = {
 }
 
 
-def objective(m, d, repeats):
+def objective(m, d, repeats, with_memory=True):
     Z = batch(m, d)
     Pi = sinkhorn_membership(Z, GAMMA)
     steps = {name: [] for name in METHODS}
@@ -79,7 +79,9 @@ def objective(m, d, repeats):
             done.append(step(METHODS[name], Z, Pi))
     plain_s = np.median([done[0] for done in steps["straightforward"]])
     _, plain, plain_gradient = steps["straightforward"][0]
-    memory = {name: in_fresh_process(extra_bytes, name, m, d) for name in METHODS}
+    memory = dict.fromkeys(METHODS, 0)
+    if with_memory:
+        memory = {name: in_fresh_process(extra_bytes, name, m, d) for name in METHODS}
     for name, done in steps.items():
         seconds = np.median([took for took, *_ in done])
         _, value, gradient = done[0]

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import accuracy, captions, memory, offline, semantic_space, shared_data
+from benchmarks import (
+    accuracy,
+    captions,
+    coding_rate,
+    memory,
+    offline,
+    rate_reduction,
+    semantic_space,
+    shared_data,
+)
 from benchmarks.__main__ import main
 from benchmarks.machine import in_fresh_process, peak_bytes
 from benchmarks.rows import clustered, write_clustered
@@ -118,6 +127,22 @@ def test_other_cases_of_accuracy(shared):
     nouns = shared_data.vocabulary("imagenet")
     others = shared_data.without_animals(nouns)
     assert len(nouns) - len(others) == 398  # the first 398 classes of ImageNet
+
+
+def test_rate_reduction(shared):
+    (rows,) = rate_reduction.run(**rate_reduction.SIZES["toy"]).values()
+    assert rows[-1]["what"] == "RateReductionClustering()"
+    assert all(20 < row["ACC"] <= 100 for row in rows)
+    assert rows[-1]["predict_agrees"] == [100.0]
+
+
+def test_coding_rate():
+    """What the straightforward code computes is what the library does."""
+    plain, exact, _ = coding_rate.objective(60, 16, 1, with_memory=False)
+    assert exact["value_error"] < 1e-4 and exact["gradient_cosine"] > 0.9999
+    log_domain, ours = coding_rate.membership(60, 1)
+    assert ours["asymmetry"] == 0 <= log_domain["asymmetry"]
+    assert ours["largest_residual"] < 1e-4 and plain["times_faster"] == 1
 
 
 def test_offline(shared):
