@@ -16,6 +16,8 @@ SMALLEST_MODE = 1e-4
 FINER, FINER_ROWS = 1.5, 4
 # A lower persistence is noise: then the least number is the answer.
 NO_PERSISTENCE = 0.003
+# Share of the best persistence that is about as good.
+TIE = 0.97
 
 
 def n_modes(k_values, n):
@@ -60,10 +62,15 @@ def measure(cut, rows, labels, eps):
 
 
 def choose(k_values, curves, criterion):
-    """Return the best number by a criterion, the least of several."""
-    curve = curves[criterion]
-    if criterion == "coding_length":
-        return int(k_values[curve.argmin()])
+    """Return the best number by a criterion, the least of several.
+
+    By persistence, the number with the shortest code is the answer if it is about as
+    good as the best: one more cluster of a hundred hardly changes a mean silhouette.
+    """
+    shortest = curves["coding_length"].argmin()
+    curve = curves["persistence"]
+    if criterion == "coding_length" or curve[shortest] > TIE * curve.max() > 0:
+        return int(k_values[shortest])
     return int(k_values[curve.argmax() if curve.max() > NO_PERSISTENCE else 0])
 
 

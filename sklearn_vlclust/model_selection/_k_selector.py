@@ -59,7 +59,8 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
 
         - "persistence" (not in the paper): clusters that stay apart, by their
           silhouette, over many time scales of a diffusion on the graph. It was
-          measured to be closest to the number of classes;
+          measured to be closest to the number of classes. The number with the least
+          coding length is taken if it is within 3 % of the best;
         - "coding_length": the least number of nats that code rows and clusters [1]_,
           see :func:`~sklearn_vlclust.metrics.coding_length`. Made for hundreds of
           rows a cluster: with fewer the answer is too small.

@@ -108,12 +108,14 @@ def test_number_of_digits():
 
 def test_choice():
     k_values = np.array([2, 3, 5, 9])
-    curves = {"persistence": np.array([0, 0.1, 0.3, 0.2])}
-    curves["coding_length"] = np.array([7.0, 4.0, 4.0, 6.0])
+    curves = {"coding_length": np.array([7.0, 4.0, 4.0, 6.0])}
+    curves["persistence"] = np.array([0, 0.1, 0.3, 0.2])
     assert choose(k_values, curves, "persistence") == 5
     assert choose(k_values, curves, "coding_length") == 3
-    flat = {"persistence": np.full(4, 1e-3)}
-    assert choose(k_values, flat, "persistence") == 2
+    curves["persistence"] = np.array([0, 0.296, 0.3, 0.2])
+    assert choose(k_values, curves, "persistence") == 3  # both agree, about
+    curves["persistence"] = np.full(4, 1e-3) * [1, 0, 1, 1]
+    assert choose(k_values, curves, "persistence") == 2
 
 
 @pytest.mark.parametrize("n", [2, 5, 9])
