@@ -30,7 +30,7 @@ from ..embedding._read import read_embeddings
 from ..embedding._resolve import make_embedder
 from ..embedding._rows import UnitRows, row_norms
 from ..metrics import simplified_silhouette_score
-from ..metrics._silhouette import cluster_means
+from ..metrics._clusters import cluster_means
 from ..training import (
     Checkpoint,
     ProgressBar,

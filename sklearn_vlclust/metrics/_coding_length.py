@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
 from ..embedding._rows import UnitRows, row_blocks
+from ._clusters import cluster_members
 
 
 def coding_length(Z, labels, eps=0.1):
@@ -61,8 +62,9 @@ def coding_length(Z, labels, eps=0.1):
     _, labels = np.unique(labels, return_inverse=True)
     sizes = np.bincount(labels)
     n, d = Z.shape
-    members = np.split(np.argsort(labels, kind="stable"), np.cumsum(sizes)[:-1])
-    logdets = np.array([_logdet(Z, rows, d / (len(rows) * eps)) for rows in members])
+    logdets = np.array(
+        [_logdet(Z, rows, d / (len(rows) * eps)) for rows in cluster_members(labels)]
+    )
     return float(((sizes + d) / 2 * logdets - sizes * np.log(sizes / n)).sum())
 
 

@@ -1,10 +1,10 @@
 """A silhouette that needs no distance matrix."""
 
 import numpy as np
-from scipy.sparse import csr_array
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
-from ..embedding._rows import UnitRows, row_blocks
+from ..embedding._rows import UnitRows
+from ._clusters import cluster_means
 
 
 def simplified_silhouette_score(X, labels):
@@ -51,14 +51,3 @@ def simplified_silhouette_score(X, labels):
         # Less than the resolution of float32 is no distance.
         total += float(((b - a) / np.maximum(np.maximum(a, b), 1e-6)).sum())
     return total / len(labels)
-
-
-def cluster_means(rows, labels, k):
-    """Return the mean row of each of `k` clusters, (k, d) float32; zeros if empty."""
-    sums = np.zeros((k, rows.shape[1]))
-    for block in row_blocks(rows.shape[0]):
-        own = labels[block]
-        members = np.ones(len(own)), (own, np.arange(len(own)))
-        sums += csr_array(members, shape=(k, len(own))) @ rows[block]
-    counts = np.bincount(labels, minlength=k).clip(1)
-    return (sums / counts[:, None]).astype(np.float32)

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state, gen_batches
 
+from ..metrics._clusters import cluster_members
+
 # A tile of similarities: measured best of 256..4096 x 4,096..65,536 on one CPU core.
 QUERY_ROWS, KEY_ROWS = 1024, 16_384
 # Rows a cell that k-means sees; faiss asks for 39.
@@ -180,7 +182,7 @@ def _search_cells(rows, k, n_probe, random_state):
         cell[queries] = probes[:, 0]
         np.add.at(votes, (probes[:, :1], probes), 1)
     sizes = np.bincount(cell, minlength=n_cells)
-    members = np.split(np.argsort(cell, kind="stable"), np.cumsum(sizes)[:-1])
+    members = cluster_members(cell, n_cells)
     for c in np.flatnonzero(sizes):
         # The cells that the rows of this one would visit most often come first.
         order = np.lexsort((-(centers @ centers[c]), -votes[c]))

@@ -17,7 +17,7 @@ from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from ..embedding._read import read_embeddings
 from ..embedding._resolve import make_embedder
 from ..embedding._rows import UnitRows
-from ..metrics._silhouette import cluster_means
+from ..metrics._clusters import cluster_means
 from ..neighbors import nearest
 from ..training import resolve_device
 from ._encoding import noun_vectors, read_vocabulary

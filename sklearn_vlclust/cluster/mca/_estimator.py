@@ -11,11 +11,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..._compat import Interval, StrOptions
 from ...embedding._rows import UnitRows
-from ...metrics._silhouette import cluster_means
+from ...metrics._clusters import cluster_means
 from ...neighbors import kneighbors, nearest
 from ...semantics import SemanticSpace, Vocabulary
 from ...training import RandomBatches
 from .._base import BaseDeepClusterer
+from .._partition import kmeans, partition
 from . import _start
 from ._joint import JointRows, NounMixture, StandardRows
 from ._network import MCANetwork
@@ -320,7 +321,7 @@ default="wordnet"
     def _prepare(self, rows, rng, generator, device):
         sample = _start.draw_sample(len(rows), self.n_clusters, rng)
         images = StandardRows(rows)
-        image_labels = _start.kmeans(images[sample], self.n_clusters, rng).labels_
+        image_labels = kmeans(images[sample], self.n_clusters, rng).labels_
         nouns = self._fit_words(rows, sample, image_labels, rng)
         joint, near_nouns = JointRows([images]), np.empty((len(rows), 0), np.int32)
         self.semantic_weight_ = 0.0
@@ -366,7 +367,7 @@ default="wordnet"
             return float(self.semantic_weight)
         k = min(COVERAGE_NEIGHBORS, len(images) - 1)
         near_images, _ = kneighbors(images, k, random_state=rng)
-        text_labels = _start.kmeans(texts, self.n_clusters, rng).labels_
+        text_labels = kmeans(texts, self.n_clusters, rng).labels_
         return _start.semantic_weight(
             _start.neighbor_agreement(near_images, text_labels),
             _start.neighbor_agreement(near_images, image_labels),
@@ -391,7 +392,7 @@ default="wordnet"
         k_i = max(1, min(self.k_i, max(2, n // (2 * self.n_clusters)), len(x) - 1))
         near, _ = kneighbors(x, k_i, random_state=rng)
         x = _start.smooth(x, near)
-        return near, _start.partition(x, self.n_clusters, self.n_init, rng)
+        return near, partition(x, self.n_clusters, self.n_init, rng)
 
     def _start_network(self, images, sample, labels):
         scale = 1.0 if self.attention_scale == "auto" else self.attention_scale

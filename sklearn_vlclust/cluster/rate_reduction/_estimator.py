@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from ..._compat import Interval, StrOptions
 from ...metrics import cluster_coding_rate
+from ...metrics._clusters import cluster_members
 from ...neighbors import kneighbors
 from ...training import RandomBatches
 from .._base import BaseDeepClusterer
@@ -437,10 +438,9 @@ class RateReductionClustering(BaseDeepClusterer):
         points of accuracy.
         """
         labels = min((cut.labels(k) for cut in self.cuts_), key=self._rate)
-        members = np.split(
-            np.argsort(labels, kind="stable"), np.cumsum(np.bincount(labels))[:-1]
+        directions = np.stack(
+            [main_directions(self.features_[m]) for m in cluster_members(labels)]
         )
-        directions = np.stack([main_directions(self.features_[m]) for m in members])
         self.network_.set_clusters(torch.from_numpy(directions))
 
     def _rate(self, labels):
