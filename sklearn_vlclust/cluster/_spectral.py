@@ -10,6 +10,7 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from sklearn.exceptions import ConvergenceWarning
 
 from ..neighbors import kneighbors
+from ._partition import partition
 
 # A dense decomposition up to this many rows, or rows an eigenvector: as fast or faster.
 DENSE_ROWS, DENSE_ROWS_A_VECTOR = 500, 12
@@ -188,13 +189,16 @@ class SpectralCut:
             vectors = np.hstack([vectors, more[1].astype(np.float32)])
         self.eigenvalues, self.eigenvectors = values, vectors
 
-    def labels(self, k):
+    def labels(self, k, ward=False):
         """Cut into `k` clusters.
 
         Parameters
         ----------
         k : int
             Between 1 and `max_k`.
+        ward : bool, default=False
+            Start k-means from the clusters of Ward's method: slower, and better where
+            clusters have few rows, of which random starts miss some.
 
         Returns
         -------
@@ -214,6 +218,8 @@ class SpectralCut:
             power = np.log(self.residue) / np.log(values[-1])
             rows = rows * (values**power).astype(np.float32)
         rows = rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
+        if ward:
+            return by_size(partition(rows, k, n_init=0, rng=rng))
         return by_size(_spherical_kmeans(rows, k, rng))
 
     def _known_vectors(self, root):

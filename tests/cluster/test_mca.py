@@ -7,6 +7,7 @@ from sklearn.base import clone
 from sklearn.cluster import KMeans
 
 from sklearn_vlclust import MCAClustering, SemanticSpace, Vocabulary
+from sklearn_vlclust.cluster import _partition
 from sklearn_vlclust.cluster.mca import _joint, _start, presets
 from sklearn_vlclust.cluster.mca._network import MCANetwork
 from sklearn_vlclust.cluster.mca._objective import AlignedBatches, MCAObjective
@@ -173,7 +174,7 @@ def test_presets_of_table_5_can_be_fitted(small, name):
 def test_a_sample_starts_many_rows(small, make_mca, monkeypatch):
     monkeypatch.setattr(_start, "START_ROWS", 60)
     monkeypatch.setattr(_start, "START_ROWS_A_CLUSTER", 5)
-    monkeypatch.setattr(_start, "WARD_ROWS", 40)
+    monkeypatch.setattr(_partition, "WARD_ROWS", 40)
     X, y, _ = small
     assert clustering_accuracy(y, make_mca().fit_predict(X)) > 0.95
 
@@ -220,7 +221,7 @@ def test_ward_on_one_product_equals_scipy():
     from scipy.spatial.distance import pdist
 
     x = np.random.default_rng(0).normal(size=(40, 7)).astype(np.float32)
-    np.testing.assert_allclose(_start._pairwise_distances(x), pdist(x), atol=1e-5)
+    np.testing.assert_allclose(_partition._pairwise_distances(x), pdist(x), atol=1e-5)
 
 
 def first_name(noun):

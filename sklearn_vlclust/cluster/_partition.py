@@ -1,0 +1,73 @@
+"""Rows cut into a given number of clusters: Ward's method and k-means."""
+
+import warnings
+
+import numpy as np
+from scipy.cluster.hierarchy import fcluster, linkage
+from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.exceptions import ConvergenceWarning
+
+from ..metrics._clusters import cluster_means
+
+# Ward compares all pairs: above this many rows it joins micro-clusters instead.
+WARD_ROWS = 5_000
+
+
+def kmeans(x, n_clusters, rng, n_init=1, init="k-means++"):
+    """Return a fitted :class:`sklearn.cluster.KMeans` of at most 50 rounds."""
+    run = KMeans(n_clusters, init=init, n_init=n_init, max_iter=50, random_state=rng)
+    with warnings.catch_warnings():
+        # Fewer distinct rows than clusters: said once, of the final clusters.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return run.fit(x)
+
+
+def partition(x, n_clusters, n_init, rng):
+    """Cut rows into clusters: the best, by inertia, of Ward and `n_init` k-means.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n, d)
+        Rows.
+    n_clusters, n_init : int
+        Number of clusters, and of random starts beside Ward's.
+    rng : RandomState
+        Draws the starts.
+
+    Returns
+    -------
+    labels : ndarray of shape (n,)
+    """
+    runs = [kmeans(x, n_clusters, rng, init=_ward_centers(x, n_clusters, rng))]
+    if n_init:
+        runs.append(kmeans(x, n_clusters, rng, n_init))
+    return min(runs, key=lambda run: run.inertia_).labels_
+
+
+def _ward_centers(x, n_clusters, rng):
+    """Return the means of the clusters that Ward's method finds, (n_clusters, d)."""
+    parts, members = np.arange(len(x)), x
+    if len(x) > WARD_ROWS:
+        n_parts = min(WARD_ROWS, max(5 * n_clusters, 1000))
+        micro = MiniBatchKMeans(
+            n_parts, batch_size=4096, n_init=1, max_iter=5, random_state=rng
+        ).fit(x)
+        parts, members = micro.labels_, micro.cluster_centers_
+    tree = linkage(_pairwise_distances(members), "ward")
+    labels = fcluster(tree, n_clusters, "maxclust")[parts] - 1
+    centers = cluster_means(x, labels, n_clusters)
+    # Rows that coincide can leave Ward with fewer clusters: any row will do instead.
+    empty = np.flatnonzero(np.bincount(labels, minlength=n_clusters) == 0)
+    centers[empty] = x[rng.choice(len(x), len(empty))]
+    return centers
+
+
+def _pairwise_distances(x):
+    """Condensed Euclidean distances; one matrix product, unlike scipy's loop."""
+    x = np.asarray(x, dtype=np.float64)
+    squares = np.einsum("ij,ij->i", x, x)
+    products = x @ x.T
+    rows = (
+        squares[i] + squares[i + 1 :] - 2 * products[i, i + 1 :] for i in range(len(x))
+    )
+    return np.sqrt(np.concatenate(list(rows)).clip(0))
