@@ -1,6 +1,9 @@
 """Coding rates of features, of a whole and of its clusters, with gradients."""
 
+import numpy as np
 import torch
+
+from ._clusters import cluster_members
 
 # Largest number of floats of the matrices that are made at a time, and of the outer
 # products of rows: 64 and 128 MiB in single precision.
@@ -119,6 +122,32 @@ def cluster_coding_rate(Z, Pi, eps=0.1, n_columns=None, *, generator=None):
             # A product of contiguous rows: columns gathered one by one are slow.
             Pi = Pi[:, order[:n_columns].sort().values.to(Pi.device)]
     return scale * _ClusterCodingRate.apply(Z, Pi.to(Z.dtype), float(eps))
+
+
+def partition_coding_rate(Z, labels, eps=0.1):
+    """Return eq. 2 of a partition: the rates of its clusters, weighted by their sizes.
+
+    The same as :func:`cluster_coding_rate` with a column of zeros and ones a cluster,
+    at a cost that does not grow with their number.
+
+    Parameters
+    ----------
+    Z : float tensor of shape (m, d)
+        Features, one row a sample, of unit length.
+    labels : ndarray of shape (m,)
+        Clusters.
+    eps : float, default=0.1
+        Squared precision.
+
+    Returns
+    -------
+    rate : scalar tensor
+    """
+    _, labels = np.unique(labels, return_inverse=True)
+    return sum(
+        len(rows) / len(Z) * coding_rate(Z[rows], eps)
+        for rows in cluster_members(labels)
+    )
 
 
 def _check_features(Z, eps):

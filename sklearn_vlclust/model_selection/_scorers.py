@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_array
 
 from ..embedding._images import is_images
 from ..embedding._rows import UnitRows
-from ..metrics import coding_rate
+from ..metrics._coding_rate import partition_coding_rate
 from ..neighbors import kneighbors
 
 # Random partitions that a partition is compared with.
@@ -90,14 +90,12 @@ def coding_rate_reduction_score(
     Z = _embeddings(estimator, X) if features == "input" else estimator.transform(X)
     Z = torch.from_numpy(_unit_rows(Z)[:])
     rng = check_random_state(random_state)
-    rate = _rate_of_clusters(Z, labels, eps)
-    random = np.mean(
-        [
-            _rate_of_clusters(Z, rng.permutation(labels), eps)
-            for _ in range(N_PERMUTATIONS)
-        ]
-    )
-    return float(1 - rate / random)
+    rate = partition_coding_rate(Z, labels, eps).item()
+    random = [
+        partition_coding_rate(Z, rng.permutation(labels), eps).item()
+        for _ in range(N_PERMUTATIONS)
+    ]
+    return float(1 - rate / np.mean(random))
 
 
 def neighbor_consistency_score(estimator, X, y=None, *, n_neighbors=10, random_state=0):
@@ -186,15 +184,6 @@ def _common_information(labels, agreement):
     p, yes_or_no = sizes / sizes.sum(), np.array([agreement, 1 - agreement])
     wrong = (1 - agreement) * np.log(len(sizes) - 1)
     return float(entr(p).sum() - entr(yes_or_no).sum() - wrong)
-
-
-def _rate_of_clusters(Z, labels, eps):
-    """Return R_c of a partition: the rates of its clusters, weighted by their sizes."""
-    total = 0.0
-    for c in np.unique(labels):
-        members = np.flatnonzero(labels == c)
-        total += len(members) / len(Z) * coding_rate(Z[members], eps).item()
-    return total
 
 
 def _labels(estimator, X):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from sklearn_vlclust.metrics import cluster_coding_rate, coding_rate
+from sklearn_vlclust.metrics._coding_rate import partition_coding_rate
 
 
 def features(m, d, seed=0):
@@ -50,6 +51,16 @@ def test_values(m, d, eps):
     assert cluster_coding_rate(Z, Pi, eps).item() == pytest.approx(expected)
     Z, Pi = Z.requires_grad_(), Pi.requires_grad_()
     assert cluster_coding_rate(Z, Pi, eps).item() == pytest.approx(expected)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(-1, 4), min_size=1, max_size=30), st.integers(1, 8))
+def test_a_partition_is_a_membership_of_zeros_and_ones(labels, d):
+    labels, Z = np.array(labels), features(len(labels), d)
+    Pi = F.one_hot(torch.from_numpy(labels) + 1).double()
+    rate = partition_coding_rate(Z, labels, 0.3).item()
+    assert rate == pytest.approx(cluster_coding_rate(Z, Pi, 0.3).item())
+    assert rate == pytest.approx(slow_cluster_rate(Z.numpy(), Pi.numpy(), 0.3))
 
 
 @pytest.mark.parametrize(("m", "d"), [(9, 4), (4, 9), (6, 6), (70, 67), (67, 70)])

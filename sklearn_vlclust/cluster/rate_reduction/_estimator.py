@@ -5,11 +5,10 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
-from torch.nn import functional as F
 
 from ..._compat import Interval, StrOptions
-from ...metrics import cluster_coding_rate
 from ...metrics._clusters import cluster_members
+from ...metrics._coding_rate import partition_coding_rate
 from ...neighbors import kneighbors
 from ...training import RandomBatches
 from .._base import BaseDeepClusterer
@@ -446,9 +445,8 @@ class RateReductionClustering(BaseDeepClusterer):
     def _rate(self, labels):
         """Coding rate of the clusters, which the better of two cuts has less of."""
         some = slice(None, None, -(-len(labels) // RATED_ROWS))
-        Pi = F.one_hot(torch.from_numpy(labels[some])).float()
         Z = torch.from_numpy(self.features_[some])
-        return cluster_coding_rate(Z, Pi, self.eps).item()
+        return partition_coding_rate(Z, labels[some], self.eps).item()
 
     def _locate_clusters(self, rows, dtype):
         super()._locate_clusters(self.features_, np.float32)
