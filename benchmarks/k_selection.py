@@ -20,13 +20,13 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import normalized_mutual_info_score
 
 from sklearn_vlclust import CodingLengthKSelector
+from sklearn_vlclust.cluster._axes import half_whitening
 from sklearn_vlclust.cluster._n_clusters import estimate_n_clusters, n_modes
 from sklearn_vlclust.cluster._spectral import (
     SpectralCut,
     doubly_stochastic,
     knn_affinity,
 )
-from sklearn_vlclust.cluster.rate_reduction._start import half_whitening
 from sklearn_vlclust.embedding._rows import UnitRows
 
 from . import shared_data

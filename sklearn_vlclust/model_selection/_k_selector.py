@@ -13,10 +13,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
+from ..cluster._axes import half_whitening
 from ..cluster._n_clusters import choose, estimate_n_clusters, measure, n_modes
 from ..cluster._spectral import SpectralCut, by_size, doubly_stochastic, knn_affinity
 from ..cluster.rate_reduction import RateReductionClustering
-from ..cluster.rate_reduction._start import half_whitening
 from ..embedding._read import read_embeddings
 from ..embedding._rows import UnitRows
 from ..metrics import simplified_silhouette_score

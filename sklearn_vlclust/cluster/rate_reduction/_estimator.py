@@ -11,6 +11,7 @@ from ...metrics._clusters import cluster_members
 from ...metrics._coding_rate import partition_coding_rate
 from ...neighbors import kneighbors
 from ...training import RandomBatches
+from .._axes import half_whitening
 from .._base import BaseDeepClusterer
 from .._n_clusters import estimate_n_clusters, n_modes
 from .._spectral import SpectralCut, doubly_stochastic, neighbor_affinity
@@ -21,7 +22,7 @@ from ._membership import (
 )
 from ._network import RateReductionNetwork
 from ._objective import NeighborBatches, RateReductionObjective
-from ._start import half_whitening, main_directions
+from ._start import main_directions
 
 # Rows up to which near images are found exhaustively.
 EXACT_ROWS = 50_000

@@ -1,50 +1,10 @@
-"""Where training starts, and what a cluster is known by (not in the paper)."""
+"""What a cluster is known by (not in the paper)."""
 
 import numpy as np
 from sklearn.cluster import KMeans
 
-# Axes with less than this share of the variance of the first are noise.
-TINY_VARIANCE = 1e-6
 # Directions that stand for a cluster, and rows that each of them needs.
 DIRECTIONS, ROWS_A_DIRECTION = 4, 10
-
-
-def half_whitening(rows, n_components):
-    """Return the mean and half-whitened principal axes of rows (not in the paper).
-
-    Projections on the axes have standard deviations that are the square roots of those
-    of the principal components: halfway between the embeddings as they are, where a
-    few directions outweigh all, and white ones, where noise counts as much as signal.
-
-    Parameters
-    ----------
-    rows : UnitRows of shape (n, d)
-        Embeddings, read in blocks.
-    n_components : int
-        Projections on that many axes get a mean square length of 1, so that a step of
-        training means the same on all data.
-
-    Returns
-    -------
-    mean : ndarray of shape (d,), float32
-    axes : ndarray of shape (r, d), float32
-        Largest variance first; `r` is the rank of the centred rows.
-    """
-    n, d = rows.shape
-    total, products = np.zeros(d), np.zeros((d, d))
-    for _, block in rows.blocks():
-        block = block.astype(np.float64)
-        total += block.sum(axis=0)
-        products += block.T @ block
-    mean = total / n
-    variances, vectors = np.linalg.eigh(products / n - np.outer(mean, mean))
-    variances, vectors = variances[::-1], vectors[:, ::-1]
-    kept = variances > TINY_VARIANCE * max(variances[0], 1e-12)
-    kept[0] = True  # rows that are all alike
-    variances = variances[kept].clip(1e-12)
-    scale = np.sqrt(np.sqrt(variances[:n_components]).sum())
-    axes = vectors[:, kept].T / (variances**0.25)[:, None] / scale
-    return mean.astype(np.float32), axes.astype(np.float32)
 
 
 def main_directions(features):
