@@ -292,7 +292,7 @@ class RateReductionClustering(BaseDeepClusterer):
             With the largest difference of a sum from 1, if `gamma` is so small that
             the sums are not 1.
         """
-        codes = self._predict(X, lambda network, x: network(x)[1])
+        codes = self._predict(X, lambda network, x: network.codes(x))
         Pi = sinkhorn_membership(torch.from_numpy(codes), self.gamma)
         warn_not_converged(membership_residual(Pi).item(), self.gamma)
         return Pi.numpy()
