@@ -71,12 +71,17 @@ def neighbor_affinity(near, cosines, gamma, loops=1.0):
         As there.
     """
     n, k = near.shape
-    weights = np.exp((np.abs(cosines).clip(max=1) - 1) / np.float64(gamma))
+    weights = cosine_weights(cosines, gamma)
     # 32-bit indices, where they reach: scikit-learn takes no others.
     ends = np.arange(0, n * k + 1, k, dtype=np.int32 if n * k < 2**31 else np.int64)
     affinity = csr_array((weights.ravel(), near.ravel(), ends), shape=(n, n))
     affinity = affinity.maximum(affinity.T) + loops * eye_array(n, format="csr")
     return affinity.tocsr()
+
+
+def cosine_weights(cosines, gamma):
+    """Return ``exp((|cos| - 1) / gamma)``, float64; as ``|cos| <= 1``, at most 1."""
+    return np.exp((np.abs(cosines).clip(max=1) - 1) / np.float64(gamma))
 
 
 def doubly_stochastic(affinity, max_iter=1000, tol=1e-6):

@@ -15,7 +15,13 @@ from sklearn.utils.validation import check_is_fitted
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from ..cluster._axes import half_whitening
 from ..cluster._n_clusters import choose, estimate_n_clusters, measure, n_modes
-from ..cluster._spectral import SpectralCut, by_size, doubly_stochastic, knn_affinity
+from ..cluster._spectral import (
+    SpectralCut,
+    by_size,
+    cosine_weights,
+    doubly_stochastic,
+    knn_affinity,
+)
 from ..cluster.rate_reduction import RateReductionClustering
 from ..embedding._read import read_embeddings
 from ..embedding._rows import UnitRows
@@ -340,7 +346,7 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
             return self.labels_[first][np.searchsorted(own, labels)]
         k = min(self.n_neighbors, len(self.features_))
         near, cosines = nearest(self._project(rows), self.features_, k)
-        weights = np.exp((np.abs(cosines).clip(max=1) - 1) / np.float64(self.gamma))
+        weights = cosine_weights(cosines, self.gamma)
         # A row of the fit, or one that is like it, gets its cluster.
         weights[cosines[:, 0] > 1 - SAME, 1:] = 0
         votes = csr_array(
