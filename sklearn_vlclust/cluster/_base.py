@@ -123,7 +123,7 @@ class BaseDeepClusterer(
         self._train(criterion, batches, X, y, seed, generator, device)
         del criterion, batches  # neighbours of all rows, not needed below
         self._find_clusters(rows, rng)
-        self._number_clusters(self._infer(X, most_likely, zero_rows))
+        self._number_clusters(self._infer(X, _most_likely, zero_rows))
         self._locate_clusters(rows, X.dtype)
         self._describe(rows)
         return self
@@ -141,7 +141,7 @@ class BaseDeepClusterer(
         labels : ndarray of shape (n_samples,), int64
             Cluster of each sample, the likeliest of :meth:`predict_proba`.
         """
-        return self._predict(X, most_likely)
+        return self._predict(X, _most_likely)
 
     def predict_proba(self, X):
         """Soft assignment of each sample.
@@ -191,7 +191,7 @@ class BaseDeepClusterer(
         """
         check_is_fitted(self)
         X, zero_rows = self._read(X, reset=False)
-        labels = self._infer(X, most_likely, zero_rows)
+        labels = self._infer(X, _most_likely, zero_rows)
         return simplified_silhouette_score(UnitRows(X, zero_rows=zero_rows), labels)
 
     def save(self, path):
@@ -367,5 +367,5 @@ class BaseDeepClusterer(
         return tags
 
 
-def most_likely(network, x):
+def _most_likely(network, x):
     return network.logits(x).argmax(dim=1)
