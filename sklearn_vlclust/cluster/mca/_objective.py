@@ -4,10 +4,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from .._batches import RowBatches
 from . import _losses as losses
 
 
-class AlignedBatches:
+class AlignedBatches(RowBatches):
     """Images with one random near image, their near nouns and one of these at random.
 
     Parameters
@@ -25,15 +26,9 @@ class AlignedBatches:
     """
 
     def __init__(self, rows, near_images, near_nouns, generator, device):
-        self.rows = rows
+        super().__init__(rows, generator, device)
         self.near_images = torch.from_numpy(near_images)
         self.near_nouns = torch.from_numpy(near_nouns)
-        self.generator = generator
-        self.device = device
-        self._images = torch.from_numpy(rows[:]).to(device) if rows.in_memory else None
-
-    def __len__(self):
-        return len(self.rows)
 
     def batch(self, index):
         """Return ``(u, u_near, nouns, noun)`` of the images `index`.
@@ -49,25 +44,6 @@ class AlignedBatches:
             nouns.to(self.device),
             noun.to(self.device),
         )
-
-    def blocks(self):
-        """Yield the images block by block, for the prototypes."""
-        if self._images is not None:
-            yield self._images
-            return
-        for _, block in self.rows.blocks():
-            yield torch.from_numpy(block).to(self.device)
-
-    def _draw(self, neighbors):
-        column = torch.randint(
-            neighbors.shape[1], (len(neighbors), 1), generator=self.generator
-        )
-        return neighbors.gather(1, column)[:, 0].long()
-
-    def _gather(self, index):
-        if self._images is not None:
-            return self._images[index.to(self.device)]
-        return torch.from_numpy(self.rows[index.numpy()]).to(self.device)
 
 
 class MCAObjective(nn.Module):

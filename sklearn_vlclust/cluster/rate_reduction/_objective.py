@@ -5,10 +5,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from ...metrics import cluster_coding_rate, coding_rate
+from .._batches import RowBatches
 from ._membership import membership_residual, sinkhorn_membership
 
 
-class NeighborBatches:
+class NeighborBatches(RowBatches):
     """Unit rows, each with a random one of its nearest rows (not in the paper).
 
     Parameters
@@ -24,25 +25,15 @@ class NeighborBatches:
     """
 
     def __init__(self, rows, near, generator, device):
-        self.rows, self.generator, self.device = rows, generator, device
+        super().__init__(rows, generator, device)
         self.near = torch.from_numpy(near)
-        self._rows = torch.from_numpy(rows[:]).to(device) if rows.in_memory else None
-
-    def __len__(self):
-        return len(self.rows)
 
     def batch(self, index):
         """Return the rows `index` and, if there are any, their neighbors: (b, d)."""
         near = self.near[index]
         if not near.shape[1]:
             return (self._gather(index),)
-        column = torch.randint(near.shape[1], (len(near), 1), generator=self.generator)
-        return self._gather(index), self._gather(near.gather(1, column)[:, 0].long())
-
-    def _gather(self, index):
-        if self._rows is not None:
-            return self._rows[index.to(self.device)]
-        return torch.from_numpy(self.rows[index.numpy()]).to(self.device)
+        return self._gather(index), self._gather(self._draw(near))
 
 
 class RateReductionObjective(nn.Module):
