@@ -22,7 +22,7 @@ from ._membership import (
 )
 from ._network import RateReductionNetwork
 from ._objective import NeighborBatches, RateReductionObjective
-from ._start import main_directions
+from ._directions import main_directions
 
 # Rows up to which near images are found exhaustively.
 EXACT_ROWS = 50_000
@@ -92,9 +92,9 @@ class RateReductionClustering(BaseDeepClusterer):
         Nearest images of which one is the second view; 0 trains on each image alone, as
         the paper.
     n_neighbors : int, default=16
-        Nearest images of an image in the graph that is cut. A second graph has half as
-        many, and images hardly belong to themselves in it, so that its clusters are
-        more even; the cut of lesser coding rate (eq. 2) is taken.
+        Nearest images of an image in the graph that is cut. In a second graph images
+        hardly belong to themselves, so that its clusters are more even; the cut of
+        lesser coding rate (eq. 2) is taken.
     criterion : {"persistence", "coding_length"}, default="persistence"
         How the number of clusters is chosen with ``n_clusters=None``; see
         :class:`~sklearn_vlclust.CodingLengthKSelector`. "coding_length" is the paper's
@@ -405,8 +405,8 @@ class RateReductionClustering(BaseDeepClusterer):
         if k is None:
             k = self._estimate_n_clusters(near, rng)
         graphs = (
-            _graph(near, self.n_neighbors, CUT_GAMMA, 1.0),
-            _graph(near, max(self.n_neighbors // 2, 1), CUT_GAMMA, FEW_LOOPS),
+            _graph(near, self.n_neighbors, CUT_GAMMA, loops)
+            for loops in (1.0, FEW_LOOPS)
         )
         self.cuts_ = [SpectralCut(graph, k, rng, RESIDUE) for graph in graphs]
         self._cut(k)
@@ -437,7 +437,7 @@ class RateReductionClustering(BaseDeepClusterer):
         Spectral clusters need not be round: with their means alone, digits lose five
         points of accuracy.
         """
-        labels = min((cut.labels(k) for cut in self.cuts_), key=self._rate)
+        labels = min((cut.labels(k, ward=True) for cut in self.cuts_), key=self._rate)
         directions = np.stack(
             [main_directions(self.features_[m]) for m in cluster_members(labels)]
         )
