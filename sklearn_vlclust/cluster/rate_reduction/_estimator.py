@@ -15,6 +15,7 @@ from .._axes import half_whitening
 from .._base import BaseDeepClusterer
 from .._n_clusters import estimate_n_clusters, n_modes
 from .._spectral import SpectralCut, doubly_stochastic, neighbor_affinity
+from ._directions import main_directions
 from ._membership import (
     membership_residual,
     sinkhorn_membership,
@@ -22,7 +23,6 @@ from ._membership import (
 )
 from ._network import RateReductionNetwork
 from ._objective import NeighborBatches, RateReductionObjective
-from ._directions import main_directions
 
 # Rows up to which near images are found exhaustively.
 EXACT_ROWS = 50_000
