@@ -1,0 +1,1 @@
+"""Clustering by masked images and contrast at two levels (PICI)."""

@@ -1,0 +1,198 @@
+"""The whole objective of PICI, stage by stage (Algorithm 1), and its batches."""
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from sklearn.cluster import KMeans
+from torch import nn
+
+from . import _losses as losses
+from ._network import draw_mask, pick
+
+# Samples a forward pass where no gradient is wanted.
+INFERENCE_ROWS = 1024
+
+
+class Images:
+    """uint8 images in memory, on the device.
+
+    Parameters
+    ----------
+    images : uint8 tensor of shape (n, channels, height, width)
+        All images.
+    device : torch.device
+        Where batches are wanted.
+    """
+
+    def __init__(self, images, device):
+        self.images = images.to(device)
+
+    def __len__(self):
+        return len(self.images)
+
+    def batch(self, index):
+        """Return the images `index` and `index` itself."""
+        return self.images[index.to(self.images.device)], index
+
+    def blocks(self):
+        """Yield all images block by block."""
+        yield from self.images.split(INFERENCE_ROWS)
+
+
+class ContrastiveMaskedObjective(nn.Module):
+    """Stages of Algorithm 1, each with its loss; a module can be switched off.
+
+    ==========  =================  ====================================
+    stage       epochs             loss
+    ==========  =================  ====================================
+    pre-train   `pretrain_epochs`  L_PISD
+    train       `train_epochs`     L_PISD + L_PICD
+    boost       `boost_epochs`     L_PICD + L_CLI
+    ==========  =================  ====================================
+
+    A stage whose own module is off is left out: `n_epochs` counts the others.
+
+    Parameters
+    ----------
+    source : Images
+        All samples; has ``blocks()``.
+    views : Views
+        Called with a batch, returns its weak and its strong view.
+    to_tokens : callable
+        Cuts a view into tokens, (n, L, p).
+    pretrain_epochs, train_epochs, boost_epochs : int
+        E_1, E_2 and E_3.
+    mask_ratio : float
+        Share of masked tokens.
+    tau_i, tau_c : float
+        Temperatures of eqs. 5 and 8.
+    reconstruction, instance_contrast, cluster_contrast, interaction : bool
+        Modules (Tables 6 and 7).
+    generator : torch.Generator
+        Draws masks and the starts of k-means.
+    """
+
+    def __init__(
+        self,
+        source,
+        views,
+        to_tokens,
+        *,
+        pretrain_epochs,
+        train_epochs,
+        boost_epochs,
+        mask_ratio,
+        tau_i,
+        tau_c,
+        reconstruction=True,
+        instance_contrast=True,
+        cluster_contrast=True,
+        interaction=True,
+        generator,
+    ):
+        super().__init__()
+        self.source, self.views, self.to_tokens = source, views, to_tokens
+        contrast = instance_contrast or cluster_contrast
+        self.stages = [
+            (pretrain_epochs * reconstruction, (reconstruction, False, False)),
+            (train_epochs * contrast, (reconstruction, contrast, False)),
+            (boost_epochs * interaction, (False, contrast, interaction)),
+        ]
+        self.n_epochs = sum(epochs for epochs, _ in self.stages)
+        self.instance_contrast = instance_contrast
+        self.cluster_contrast = cluster_contrast
+        self.mask_ratio = mask_ratio
+        self.tau_i, self.tau_c = tau_i, tau_c
+        self.generator = generator
+        self._modules_on = self.stages[0][1]
+        self._labels = torch.empty(0, dtype=torch.int64)
+
+    def start_epoch(self, network, epoch):
+        """Enter the epoch's stage; renew the pseudo-labels where it has any."""
+        end = 0
+        for n_epochs, modules_on in self.stages:
+            self._modules_on = modules_on
+            end += n_epochs
+            if epoch < end:
+                break
+        if self._modules_on[2]:
+            self._labels = self.find_pseudo_labels(network)
+
+    @torch.no_grad()
+    def find_pseudo_labels(self, network):
+        """Return k-means labels of the instance features, numbered as the clusters.
+
+        Eqs. 12-14 for all samples at once, nothing masked: int64 tensor (n,). The paper
+        does it for each view; the weak one is the sample itself.
+        """
+        outputs = [network(self.to_tokens(x)) for x in self._weak_views()]
+        features = torch.cat([z for z, _ in outputs]).cpu().numpy()
+        q = torch.cat([logits for _, logits in outputs]).argmax(dim=1).cpu().numpy()
+        k = network.config["n_clusters"]
+        seed = int(torch.randint(2**31 - 1, (), generator=self.generator))
+        p = KMeans(k, n_init=3, random_state=seed).fit_predict(features)
+        return torch.from_numpy(match_labels(p, q, k)).to(outputs[0][0].device)
+
+    def forward(self, network, samples, index):
+        """Return the terms by name; ``"loss"`` is their sum."""
+        reconstruct, contrast, interact = self._modules_on
+        tokens = self.to_tokens(torch.cat(self.views(samples)))
+        visible, masked = draw_mask(
+            len(tokens), tokens.shape[1], self.mask_ratio, self.generator
+        )
+        visible, masked = visible.to(tokens.device), masked.to(tokens.device)
+        x = network.standardize(tokens)
+        encoded = network.encode(x, visible, class_only=not reconstruct)
+        terms = {}
+        if reconstruct:
+            predicted = network.decode(encoded, visible, masked)
+            terms["reconstruction"] = losses.reconstruction_loss(
+                predicted, pick(x, masked)
+            )
+        if contrast or interact:
+            z, logits = network.project(encoded)
+            (z_a, z_b), (logits_a, logits_b) = z.chunk(2), logits.chunk(2)
+        if contrast and self.instance_contrast:
+            terms["instance_contrast"] = losses.instance_contrast(z_a, z_b, self.tau_i)
+        loss = sum(terms.values())
+        if contrast and self.cluster_contrast:
+            q_a, q_b = logits_a.softmax(dim=1), logits_b.softmax(dim=1)
+            terms["cluster_contrast"] = losses.cluster_contrast(q_a, q_b, self.tau_c)
+            terms["entropy"] = losses.assignment_entropy(q_a, q_b)
+            loss = loss + terms["cluster_contrast"] - terms["entropy"]
+        if interact:
+            labels = self._labels[index.to(tokens.device)]
+            terms["interaction"] = losses.cross_level_interaction(
+                logits_a, logits_b, labels
+            )
+            loss = loss + terms["interaction"]
+        return {"loss": loss, **terms}
+
+    def _weak_views(self):
+        from ._views import as_floats
+
+        for block in self.source.blocks():
+            yield as_floats(block)
+
+
+def match_labels(p, q, n_clusters):
+    """Renumber labels `p` so that as many as possible agree with labels `q`.
+
+    Parameters
+    ----------
+    p, q : int array of shape (n,)
+        Labels below `n_clusters`.
+    n_clusters : int
+        Their number.
+
+    Returns
+    -------
+    labels : int64 array of shape (n,)
+        `p` after the maximum matching (Section 3.3).
+    """
+    table = np.zeros((n_clusters, n_clusters), dtype=np.int64)
+    np.add.at(table, (p, q), 1)
+    rows, columns = linear_sum_assignment(table, maximize=True)
+    number = np.empty(n_clusters, dtype=np.int64)
+    number[rows] = columns
+    return number[p]
