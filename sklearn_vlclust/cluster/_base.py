@@ -44,8 +44,6 @@ from ..training import (
 from ..training._checkpoint import read_checkpoint
 from ..training._device import new_generator
 
-# Rows a forward pass of inference.
-INFERENCE_ROWS = 16_384
 # Parameters that may differ between a killed fit and the one that resumes it.
 _FREE_PARAMS = {"callbacks", "checkpoint", "device", "verbose"}
 
@@ -65,13 +63,17 @@ class BaseDeepClusterer(
       else is fitted before training, and returns ``(criterion, batches)`` for
       :func:`~sklearn_vlclust.training.train`;
     - `network_`, a module with a JSON-like `config` that has ``"n_clusters"``,
-      `logits(unit_rows)` of shape ``(n, n_clusters)`` and `permute_clusters(order)`;
+      `logits(x)` of shape ``(n, n_clusters)`` and `permute_clusters(order)`;
     - optionally `_find_clusters(rows, rng)`, called after training where that alone
       does not give the network its clusters;
     - optionally `_describe(rows)`, called once the clusters are final.
+
+    What the network sees are unit rows of embeddings. A method that learns from the
+    images themselves has its own `_read`, `_rows` and `_inputs`.
     """
 
     embedder_: Any  # an encoder, or None
+    _inference_rows = 16_384  # a forward pass
 
     _parameter_constraints: dict = {
         "n_clusters": [Interval(Integral, 1, None, closed="left")],
@@ -118,7 +120,7 @@ class BaseDeepClusterer(
         device = resolve_device(self.device)
         seed = self._draw_seed()
         rng, generator = np.random.RandomState(seed), new_generator(seed)
-        rows = UnitRows(X, zero_rows=zero_rows)
+        rows = self._rows(X, zero_rows)
         criterion, batches = self._prepare(rows, rng, generator, device)
         self._train(criterion, batches, X, y, seed, generator, device)
         del criterion, batches  # neighbours of all rows, not needed below
@@ -192,7 +194,7 @@ class BaseDeepClusterer(
         check_is_fitted(self)
         X, zero_rows = self._read(X, reset=False)
         labels = self._infer(X, _most_likely, zero_rows)
-        return simplified_silhouette_score(UnitRows(X, zero_rows=zero_rows), labels)
+        return simplified_silhouette_score(self._rows(X, zero_rows), labels)
 
     def save(self, path):
         """Write the estimator to a file: safetensors with a JSON header, no pickle.
@@ -236,6 +238,15 @@ class BaseDeepClusterer(
             embed=self._embed,
             ensure_min_samples=2 if reset else 1,
         )
+
+    def _rows(self, X, zero_rows):
+        """Return what `_read` read as rows to train on."""
+        return UnitRows(X, zero_rows=zero_rows)
+
+    def _inputs(self, x, first_row, zero_rows):
+        """Return a block of `X` as the array that the network takes."""
+        norms = row_norms(x, first_row, zero_rows)
+        return x / norms[:, None].astype(x.dtype)
 
     def _embed(self, images):
         if getattr(self, "embedder_", None) is None:
@@ -351,10 +362,9 @@ class BaseDeepClusterer(
         if device.type != "cpu" or dtype is not torch.float32:
             network = copy.deepcopy(network).to(device, dtype)
         results = []
-        for block in gen_batches(len(X), INFERENCE_ROWS):
-            norms = row_norms(X[block], block.start, zero_rows)
-            x = X[block] / norms[:, None].astype(X.dtype)
-            results.append(function(network, torch.from_numpy(x).to(device)).cpu())
+        for block in gen_batches(len(X), self._inference_rows):
+            x = torch.from_numpy(self._inputs(X[block], block.start, zero_rows))
+            results.append(function(network, x.to(device)).cpu())
         return torch.cat(results).numpy()
 
     @property
