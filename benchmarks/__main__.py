@@ -35,6 +35,7 @@ BENCHMARKS = {
     "offline": ("offline", "run"),
     "k_selection": ("k_selection", "run"),
     "captions": ("captions", "run"),
+    "contrastive_masked": ("contrastive_masked", "run"),
     "label_free_scores": ("label_free_scores", "run"),
     "robustness": ("accuracy", "run_robustness"),
     "ablation": ("accuracy", "run_ablation"),
