@@ -13,6 +13,7 @@ _ROOMS = {
     "ClusterCaptioner": "semantics",
     "SemanticSpace": "semantics",
     "Vocabulary": "semantics",
+    "ContrastiveMaskedClustering": "cluster",
     "MCAClustering": "cluster",
     "RateReductionClustering": "cluster",
     "CodingLengthKSelector": "model_selection",

@@ -7,6 +7,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_vlclust import (
     CodingLengthKSelector,
+    ContrastiveMaskedClustering,
     MCAClustering,
     RateReductionClustering,
     SemanticSpace,
@@ -27,6 +28,7 @@ NOUNS = [f"noun {i}" for i in range(12)]
 CLUSTERERS = [
     MCAClustering(semantic_space=None, max_iter=5),
     MCAClustering(semantic_space=AnyWidthSpace(NOUNS, gamma_u=0), max_iter=5),
+    ContrastiveMaskedClustering(3, pretrain_epochs=1, train_epochs=3, boost_epochs=2),
     RateReductionClustering(3, max_iter=3),
     RateReductionClustering(max_iter=2),
 ]

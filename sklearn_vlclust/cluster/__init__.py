@@ -1,6 +1,7 @@
 """The clusterers, one folder a published method."""
 
+from .contrastive_masked import ContrastiveMaskedClustering
 from .mca import MCAClustering
 from .rate_reduction import RateReductionClustering
 
-__all__ = ["MCAClustering", "RateReductionClustering"]
+__all__ = ["ContrastiveMaskedClustering", "MCAClustering", "RateReductionClustering"]

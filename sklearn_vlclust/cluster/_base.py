@@ -290,12 +290,11 @@ class BaseDeepClusterer(
                 self.network_,
                 criterion,
                 batches,
-                lr=self.lr,
                 max_epochs=n_epochs,
                 device=device,
                 checkpoint=checkpoint,
                 after_epoch=hooks,
-                **self._optimizer(device),
+                **{"lr": self.lr, **self._optimizer(device)},
             )
         finally:
             progress.close()
@@ -309,7 +308,7 @@ class BaseDeepClusterer(
         return self.max_iter
 
     def _optimizer(self, device):
-        """Return the optimiser and its arguments beside the learning rate."""
+        """Return the optimiser and its arguments, the learning rate if not `lr`."""
         fused = device.type in ("cpu", "cuda")
         return {"optimizer": torch.optim.Adam, "fused": fused}
 

@@ -11,6 +11,8 @@ from ..metrics._clusters import cluster_means
 
 # Ward compares all pairs: above this many rows it joins micro-clusters instead.
 WARD_ROWS = 5_000
+# Rows that the start of a training is found on.
+START_ROWS, START_ROWS_A_CLUSTER = 20_000, 50
 
 
 def kmeans(x, n_clusters, rng, n_init=1, init="k-means++"):
@@ -44,6 +46,23 @@ def partition(x, n_clusters, n_init, rng):
     return min(runs, key=lambda run: run.inertia_).labels_
 
 
+def draw_sample(n, n_clusters, rng):
+    """Return the rows that a start is found on: all, or a sorted sample of many."""
+    size = max(START_ROWS, START_ROWS_A_CLUSTER * n_clusters)
+    return slice(None) if n <= size else np.sort(rng.choice(n, size, replace=False))
+
+
+def partition_centers(x, labels, n_clusters, rng):
+    """Return the mean of each cluster, (n_clusters, d).
+
+    Rows that coincide can leave clusters without rows: any row will do instead.
+    """
+    centers = cluster_means(x, labels, n_clusters)
+    empty = np.flatnonzero(np.bincount(labels, minlength=n_clusters) == 0)
+    centers[empty] = x[rng.choice(len(x), len(empty))]
+    return centers
+
+
 def _ward_centers(x, n_clusters, rng):
     """Return the means of the clusters that Ward's method finds, (n_clusters, d)."""
     parts, members = np.arange(len(x)), x
@@ -55,11 +74,7 @@ def _ward_centers(x, n_clusters, rng):
         parts, members = micro.labels_, micro.cluster_centers_
     tree = linkage(_pairwise_distances(members), "ward")
     labels = fcluster(tree, n_clusters, "maxclust")[parts] - 1
-    centers = cluster_means(x, labels, n_clusters)
-    # Rows that coincide can leave Ward with fewer clusters: any row will do instead.
-    empty = np.flatnonzero(np.bincount(labels, minlength=n_clusters) == 0)
-    centers[empty] = x[rng.choice(len(x), len(empty))]
-    return centers
+    return partition_centers(x, labels, n_clusters, rng)
 
 
 def _pairwise_distances(x):

@@ -33,6 +33,8 @@ class UnitRows:
         If a row is all zeros (it has no direction), or not finite.
     """
 
+    dtype = np.dtype(np.float32)
+
     def __init__(self, X, dense_bytes=DENSE_BYTES, zero_rows=False):
         self._X = X
         self.shape = X.shape

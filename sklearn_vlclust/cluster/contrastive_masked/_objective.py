@@ -3,40 +3,55 @@
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
-from sklearn.cluster import KMeans
 from torch import nn
 
+from ...embedding._rows import row_blocks
+from .._partition import kmeans, partition_centers
 from . import _losses as losses
 from ._network import draw_mask, pick
+from ._views import as_floats
 
 # Samples a forward pass where no gradient is wanted.
 INFERENCE_ROWS = 1024
+# Images that are held on the device as a whole.
+HELD_BYTES = 4 * 2**30
 
 
 class Images:
-    """uint8 images in memory, on the device.
+    """uint8 images as batches: on the device, or fetched as they are asked for.
 
     Parameters
     ----------
-    images : uint8 tensor of shape (n, channels, height, width)
-        All images.
+    images : uint8 array of shape (n, channels, height, width)
+        All images; a memmap may be of any size.
     device : torch.device
         Where batches are wanted.
     """
 
     def __init__(self, images, device):
-        self.images = images.to(device)
+        self.images, self.device = images, device
+        self._held = None
+        if images.nbytes <= HELD_BYTES:
+            held = np.require(images, requirements=["C", "W"])
+            self._held = torch.from_numpy(held).to(device)
 
     def __len__(self):
         return len(self.images)
 
     def batch(self, index):
         """Return the images `index` and `index` itself."""
-        return self.images[index.to(self.images.device)], index
+        if self._held is not None:
+            return self._held[index.to(self.device)], index
+        return torch.from_numpy(self.images[index.numpy()]).to(self.device), index
 
     def blocks(self):
         """Yield all images block by block."""
-        yield from self.images.split(INFERENCE_ROWS)
+        if self._held is not None:
+            yield from self._held.split(INFERENCE_ROWS)
+            return
+        for block in row_blocks(len(self), INFERENCE_ROWS):
+            images = np.ascontiguousarray(self.images[block])
+            yield torch.from_numpy(images).to(self.device)
 
 
 class ContrastiveMaskedObjective(nn.Module):
@@ -68,6 +83,10 @@ class ContrastiveMaskedObjective(nn.Module):
         Temperatures of eqs. 5 and 8.
     reconstruction, instance_contrast, cluster_contrast, interaction : bool
         Modules (Tables 6 and 7).
+    anchored : bool, default=False
+        Whether k-means starts at the clusters of the head, for one that started well.
+    amp : bool, default=False
+        Whether the network runs in bfloat16; losses are in float32 in any case.
     generator : torch.Generator
         Draws masks and the starts of k-means.
     """
@@ -88,6 +107,8 @@ class ContrastiveMaskedObjective(nn.Module):
         instance_contrast=True,
         cluster_contrast=True,
         interaction=True,
+        anchored=False,
+        amp=False,
         generator,
     ):
         super().__init__()
@@ -103,6 +124,7 @@ class ContrastiveMaskedObjective(nn.Module):
         self.cluster_contrast = cluster_contrast
         self.mask_ratio = mask_ratio
         self.tau_i, self.tau_c = tau_i, tau_c
+        self.anchored, self.amp = anchored, amp
         self.generator = generator
         self._modules_on = self.stages[0][1]
         self._labels = torch.empty(0, dtype=torch.int64)
@@ -130,27 +152,38 @@ class ContrastiveMaskedObjective(nn.Module):
         q = torch.cat([logits for _, logits in outputs]).argmax(dim=1).cpu().numpy()
         k = network.config["n_clusters"]
         seed = int(torch.randint(2**31 - 1, (), generator=self.generator))
-        p = KMeans(k, n_init=3, random_state=seed).fit_predict(features)
+        rng = np.random.RandomState(seed)
+        if self.anchored:
+            p = kmeans(
+                features, k, rng, init=partition_centers(features, q, k, rng)
+            ).labels_
+        else:
+            p = kmeans(features, k, rng, n_init=10).labels_
         return torch.from_numpy(match_labels(p, q, k)).to(outputs[0][0].device)
 
-    def forward(self, network, samples, index):
+    def forward(self, network, *batch):
         """Return the terms by name; ``"loss"`` is their sum."""
+        *samples, index = batch
         reconstruct, contrast, interact = self._modules_on
-        tokens = self.to_tokens(torch.cat(self.views(samples)))
+        tokens = self.to_tokens(torch.cat(self.views(*samples)))
         visible, masked = draw_mask(
             len(tokens), tokens.shape[1], self.mask_ratio, self.generator
         )
         visible, masked = visible.to(tokens.device), masked.to(tokens.device)
         x = network.standardize(tokens)
-        encoded = network.encode(x, visible, class_only=not reconstruct)
         terms = {}
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.amp):
+            encoded = network.encode(x, visible, class_only=not reconstruct)
+            if reconstruct:
+                predicted = network.decode(encoded, visible, masked)
+            if contrast or interact:
+                z, logits = network.project(encoded)
         if reconstruct:
-            predicted = network.decode(encoded, visible, masked)
             terms["reconstruction"] = losses.reconstruction_loss(
-                predicted, pick(x, masked)
+                predicted.float(), pick(x, masked)
             )
         if contrast or interact:
-            z, logits = network.project(encoded)
+            z, logits = z.float(), logits.float()
             (z_a, z_b), (logits_a, logits_b) = z.chunk(2), logits.chunk(2)
         if contrast and self.instance_contrast:
             terms["instance_contrast"] = losses.instance_contrast(z_a, z_b, self.tau_i)
@@ -169,10 +202,8 @@ class ContrastiveMaskedObjective(nn.Module):
         return {"loss": loss, **terms}
 
     def _weak_views(self):
-        from ._views import as_floats
-
         for block in self.source.blocks():
-            yield as_floats(block)
+            yield as_floats(block) if block.dtype == torch.uint8 else block
 
 
 def match_labels(p, q, n_clusters):

@@ -16,7 +16,7 @@ from ...neighbors import kneighbors, nearest
 from ...semantics import SemanticSpace, Vocabulary
 from ...training import RandomBatches
 from .._base import BaseDeepClusterer
-from .._partition import kmeans, partition
+from .._partition import draw_sample, kmeans, partition
 from . import _start
 from ._joint import JointRows, NounMixture, StandardRows
 from ._network import MCANetwork
@@ -319,7 +319,7 @@ default="wordnet"
         return self.semantic_space_.nouns_[near], np.take_along_axis(weights, order, 1)
 
     def _prepare(self, rows, rng, generator, device):
-        sample = _start.draw_sample(len(rows), self.n_clusters, rng)
+        sample = draw_sample(len(rows), self.n_clusters, rng)
         images = StandardRows(rows)
         image_labels = kmeans(images[sample], self.n_clusters, rng).labels_
         nouns = self._fit_words(rows, sample, image_labels, rng)

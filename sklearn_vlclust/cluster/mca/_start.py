@@ -8,8 +8,6 @@ import numpy as np
 
 from ...embedding._rows import row_blocks
 
-# Rows that the start is found on; the rest follows in training.
-START_ROWS, START_ROWS_A_CLUSTER = 20_000, 50
 # Where the semantic weight leaves 0, and where it reaches 1: agreement of text over
 # that of images, and disagreement of images over that of text.
 AGREEMENT_RANGE = 0.5, 0.85
@@ -18,12 +16,6 @@ DISAGREEMENT_RANGE = 0.4, 0.65
 GATHERED_ROWS = 512
 # Rounds in which every row moves half-way to the mean of its neighbours.
 SMOOTHING_ROUNDS = 2
-
-
-def draw_sample(n, n_clusters, rng):
-    """Return the rows that the start is found on: all, or a sorted sample of many."""
-    size = max(START_ROWS, START_ROWS_A_CLUSTER * n_clusters)
-    return slice(None) if n <= size else np.sort(rng.choice(n, size, replace=False))
 
 
 def neighbor_agreement(near_images, labels):

@@ -1,0 +1,49 @@
+"""What the networks of images and of embeddings have in common."""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+# Factor of the cosines with centers: the softmax of bare ones is flat.
+CENTER_SCALE = 10.0
+
+
+class ClusterNetwork(nn.Module):
+    """Network with ``tokens(x)`` and ``forward(tokens)`` -> features, logits.
+
+    Where no cluster head is trained (Table 7), the clusters are those of the nearest
+    of some centers of instance features.
+    """
+
+    centers: torch.Tensor
+    config: dict
+    tokens: Callable  # of samples
+
+    def features(self, x):
+        """Instance features of samples, (n, d), unit rows."""
+        return self(self.tokens(x))[0]
+
+    def logits(self, x):
+        """Cluster logits of samples, (n, k)."""
+        features, logits = self(self.tokens(x))
+        return CENTER_SCALE * features @ self.centers.T if len(self.centers) else logits
+
+    def set_centers(self, centers):
+        """Let the nearest of `centers`, rows of (k, d), be a sample's cluster."""
+        self.centers = F.normalize(centers, dim=1)
+        self.config["n_centers"] = len(centers)
+
+    def permute_clusters(self, order):
+        """Renumber the clusters: new cluster i is old cluster ``order[i]``."""
+        if len(self.centers):
+            self.centers = self.centers[order]
+        with torch.no_grad():
+            for layer in self.last_cluster_layers():
+                layer.weight.copy_(layer.weight[order])
+                layer.bias.copy_(layer.bias[order])
+
+    def last_cluster_layers(self):
+        """Return the linear layers whose sum is the cluster logits."""
+        raise NotImplementedError

@@ -1,0 +1,184 @@
+"""The network on embeddings: groups of principal axes as tokens (not in the paper).
+
+Transformers that start at random lose what embeddings know about nearness, and sets of
+a few thousand do not bring it back. So each map here is the linear one that keeps it,
+plus a perceptron whose last layer starts at zero. Attention between the groups was
+measured to add nothing: the encoder sees all visible groups at once.
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from .._batches import RowBatches
+from ._centers import ClusterNetwork
+from ._network import pick
+
+# Factor of the cluster logits, which start as distances of unit rows.
+LOGIT_SCALE = 10.0
+
+
+class EmbeddingNetwork(ClusterNetwork):
+    """Masked auto-encoder of groups of principal axes, instance and cluster head.
+
+    Parameters
+    ----------
+    n_features : int
+        Width of the embeddings.
+    n_axes : int
+        Principal axes of them that are seen.
+    n_groups : int
+        Tokens; group t has the axes t, t + n_groups, ..., a share of the large and of
+        the small ones.
+    n_clusters : int
+        Clusters.
+    instance_dim : int
+        Width of the instance features.
+    n_centers : int, default=0
+        See :class:`ClusterNetwork`.
+    """
+
+    mean: torch.Tensor
+    axes: torch.Tensor
+    spread: torch.Tensor
+
+    def __init__(
+        self, n_features, n_axes, n_groups, n_clusters, instance_dim, n_centers=0
+    ):
+        super().__init__()
+        self.config = {
+            "n_features": n_features,
+            "n_axes": n_axes,
+            "n_groups": n_groups,
+            "n_clusters": n_clusters,
+            "instance_dim": instance_dim,
+            "n_centers": n_centers,
+        }
+        self.group_size = -(-n_axes // n_groups)
+        self.width = width = n_groups * self.group_size
+        with torch.device("meta"):  # nothing is drawn: the global seed stays as it is
+            self.encoder = _perceptron(width, 2 * width, width, nn.GELU())
+            self.decoder = _perceptron(width, 2 * width, width, nn.GELU())
+            self.instance = nn.Linear(width, instance_dim)
+            self.instance_mlp = _perceptron(width, width, instance_dim, nn.ReLU())
+            self.cluster = nn.Linear(width, n_clusters)
+            self.cluster_mlp = _perceptron(width, width, n_clusters, nn.ReLU())
+            self.register_buffer("mean", torch.empty(n_features))
+            self.register_buffer("axes", torch.empty(width, n_features))
+            self.register_buffer("spread", torch.empty(()))
+        self.register_buffer("centers", torch.zeros(n_centers, instance_dim))
+        self.to_empty(device="cpu")
+
+    @torch.no_grad()
+    def start(self, generator, mean, axes):
+        """Start at half-whitened axes, (n_axes, n_features); draw the perceptrons."""
+        self.mean.copy_(mean)
+        padded = torch.zeros(self.width, axes.shape[1])
+        padded[: len(axes)] = axes
+        grid = padded.view(self.group_size, -1, axes.shape[1])
+        self.axes.copy_(grid.transpose(0, 1).flatten(0, 1))
+        self.spread.fill_(1.0)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight, generator=generator)
+                nn.init.zeros_(module.bias)
+        for perceptron in (self.encoder, self.instance_mlp, self.cluster_mlp):
+            nn.init.zeros_(perceptron[-1].weight)
+        nn.init.eye_(self.instance.weight)
+
+    @torch.no_grad()
+    def start_clusters(self, centers):
+        """Start the cluster head at the nearest of centers of tokens, (k, width)."""
+        self.cluster.weight.copy_(centers)
+        self.cluster.bias.copy_(-centers.square().sum(dim=1) / 2)
+
+    def tokens(self, u):
+        """Groups of half-whitened axes of unit rows, (n, L, g)."""
+        weight = self.axes / self.spread
+        x = F.linear(u, weight, -weight @ self.mean)
+        return x.view(len(u), -1, self.group_size)
+
+    def samples(self, tokens):
+        """Embeddings that have these tokens, (n, n_features): inverse of `tokens`."""
+        squares = self.axes.square().sum(dim=1).clamp_min(1e-12)
+        return tokens.flatten(1) * (self.spread / squares) @ self.axes + self.mean
+
+    def standardize(self, tokens):
+        """Tokens as they are reconstructed: entries of about unit variance."""
+        return tokens * self.width**0.5
+
+    def restore(self, x):
+        """Undo `standardize`."""
+        return x / self.width**0.5
+
+    def encode(self, x, visible=None, class_only=False):
+        """Encode standardised tokens, (n, L, g), to (n, width).
+
+        Masked groups are zero, and the visible ones scaled up. `class_only` is for
+        networks whose tokens are encoded apart.
+        """
+        x = self.restore(x)
+        if visible is not None:
+            factor = torch.zeros(x.shape[:2], dtype=x.dtype, device=x.device)
+            share = x.shape[1] / visible.shape[1]
+            x = x * factor.scatter(1, visible, share)[:, :, None]
+        h = x.flatten(1)
+        return h + self.encoder(h)
+
+    def decode(self, encoded, visible, masked):
+        """Predict the groups `masked`, (n, L - v, g)."""
+        tokens = self.decoder(encoded).view(len(encoded), -1, self.group_size)
+        return pick(tokens, masked)
+
+    def project(self, encoded):
+        """Instance features, unit rows of (n, d), and cluster logits, (n, k)."""
+        z = self.instance(encoded) + self.instance_mlp(encoded)
+        cosines = self.cluster(F.normalize(encoded, dim=1))
+        logits = LOGIT_SCALE * (cosines + self.cluster_mlp(encoded))
+        return F.normalize(z, dim=1), logits
+
+    def forward(self, tokens):
+        """Instance features and cluster logits of tokens, nothing masked."""
+        return self.project(self.encode(self.standardize(tokens)))
+
+    def compile_blocks(self):
+        """Let torch translate the network at its first call."""
+        for part in (self.encoder, self.decoder, self.instance_mlp, self.cluster_mlp):
+            part.compile()
+
+    def last_cluster_layers(self):
+        """Return the linear layers whose sum is the cluster logits."""
+        return self.cluster, self.cluster_mlp[-1]
+
+
+class NeighborViews(RowBatches):
+    """Unit rows as weak view, a random one of their near rows as strong one.
+
+    Parameters
+    ----------
+    rows : UnitRows of shape (n, d)
+        Embeddings.
+    near : int array of shape (n, k)
+        Near rows of each row; `k` may be 0.
+    generator : torch.Generator
+        Draws the neighbors.
+    device : torch.device
+        Where batches are wanted.
+    """
+
+    def __init__(self, rows, near, generator, device):
+        super().__init__(rows, generator, device)
+        self.near = torch.from_numpy(near)
+
+    def batch(self, index):
+        """Return the rows `index`, near rows, and `index` itself."""
+        u = self._gather(index)
+        near = self.near[index]
+        return u, self._gather(self._draw(near)) if near.shape[1] else u, index
+
+
+def _perceptron(n_in, hidden, n_out, activation):
+    norm = nn.LayerNorm(n_in, elementwise_affine=False)
+    return nn.Sequential(
+        norm, nn.Linear(n_in, hidden), activation, nn.Linear(hidden, n_out)
+    )

@@ -1,0 +1,645 @@
+"""PICI as a scikit-learn clusterer."""
+
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+from torch.nn import functional as F
+
+from ..._compat import Interval, StrOptions
+from ...embedding._images import is_images
+from ...embedding._pixels import read_pixels, typical_side
+from ...embedding._read import read_embeddings
+from ...embedding._rows import UnitRows
+from ...metrics import simplified_silhouette_score
+from ...neighbors import kneighbors
+from ...training import RandomBatches
+from ...training._device import new_generator
+from .._axes import half_whitening
+from .._base import BaseDeepClusterer, _most_likely
+from .._partition import draw_sample, kmeans, partition, partition_centers
+from ._embeddings import EmbeddingNetwork, NeighborViews
+from ._images import ImageNetwork, choose_patch, color_range
+from ._network import draw_mask
+from ._objective import ContrastiveMaskedObjective, Images
+from ._views import StrongView, Views
+from ._weights import backbone_of, copy_weights, read_weights
+from .presets import BACKBONES
+
+# Largest side of images whose size is not given.
+MAX_SIDE = 224
+# Width, depth and heads of the transformer, and width of the instance features.
+AUTO_BACKBONE, IMAGE_INSTANCE_DIM = (64, 3, 4), 128
+BATCH_IMAGES, LR_IMAGES = 128, 1e-3
+# Epochs of the stages, and optimiser steps after which larger sets have had enough.
+IMAGE_STAGES = {
+    "pretrain_epochs": (20, 2_000),
+    "train_epochs": (300, 30_000),
+    "boost_epochs": (30, 3_000),
+}
+# The same on embeddings (not in the paper), and what else is for them alone: principal
+# axes that are seen, starts of the first partition, and rows up to which near rows are
+# found exhaustively.
+BATCH_ROWS, LR_ROWS = 512, 3e-4
+ROW_STAGES = {
+    "pretrain_epochs": (5, 250),
+    "train_epochs": (20, 1_000),
+    "boost_epochs": (15, 750),
+}
+N_AXES, N_INIT, EXACT_ROWS = 64, 5, 50_000
+
+_EPOCHS = [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})]
+
+
+class ContrastiveMaskedClustering(BaseDeepClusterer):
+    """Clustering of images by masking and contrast at two levels (PICI).
+
+    For images that no pre-trained encoder knows (satellites, pests, tissue):
+    representation and clusters are learned from the pixels alone. Each image is seen in
+    a weakly and a strongly changed view, both with half of their patches masked. A
+    transformer learns to fill in the masked patches, to recognise the two views of an
+    image among those of all others, and to give both the same cluster; in the end the
+    clusters are drawn towards those of k-means on the learned features [1]_.
+
+    Embeddings can be refined and clustered in the same three stages (not in the paper):
+    groups of their principal axes take the place of patches, a near row is the strong
+    view, the network starts as the linear map that keeps the embeddings as they are,
+    and the clusters start at a partition of them. No words are needed.
+
+    Parameters
+    ----------
+    n_clusters : int, default=8
+        Number of clusters.
+    image_size : int, default=None
+        Side in pixels to which images are brought: the shorter side is resized and the
+        middle square is taken. None is the (median) shorter side, at most 224, rounded
+        down to whole patches.
+    patch_size : int, default=None
+        Side of a patch in pixels. None grows as the square root of the side of the
+        images: 2 at 8 pixels, 4 at 32, 16 at 224.
+    mask_ratio : float, default=0.5
+        Share of the patches that are masked in training. Nothing is masked later.
+    backbone : {"auto", "tiny", "small", "base"} or tuple, default="auto"
+        Width, depth and heads of the transformer; the names are those of Table 5.
+        "auto" is a small one, (64, 3, 4), that learns in minutes on a CPU.
+    decoder : tuple, default=None
+        Width, depth and heads of the decoder. None is half as wide as the transformer
+        and one block deep; the paper's is (512, 8, 16).
+    instance_dim : int, default=None
+        Width of the instance features. None is 128, and of embeddings the number of
+        principal axes, at most 64.
+    n_groups : int, default=16
+        Embeddings only: groups of principal axes, of which some are masked.
+    view_neighbors : int, default=10
+        Embeddings only: nearest rows of which one is the strong view; 0 leaves it to
+        the masks to make views differ.
+    tau_i, tau_c : float, default=0.5, 1.0
+        Temperatures of the contrast of instances (eq. 5) and of clusters (eq. 8).
+    reconstruction : bool, default=True
+        Whether masked patches are filled in (PISD, eq. 1).
+    instance_contrast, cluster_contrast : bool, default=True, True
+        Whether instances and clusters are contrasted (PICD, eqs. 6 and 11).
+    interaction : bool, default=True
+        Whether clusters are drawn towards those of the instance features (CLI, eq. 15).
+    pretrain_epochs, train_epochs, boost_epochs : int or "auto", default="auto"
+        Epochs of the three stages of Algorithm 1. "auto" is 20, 300 and 30 on images,
+        5, 20 and 15 on embeddings, and fewer on large sets: see Notes. A stage whose
+        module is off is left out.
+    batch_size : int or "auto", default="auto"
+        Samples a batch; "auto" is 128 images or 512 embeddings.
+    lr : float or "auto", default="auto"
+        Learning rate of Adam; "auto" is 1e-3 on images and 3e-4 on embeddings.
+    weights : str, default=None
+        Weights of the transformer to start from: name of a vision transformer of timm,
+        which is downloaded and decides on `backbone`, or path of a file with a state
+        dict of one. None draws them.
+    warm_start : bool, default=False
+        Whether a further :meth:`fit` starts from the weights of the last one.
+    amp : bool, default=False
+        Whether to train in bfloat16 where that is safe (mixed precision).
+    compile : bool, default=False
+        Whether `torch.compile` translates the transformer first, which takes a minute.
+    n_jobs : int, default=None
+        Threads that decode images; None is one a processor, at most 8.
+    device : str or torch.device, default="auto"
+        "auto" is CUDA, else MPS, else the CPU. Results are NumPy arrays in any case.
+    checkpoint : str or Path, default=None
+        File that is replaced after every epoch. A fit that finds it goes on where it
+        stopped and ends with the labels of one that was not interrupted.
+    callbacks : list of objects, default=None
+        Each has ``on_epoch_end(estimator, epoch, losses)``, and ends the training by
+        returning True. During the call the estimator can predict.
+    verbose : int, default=0
+        1 shows a progress bar with the time left.
+    random_state : int, RandomState instance or None, default=None
+        Same seed, same labels, on one machine. Global seeds are left alone.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,), int64
+        Cluster of each sample; cluster 0 is the largest.
+    n_clusters_ : int
+        Number of clusters that have samples.
+    cluster_centers_ : ndarray of shape (`n_clusters_`, instance_dim)
+        Mean direction of the instance features of each cluster, unit rows.
+    image_shape_ : tuple of int or None
+        Channels, height and width of the images as the network sees them.
+    patch_size_ : int or None
+        Side of a patch in pixels.
+    network_ : torch.nn.Module
+        Transformer, decoder and both MLPs, on the CPU.
+    history_ : list of dict
+        Per epoch the mean of each loss term by name; ``"entropy"`` near
+        ``2 log(n_clusters)`` means even clusters.
+    n_iter_ : int
+        Number of epochs run.
+    n_features_in_ : int
+        Numbers an image has, or width of the embeddings.
+    feature_names_in_ : ndarray of str
+        Names of the columns, if `X` had any.
+
+    See Also
+    --------
+    MCAClustering : For images that CLIP knows.
+    RateReductionClustering : For embeddings of any encoder.
+
+    Notes
+    -----
+    With "auto" a stage has at most 2,000, 30,000 and 3,000 optimiser steps on images,
+    and 250, 1,000 and 750 on embeddings.
+
+    The equations are in ``cluster/contrastive_masked/_losses.py``, one function each;
+    the stages of Algorithm 1 are in ``ContrastiveMaskedObjective`` beside it.
+
+    References
+    ----------
+    .. [1] Zhang, Huang, Ling, Zhang, Sun, Wen, "Learning representations for clustering
+       via partial information discrimination and cross-level interaction", 2024.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_vlclust import ContrastiveMaskedClustering
+    >>> rng = np.random.default_rng(0)
+    >>> dark, bright = rng.integers(0, 128, (2, 40, 8, 8, 1), dtype=np.uint8)
+    >>> X = np.concatenate([dark, bright + 127])
+    >>> model = ContrastiveMaskedClustering(2, train_epochs=5, random_state=0).fit(X)
+    >>> model.transform(X).shape
+    (80, 128)
+    """
+
+    image_shape_: Any  # (channels, height, width), or None
+    _inference_rows = 1024  # of transformers
+
+    _parameter_constraints: dict = {
+        **{
+            name: constraint
+            for name, constraint in BaseDeepClusterer._parameter_constraints.items()
+            if name not in ("embedder", "max_iter")
+        },
+        "image_size": [Interval(Integral, 1, None, closed="left"), None],
+        "patch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "mask_ratio": [Interval(Real, 0, 1, closed="left")],
+        "backbone": [StrOptions({"auto", *BACKBONES}), tuple, list],
+        "decoder": [tuple, list, None],
+        "instance_dim": [Interval(Integral, 1, None, closed="left"), None],
+        "n_groups": [Interval(Integral, 1, None, closed="left")],
+        "view_neighbors": [Interval(Integral, 0, None, closed="left")],
+        "batch_size": [
+            Interval(Integral, 2, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "tau_i": [Interval(Real, 0, None, closed="neither")],
+        "tau_c": [Interval(Real, 0, None, closed="neither")],
+        "reconstruction": ["boolean"],
+        "instance_contrast": ["boolean"],
+        "cluster_contrast": ["boolean"],
+        "interaction": ["boolean"],
+        "pretrain_epochs": _EPOCHS,
+        "train_epochs": _EPOCHS,
+        "boost_epochs": _EPOCHS,
+        "weights": [str, Path, None],
+        "warm_start": ["boolean"],
+        "amp": ["boolean"],
+        "compile": ["boolean"],
+        "n_jobs": [Integral, None],
+    }
+
+    def __init__(
+        self,
+        n_clusters=8,
+        *,
+        image_size=None,
+        patch_size=None,
+        mask_ratio=0.5,
+        backbone="auto",
+        decoder=None,
+        instance_dim=None,
+        n_groups=16,
+        view_neighbors=10,
+        tau_i=0.5,
+        tau_c=1.0,
+        reconstruction=True,
+        instance_contrast=True,
+        cluster_contrast=True,
+        interaction=True,
+        pretrain_epochs="auto",
+        train_epochs="auto",
+        boost_epochs="auto",
+        batch_size="auto",
+        lr="auto",
+        weights=None,
+        warm_start=False,
+        amp=False,
+        compile=False,
+        n_jobs=None,
+        device="auto",
+        checkpoint=None,
+        callbacks=None,
+        verbose=0,
+        random_state=None,
+    ):
+        self.n_clusters = n_clusters
+        self.image_size = image_size
+        self.patch_size = patch_size
+        self.mask_ratio = mask_ratio
+        self.backbone = backbone
+        self.decoder = decoder
+        self.instance_dim = instance_dim
+        self.n_groups = n_groups
+        self.view_neighbors = view_neighbors
+        self.tau_i = tau_i
+        self.tau_c = tau_c
+        self.reconstruction = reconstruction
+        self.instance_contrast = instance_contrast
+        self.cluster_contrast = cluster_contrast
+        self.interaction = interaction
+        self.pretrain_epochs = pretrain_epochs
+        self.train_epochs = train_epochs
+        self.boost_epochs = boost_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weights = weights
+        self.warm_start = warm_start
+        self.amp = amp
+        self.compile = compile
+        self.n_jobs = n_jobs
+        self.device = device
+        self.checkpoint = checkpoint
+        self.callbacks = callbacks
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def transform(self, X):
+        """Instance features of each sample.
+
+        Parameters
+        ----------
+        X : images, or array-like of shape (n_samples, n_features)
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, instance_dim)
+            Unit rows.
+        """
+        return self._predict(X, lambda network, x: network.features(x))
+
+    def reconstruct(self, X, return_masked=False):
+        """Fill in masked patches, to look at.
+
+        Parameters
+        ----------
+        X : images, or array-like of shape (n_samples, n_features)
+            As in :meth:`fit`. Which patches are masked is drawn anew for each image,
+            but the same at every call.
+        return_masked : bool, default=False
+            Whether to return what the network saw as well.
+
+        Returns
+        -------
+        filled : uint8 ndarray of shape (n_samples, height, width, channels)
+            The images, with the predicted patches in place of the masked ones; for
+            embeddings, float rows of shape (n_samples, n_features).
+        masked : ndarray of the same shape
+            The images, with mean grey in place of the masked patches. Only with
+            `return_masked`.
+        """
+        generator = new_generator(0)
+
+        def fill(network, x):
+            tokens = network.standardize(network.tokens(x))
+            visible, masked = draw_mask(
+                len(tokens), tokens.shape[1], self.mask_ratio, generator
+            )
+            visible, masked = visible.to(x.device), masked.to(x.device)
+            predicted = network.decode(network.encode(tokens, visible), visible, masked)
+            place = masked[:, :, None].expand_as(predicted)
+            seen = tokens.scatter(1, place, 0.0)
+            pair = [seen.scatter(1, place, predicted), seen]
+            return torch.stack(
+                [network.samples(network.restore(t)) for t in pair], dim=1
+            )
+
+        filled, seen = self._predict(X, fill).swapaxes(0, 1)
+        if self.image_shape_ is not None:
+            filled, seen = (x.transpose(0, 2, 3, 1) for x in (filled, seen))
+        return (filled, seen) if return_masked else filled
+
+    def score(self, X, y=None):
+        """Label-free quality of the clustering of `X`.
+
+        Parameters
+        ----------
+        X : images, or array-like of shape (n_samples, n_features)
+            As in :meth:`fit`.
+        y : Ignored
+            Not used, present for API consistency.
+
+        Returns
+        -------
+        score : float
+            :func:`~sklearn_vlclust.metrics.simplified_silhouette_score` of
+            :meth:`predict` on the instance features: between -1 and 1, higher is
+            better. Features of other fits are others: the scores of two fits say
+            little about which is better.
+        """
+        check_is_fitted(self)
+        X, zero_rows = self._read(X, reset=False)
+        labels = self._infer(X, _most_likely, zero_rows)
+        features = self._infer(X, lambda network, x: network.features(x), zero_rows)
+        return simplified_silhouette_score(UnitRows(features), labels)
+
+    def _read(self, X, reset):
+        """Return pixels, (n, channels, side, side), or embeddings."""
+        if not is_images(X):
+            if not reset and self.image_shape_ is not None:
+                raise ValueError("X is no images; the fit had images.")
+            if reset:
+                self.image_shape_ = self.patch_size_ = None
+            smallest = 2 if reset else 1
+            return read_embeddings(
+                self, X, reset=reset, embed=None, ensure_min_samples=smallest
+            )
+        if reset:
+            side, self.patch_size_ = self._choose_sizes(typical_side(X))
+            channels = None
+        elif self.image_shape_ is None:
+            raise ValueError(
+                "X is images; the fit had embeddings. Embed them as those of the fit."
+            )
+        else:
+            channels, side, _ = self.image_shape_
+        pixels = read_pixels(X, side, channels, self.n_jobs, self.verbose)
+        if reset:
+            if len(pixels) < 2:
+                raise ValueError(f"X has {len(pixels)} image; 2 or more are needed.")
+            self.image_shape_ = pixels.shape[1:]
+            self.n_features_in_ = int(np.prod(self.image_shape_))
+            if hasattr(self, "feature_names_in_"):
+                del self.feature_names_in_
+        return pixels, False
+
+    def _choose_sizes(self, side):
+        """Return the side of images and of patches, for images of a (typical) side."""
+        side = self.image_size or min(side, MAX_SIDE)
+        patch_size = self.patch_size or choose_patch(side)
+        if patch_size > side:
+            raise ValueError(
+                f"patch_size={patch_size} is more than the {side} pixels of an image's "
+                "shorter side. Give a smaller one, or a larger image_size."
+            )
+        if self.image_size and self.patch_size and side % patch_size:
+            raise ValueError(
+                f"image_size={side} is not a multiple of patch_size={patch_size}, "
+                f"as {side - side % patch_size} is. Leave one of them out to have it "
+                "chosen."
+            )
+        if self.image_size and side % patch_size:  # the patch is ours to choose
+            patch_size = max(p for p in range(1, patch_size + 1) if side % p == 0)
+        return side - side % patch_size, patch_size
+
+    def _rows(self, X, zero_rows):
+        return X if X.ndim == 4 else super()._rows(X, zero_rows)
+
+    def _inputs(self, x, first_row, zero_rows):
+        if x.ndim == 4:
+            return np.ascontiguousarray(x)
+        return super()._inputs(x, first_row, zero_rows)
+
+    def _prepare(self, rows, rng, generator, device):
+        n = len(rows)
+        self._check_modules(n)
+        if self.image_shape_ is None:
+            network = self._start_on_embeddings(rows, rng, generator)
+            near = np.empty((n, 0), dtype=np.int32)
+            if k := min(self.view_neighbors, n - 1):
+                near, _ = kneighbors(rows, k, exact_limit=EXACT_ROWS, random_state=rng)
+            source: Any = NeighborViews(rows, near, generator, device)
+            views: Any = _as_they_are
+        else:
+            network = self._start_on_images(rows, generator)
+            source = Images(rows, device)
+            views = Views(StrongView.for_images(self.image_shape_[0]), generator)
+        self.network_ = network
+        criterion = ContrastiveMaskedObjective(
+            source,
+            views,
+            network.tokens,
+            mask_ratio=self.mask_ratio,
+            tau_i=self.tau_i,
+            tau_c=self.tau_c,
+            reconstruction=self.reconstruction,
+            instance_contrast=self.instance_contrast,
+            cluster_contrast=self.cluster_contrast,
+            interaction=self.interaction,
+            anchored=self.image_shape_ is None,
+            amp=self.amp,
+            generator=generator,
+            **self._stages(n),
+        )
+        if self.compile:
+            network.compile_blocks()
+        return criterion, RandomBatches(source, self._rows_a_batch, generator)
+
+    @property
+    def _rows_a_batch(self):
+        if self.batch_size != "auto":
+            return self.batch_size
+        return BATCH_ROWS if self.image_shape_ is None else BATCH_IMAGES
+
+    def _optimizer(self, device):
+        optimizer = super()._optimizer(device)
+        if self.lr == "auto":
+            optimizer["lr"] = LR_ROWS if self.image_shape_ is None else LR_IMAGES
+        return optimizer
+
+    def _check_modules(self, n):
+        if self.interaction and not self.instance_contrast:
+            raise ValueError(
+                "interaction=True draws clusters towards those of the instance "
+                "features, which instance_contrast=False leaves untrained. Switch "
+                "both off, or none."
+            )
+        if not self._count_epochs(n):
+            raise ValueError(
+                "Nothing is to be trained: every stage has no epochs, or its module "
+                "(reconstruction, a contrast, interaction) is off."
+            )
+        batch_size = self._rows_a_batch
+        smallest = n // -(-n // batch_size)
+        if smallest < self.n_clusters:
+            raise ValueError(
+                f"batch_size={batch_size} deals out {n} samples in batches of "
+                f"{smallest}, less than n_clusters={self.n_clusters}: a batch cannot "
+                f"tell the clusters apart. Give at least {2 * self.n_clusters}."
+            )
+
+    def _stages(self, n):
+        """Return the epochs of each stage by name, 0 for those that are left out."""
+        steps = -(-n // self._rows_a_batch)
+        on_images = self.image_shape_ is not None
+        is_on = {
+            "pretrain_epochs": self.reconstruction,
+            "train_epochs": self.instance_contrast or self.cluster_contrast,
+            "boost_epochs": self.interaction,
+        }
+        stages = {}
+        for name, (epochs, enough) in (
+            IMAGE_STAGES if on_images else ROW_STAGES
+        ).items():
+            given = getattr(self, name)
+            auto = min(epochs, -(-enough // steps))
+            stages[name] = is_on[name] * (auto if given == "auto" else given)
+        return stages
+
+    def _count_epochs(self, n):
+        return sum(self._stages(n).values())
+
+    def _start_on_images(self, pixels, generator):
+        state = None if self.weights is None else read_weights(self.weights)
+        network = self._build_network(state)
+        network.start(generator, *color_range(pixels, self.patch_size_))
+        if self.warm_start and hasattr(self, "network_"):
+            self._copy_last(network)
+        elif state is not None:
+            copy_weights(network, state, self.weights)
+        return network
+
+    def _start_on_embeddings(self, rows, rng, generator):
+        """Start at principal axes, and the cluster head at a partition of them."""
+        if self.weights is not None:
+            raise ValueError(
+                f"weights={self.weights!r} are for images, and X is embeddings. Leave "
+                "them out."
+            )
+        mean, axes = half_whitening(rows, N_AXES)
+        axes = axes[:N_AXES]
+        groups = min(self.n_groups, len(axes))
+        width = groups * -(-len(axes) // groups)
+        network = EmbeddingNetwork(
+            rows.shape[1],
+            len(axes),
+            groups,
+            self.n_clusters,
+            self.instance_dim or width,
+        )
+        network.start(generator, torch.from_numpy(mean), torch.from_numpy(axes))
+        sample = draw_sample(len(rows), self.n_clusters, rng)
+        x = network.tokens(torch.from_numpy(rows[sample])).flatten(1)
+        network.spread.fill_(x.norm(dim=1).mean().clamp_min(1e-12))
+        x = F.normalize(x, dim=1).numpy()
+        labels = partition(x, self.n_clusters, N_INIT, rng)
+        centers = partition_centers(x, labels, self.n_clusters, rng)
+        network.start_clusters(torch.from_numpy(centers))
+        if self.warm_start and hasattr(self, "network_"):
+            self._copy_last(network)
+        return network
+
+    def _copy_last(self, network):
+        """Start from the network of the last fit; other clusters start anew."""
+        last = self.network_
+        differing = {
+            name
+            for name, value in network.config.items()
+            if last.config.get(name) != value
+        } - {"n_clusters", "n_centers"}
+        if differing:
+            name = min(differing)
+            raise ValueError(
+                f"warm_start=True, but {name} was {last.config.get(name)!r} in the "
+                f"last fit and is {network.config[name]!r} now. Set warm_start=False "
+                "to start anew."
+            )
+        state = last.state_dict()
+        wanted = network.state_dict()
+        network.load_state_dict(
+            {name: x for name, x in state.items() if x.shape == wanted[name].shape},
+            strict=False,
+        )
+
+    def _choose_backbone(self, state):
+        """Return width, depth and heads of the transformer."""
+        if self.backbone in BACKBONES:
+            return BACKBONES[self.backbone]
+        if self.backbone != "auto":
+            return _check_backbone("backbone", self.backbone)
+        if state is not None:
+            return backbone_of(state)
+        return AUTO_BACKBONE
+
+    def _build_network(self, state):
+        channels, side, _ = self.image_shape_
+        width, depth, n_heads = self._choose_backbone(state)
+        decoder = width // 2, 1, n_heads
+        if self.decoder is not None:
+            decoder = _check_backbone("decoder", self.decoder)
+        return ImageNetwork(
+            (channels, side, side),
+            self.patch_size_,
+            self.n_clusters,
+            width=width,
+            depth=depth,
+            n_heads=n_heads,
+            decoder_width=decoder[0],
+            decoder_depth=decoder[1],
+            decoder_heads=decoder[2],
+            instance_dim=self.instance_dim or IMAGE_INSTANCE_DIM,
+        )
+
+    def _find_clusters(self, rows, rng):
+        """Without a trained cluster head, clusters are those of k-means (Table 7)."""
+        if not (self.cluster_contrast or self.interaction):
+            features = self._instance_features(rows)
+            centers = kmeans(features, self.n_clusters, rng, n_init=3).cluster_centers_
+            self.network_.set_centers(torch.from_numpy(centers))
+
+    def _locate_clusters(self, rows, dtype):
+        super()._locate_clusters(self._instance_features(rows), np.float32)
+
+    def _instance_features(self, rows):
+        return self._infer(rows, lambda network, x: network.features(x), True)
+
+    @property
+    def _n_features_out(self):
+        return self.network_.config["instance_dim"]
+
+
+def _as_they_are(*samples):
+    """Return the views of embeddings, which batches bring with them."""
+    return samples
+
+
+def _check_backbone(name, value):
+    """Return width, depth and heads, which may be a list."""
+    good = len(value) == 3 and all(isinstance(v, int) and v > 0 for v in value)
+    if not good or value[0] % value[2]:
+        raise ValueError(
+            f"{name}={value!r} is not (width, depth, heads): three positive integers, "
+            "the width a multiple of the heads."
+        )
+    return tuple(value)

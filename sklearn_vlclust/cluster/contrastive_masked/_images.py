@@ -1,0 +1,100 @@
+"""The network on images: pixels in, patches as tokens."""
+
+import math
+
+import torch
+
+from ._centers import ClusterNetwork
+from ._network import MaskedAutoencoder
+from ._patches import patchify, unpatchify
+from ._views import as_floats
+
+# Images from which the mean and spread of colors are taken.
+SAMPLED_IMAGES = 4096
+# Sizes that follow from those of images and patches.
+_DERIVED = "n_tokens", "token_dim", "n_clusters"
+
+
+class ImageNetwork(ClusterNetwork, MaskedAutoencoder):
+    """Masked auto-encoder whose samples are uint8 images.
+
+    Parameters
+    ----------
+    image_shape : (int, int, int)
+        Channels, height and width of an image.
+    patch_size : int
+        Side of a patch, of which height and width are multiples.
+    n_clusters : int
+        Clusters.
+    n_centers : int, default=0
+        See :class:`ClusterNetwork`.
+    **sizes
+        Of :class:`MaskedAutoencoder`.
+    """
+
+    def __init__(self, image_shape, patch_size, n_clusters, n_centers=0, **sizes):
+        channels, height, width = image_shape
+        n_tokens = height * width // patch_size**2
+        super().__init__(n_tokens, channels * patch_size**2, n_clusters, **sizes)
+        self.config = {
+            "image_shape": list(image_shape),
+            "patch_size": patch_size,
+            "n_clusters": n_clusters,
+            "n_centers": n_centers,
+            **{name: v for name, v in self.config.items() if name not in _DERIVED},
+        }
+        self.register_buffer(
+            "centers", torch.zeros(n_centers, self.config["instance_dim"])
+        )
+
+    def tokens(self, images):
+        """Patches of uint8 images, or of float ones in [0, 1]: (n, L, p)."""
+        if images.dtype == torch.uint8:
+            images = as_floats(images)
+        return patchify(images, self.config["patch_size"])
+
+    def samples(self, tokens):
+        """Return the uint8 images of patches: the inverse of `tokens`."""
+        shape, patch_size = self.config["image_shape"], self.config["patch_size"]
+        images = unpatchify(tokens, patch_size, shape)
+        return images.mul(255).round().clamp(0, 255).to(torch.uint8)
+
+    def restore(self, x):
+        """Undo `standardize`."""
+        return x * self.scale + self.mean
+
+    def last_cluster_layers(self):
+        """Return the linear layer that gives the cluster logits."""
+        return (self.cluster_mlp[-1],)
+
+    def compile_blocks(self):
+        """Let torch translate the blocks at their first call."""
+        for block in (*self.encoder, *self.decoder):
+            block.compile()
+
+
+def color_range(pixels, patch_size):
+    """Mean and standard deviation of each channel, for every value of a patch.
+
+    Parameters
+    ----------
+    pixels : uint8 array of shape (n, channels, height, width)
+        Images, of which some thousand are looked at.
+    patch_size : int
+        Side of a patch.
+
+    Returns
+    -------
+    mean, spread : tensors of shape (channels * patch_size**2,)
+        In [0, 1].
+    """
+    some = pixels[:: -(-len(pixels) // SAMPLED_IMAGES)]
+    x = torch.from_numpy(some / 255.0).float()
+    mean, spread = x.mean(dim=(0, 2, 3)), x.std(dim=(0, 2, 3))
+    spread[spread < 1e-6] = 1.0  # images of one color
+    return (v.repeat_interleave(patch_size**2) for v in (mean, spread))
+
+
+def choose_patch(side):
+    """Return the side of a patch for images of a side: 2 at 8, 4 at 32, 16 at 224."""
+    return 2 ** math.floor(math.log2(side) / 2 + 0.4) if side > 1 else 1
