@@ -30,9 +30,9 @@ from sklearn_vlclust.training import RandomBatches
 from sklearn_vlclust.training._device import new_generator
 
 # Side of the image -> channels, side of a patch, and the network.
-_DIGITS = {"width": 64, "depth": 3, "n_heads": 4}
-_PHOTOS = {"width": 96, "depth": 4, "n_heads": 4}
-_DECODER = {"decoder_width": 32, "decoder_depth": 1, "decoder_heads": 4}
+_DIGITS = {"width": 64, "depth": 3, "n_heads": 2}
+_PHOTOS = {"width": 96, "depth": 4, "n_heads": 3}
+_DECODER = {"decoder_width": 32, "decoder_depth": 1, "decoder_heads": 1}
 MODELS = {8: (1, 2, _DIGITS | _DECODER), 32: (3, 4, _PHOTOS | _DECODER)}
 SIZES = {
     "toy": {"n": 64, "sides": [8], "repeats": 1, "n_workers": [0]},

@@ -27,7 +27,7 @@ IMAGES = {
 def images(name):
     """Return embeddings, (n, 512) float32, and classes 0, 1, ... for the figures."""
     file, split = IMAGES[name]
-    data = _load(f"clip_vitb32/images_{file}.npz")
+    data = load(f"clip_vitb32/images_{file}.npz")
     _, y = np.unique(data[f"label_{split}"], return_inverse=True)
     return data[f"emb_{split}"].astype(np.float32), y
 
@@ -35,7 +35,7 @@ def images(name):
 def classes(name):
     """Return embeddings and classes as `images` does, and the names of the classes."""
     file, split = IMAGES[name]
-    data = _load(f"clip_vitb32/images_{file}.npz")
+    data = load(f"clip_vitb32/images_{file}.npz")
     return *images(name), [
         str(data["classname"][c]) for c in np.unique(data[f"label_{split}"])
     ]
@@ -76,7 +76,7 @@ def _nouns(name):
         "objects365": "text_objects365.npz",
         "openimages500": "text_openimages500.npz",
     }[name]
-    data = _load(f"clip_vitb32/{file}")
+    data = load(f"clip_vitb32/{file}")
     synsets = np.full(len(data["name"]), None, dtype=object)
     for key in {"synset", "wnid"} & set(data):
         synsets[:] = data[key].tolist()
@@ -85,7 +85,8 @@ def _nouns(name):
     return data["name"], data["emb"], synsets
 
 
-def _load(file):
+def load(file):
+    """Return the arrays of a file of the shared data."""
     try:
         return dict(np.load(FOLDER / file))
     except FileNotFoundError:

@@ -37,8 +37,8 @@ BATCH_IMAGES, LR_IMAGES = 128, 1e-3
 # Epochs of the stages, and optimiser steps after which larger sets have had enough.
 IMAGE_STAGES = {
     "pretrain_epochs": (20, 2_000),
-    "train_epochs": (300, 30_000),
-    "boost_epochs": (30, 3_000),
+    "train_epochs": (250, 25_000),
+    "boost_epochs": (40, 4_000),
 }
 # The same on embeddings (not in the paper), and what else is for them alone: principal
 # axes that are seen, starts of the first partition, and rows up to which near rows are
@@ -105,7 +105,7 @@ class ContrastiveMaskedClustering(BaseDeepClusterer):
     interaction : bool, default=True
         Whether clusters are drawn towards those of the instance features (CLI, eq. 15).
     pretrain_epochs, train_epochs, boost_epochs : int or "auto", default="auto"
-        Epochs of the three stages of Algorithm 1. "auto" is 20, 300 and 30 on images,
+        Epochs of the three stages of Algorithm 1. "auto" is 20, 250 and 40 on images,
         5, 20 and 15 on embeddings, and fewer on large sets: see Notes. A stage whose
         module is off is left out.
     batch_size : int or "auto", default="auto"
@@ -168,7 +168,7 @@ class ContrastiveMaskedClustering(BaseDeepClusterer):
 
     Notes
     -----
-    With "auto" a stage has at most 2,000, 30,000 and 3,000 optimiser steps on images,
+    With "auto" a stage has at most 2,000, 25,000 and 4,000 optimiser steps on images,
     and 250, 1,000 and 750 on embeddings.
 
     The equations are in ``cluster/contrastive_masked/_losses.py``, one function each;
