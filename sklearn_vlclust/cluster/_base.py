@@ -74,6 +74,7 @@ class BaseDeepClusterer(
 
     embedder_: Any  # an encoder, or None
     _inference_rows = 16_384  # a forward pass
+    _learns_features = False  # then `cluster_centers_` are among them
 
     _parameter_constraints: dict = {
         "n_clusters": [Interval(Integral, 1, None, closed="left")],

@@ -59,7 +59,8 @@ class ContactSheetDisplay:
             As for the encoders: paths, PIL images or arrays.
         embeddings : array-like of shape (n_images, n_features), default=None
             Embeddings of `images`, for an estimator that was fitted on embeddings.
-            None embeds the images by the estimator's `embedder_`.
+            None embeds the images by the estimator's `embedder_`. Not needed by
+            :class:`~sklearn_vlclust.ContrastiveMaskedClustering` of images.
         n_columns : int, default=8
             Number of pictures a cluster.
 
@@ -76,6 +77,8 @@ class ContactSheetDisplay:
         from sklearn.utils.validation import check_is_fitted
 
         check_is_fitted(estimator)
+        if getattr(estimator, "image_shape_", None) is not None:
+            embeddings = images  # it learned from the pixels
         if embeddings is None:
             embedder = getattr(estimator, "embedder_", None)
             if embedder is None:
@@ -86,7 +89,7 @@ class ContactSheetDisplay:
             embeddings = embedder.encode_images(images)
         labels = estimator.predict(embeddings)
         # Centres lie where the estimator clusters: among features, if it learns any.
-        learned = hasattr(estimator, "features_")
+        learned = getattr(estimator, "_learns_features", False)
         rows = estimator.transform(embeddings) if learned else embeddings
         rows = np.asarray(rows, dtype=np.float32)
         centers = np.asarray(estimator.cluster_centers_, dtype=np.float32)[labels]

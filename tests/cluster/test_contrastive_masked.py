@@ -7,6 +7,7 @@ from PIL import Image
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV
 
 from sklearn_vlclust import ContrastiveMaskedClustering
 from sklearn_vlclust.cluster.contrastive_masked import presets
@@ -16,6 +17,11 @@ from sklearn_vlclust.cluster.contrastive_masked._images import (
 )
 from sklearn_vlclust.embedding._images import UnreadableImageError
 from sklearn_vlclust.metrics import clustering_accuracy
+from sklearn_vlclust.model_selection import (
+    coding_rate_reduction_score,
+    neighbor_consistency_score,
+)
+from sklearn_vlclust.plotting import ContactSheetDisplay
 
 QUICK = {
     "n_clusters": 4,
@@ -301,6 +307,16 @@ def test_images_that_are_all_alike(digits):
     with pytest.warns(ConvergenceWarning, match="clusters have"):
         model = make().fit(X)
     assert model.n_clusters_ == 1 and np.isfinite(model.transform(X)).all()
+
+
+def test_scores_and_pictures_of_images(digits, fitted):
+    X = digits[0]
+    for score in (neighbor_consistency_score, coding_rate_reduction_score):
+        assert np.isfinite(score(fitted, X))
+    sheet = ContactSheetDisplay.from_estimator(fitted, X, n_columns=4)
+    assert len(sheet.pictures) == fitted.n_clusters_
+    search = GridSearchCV(make(), {"tau_i": [0.2, 0.5]}, cv=2)
+    assert np.isfinite(search.fit(X[:80]).cv_results_["mean_test_score"]).all()
 
 
 @pytest.mark.parametrize(

@@ -193,6 +193,7 @@ class ContrastiveMaskedClustering(BaseDeepClusterer):
 
     image_shape_: Any  # (channels, height, width), or None
     _inference_rows = 1024  # of transformers
+    _learns_features = True
 
     _parameter_constraints: dict = {
         **{
@@ -403,6 +404,10 @@ class ContrastiveMaskedClustering(BaseDeepClusterer):
             if hasattr(self, "feature_names_in_"):
                 del self.feature_names_in_
         return pixels, False
+
+    def _embed(self, images):
+        """Return what serves as embeddings of images: instance features."""
+        return self.transform(images)
 
     def _choose_sizes(self, side):
         """Return the side of images and of patches, for images of a (typical) side."""

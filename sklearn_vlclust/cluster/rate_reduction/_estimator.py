@@ -190,6 +190,7 @@ class RateReductionClustering(BaseDeepClusterer):
     """
 
     cuts_: list  # of SpectralCut
+    _learns_features = True
 
     _parameter_constraints: dict = {
         **BaseDeepClusterer._parameter_constraints,
