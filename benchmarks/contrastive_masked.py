@@ -29,11 +29,16 @@ from sklearn_vlclust.cluster.contrastive_masked._views import StrongView, Views
 from sklearn_vlclust.training import RandomBatches
 from sklearn_vlclust.training._device import new_generator
 
-# Side of the image -> channels, side of a patch, and the network.
-_DIGITS = {"width": 64, "depth": 3, "n_heads": 2}
-_PHOTOS = {"width": 96, "depth": 4, "n_heads": 3}
-_DECODER = {"decoder_width": 32, "decoder_depth": 1, "decoder_heads": 1}
-MODELS = {8: (1, 2, _DIGITS | _DECODER), 32: (3, 4, _PHOTOS | _DECODER)}
+# Side of the image -> channels and side of a patch; the network is the default one.
+MODELS = {8: (1, 2), 32: (3, 4)}
+NETWORK = {
+    "width": 64,
+    "depth": 3,
+    "n_heads": 4,
+    "decoder_width": 32,
+    "decoder_depth": 1,
+    "decoder_heads": 4,
+}
 SIZES = {
     "toy": {"n": 64, "sides": [8], "repeats": 1, "n_workers": [0]},
     "quick": {"n": 1024, "sides": [8, 32], "repeats": 2, "n_workers": [0]},
@@ -134,9 +139,9 @@ def contrast(rows, tau):
 
 
 def make_network(side, seed=0):
-    channels, patch_size, sizes = MODELS[side]
+    channels, patch_size = MODELS[side]
     n_tokens, token_dim = (side // patch_size) ** 2, channels * patch_size**2
-    network = MaskedAutoencoder(n_tokens, token_dim, N_CLUSTERS, **sizes)
+    network = MaskedAutoencoder(n_tokens, token_dim, N_CLUSTERS, **NETWORK)
     network.start(new_generator(seed), mean=0.5, scale=0.25)
     return network
 
@@ -206,7 +211,7 @@ def _encoder_step(side, mask_ratio):
 def run(n, sides, repeats, n_workers):
     tables = {}
     for side in sides:
-        channels, patch_size, _ = MODELS[side]
+        channels, patch_size = MODELS[side]
         shape = n, channels, side, side
         images = torch.randint(256, shape, generator=new_generator(0))
         images = images.to(torch.uint8)

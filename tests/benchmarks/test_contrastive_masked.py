@@ -15,7 +15,7 @@ from sklearn_vlclust.training._device import new_generator
 
 @pytest.mark.parametrize("side", MODELS)
 def test_plain_model_computes_the_losses_of_the_library(side):
-    channels, patch_size, _ = MODELS[side]
+    channels, patch_size = MODELS[side]
     shape = 40, channels, side, side
     images = torch.randint(256, shape, generator=new_generator(1)).to(torch.uint8)
     network = make_network(side)
