@@ -141,11 +141,6 @@ class EmbeddingNetwork(ClusterNetwork):
         """Instance features and cluster logits of tokens, nothing masked."""
         return self.project(self.encode(self.standardize(tokens)))
 
-    def compile_blocks(self):
-        """Let torch translate the network at its first call."""
-        for part in (self.encoder, self.decoder, self.instance_mlp, self.cluster_mlp):
-            part.compile()
-
     def last_cluster_layers(self):
         """Return the linear layers whose sum is the cluster logits."""
         return self.cluster, self.cluster_mlp[-1]
