@@ -1,0 +1,1 @@
+"""Clustering calibrated by images of a conditional diffusion model (GCC)."""
