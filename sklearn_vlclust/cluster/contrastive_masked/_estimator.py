@@ -31,8 +31,9 @@ from .presets import BACKBONES
 
 # Largest side of images whose size is not given.
 MAX_SIDE = 224
-# Width, depth and heads of the transformer, and width of the instance features.
-AUTO_BACKBONE, IMAGE_INSTANCE_DIM = (64, 3, 4), 128
+# Width, depth and heads of the transformer for images up to a side, and for others.
+SMALL_SIDE, SMALL_BACKBONE, LARGE_BACKBONE = 16, (64, 3, 4), (128, 3, 4)
+DECODER, IMAGE_INSTANCE_DIM = (32, 1, 4), 128
 BATCH_IMAGES, LR_IMAGES = 128, 1e-3
 # Epochs of the stages, and optimiser steps after which larger sets have had enough.
 IMAGE_STAGES = {
@@ -84,10 +85,11 @@ class ContrastiveMaskedClustering(BaseDeepClusterer):
         Share of the patches that are masked in training. Nothing is masked later.
     backbone : {"auto", "tiny", "small", "base"} or tuple, default="auto"
         Width, depth and heads of the transformer; the names are those of Table 5.
-        "auto" is a small one, (64, 3, 4), that learns in minutes on a CPU.
+        "auto" is a small one that learns on a CPU: (64, 3, 4) up to 16 pixels, above
+        them (128, 3, 4), or what `weights` are for.
     decoder : tuple, default=None
-        Width, depth and heads of the decoder. None is half as wide as the transformer
-        and one block deep; the paper's is (512, 8, 16).
+        Width, depth and heads of the decoder. None is (32, 1, 4); the paper's is
+        (512, 8, 16).
     instance_dim : int, default=None
         Width of the instance features. None is 128, and of embeddings the number of
         principal axes, at most 64.
@@ -596,12 +598,13 @@ class ContrastiveMaskedClustering(BaseDeepClusterer):
             return _check_backbone("backbone", self.backbone)
         if state is not None:
             return backbone_of(state)
-        return AUTO_BACKBONE
+        small = self.image_shape_[1] <= SMALL_SIDE
+        return SMALL_BACKBONE if small else LARGE_BACKBONE
 
     def _build_network(self, state):
         channels, side, _ = self.image_shape_
         width, depth, n_heads = self._choose_backbone(state)
-        decoder = width // 2, 1, n_heads
+        decoder = DECODER
         if self.decoder is not None:
             decoder = _check_backbone("decoder", self.decoder)
         return ImageNetwork(
