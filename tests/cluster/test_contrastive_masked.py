@@ -355,3 +355,10 @@ def test_preset_is_the_network_of_the_paper():
 
     assert len(network.encoder) == 6 and len(network.decoder) == 8
     assert network.positions.shape == (196, 384)
+
+
+def test_without_masks_there_is_nothing_to_reconstruct(digits):
+    model = make(mask_ratio=0.0, backbone=[32, 1, 4]).fit(digits[0])
+    assert model.n_iter_ == 3  # no pre-training
+    assert all("reconstruction" not in row for row in model.history_)
+    assert all(np.isfinite(row["loss"]) for row in model.history_)

@@ -10,10 +10,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from .._axes import half_whitening
 from .._batches import RowBatches
+from .._partition import draw_sample, partition, partition_centers
 from ._centers import ClusterNetwork
 from ._network import pick
 
+# Principal axes that are seen, and starts of the first partition beside Ward's.
+N_AXES, N_INIT = 64, 5
 # Factor of the cluster logits, which start as distances of unit rows.
 LOGIT_SCALE = 10.0
 
@@ -177,3 +181,41 @@ def _perceptron(n_in, hidden, n_out, activation):
     return nn.Sequential(
         norm, nn.Linear(n_in, hidden), activation, nn.Linear(hidden, n_out)
     )
+
+
+def start_network(rows, n_clusters, n_groups, instance_dim, rng, generator):
+    """Return a network at principal axes, its clusters at a partition of them.
+
+    Parameters
+    ----------
+    rows : UnitRows of shape (n, d)
+        Embeddings.
+    n_clusters, n_groups : int
+        Clusters, and (largest number of) groups of axes.
+    instance_dim : int or None
+        Width of the instance features; None is that of the axes.
+    rng : RandomState
+        Draws the starts of the partition.
+    generator : torch.Generator
+        Draws the perceptrons.
+
+    Returns
+    -------
+    network : EmbeddingNetwork
+    """
+    mean, axes = half_whitening(rows, N_AXES)
+    axes = axes[:N_AXES]
+    groups = min(n_groups, len(axes))
+    width = groups * -(-len(axes) // groups)
+    network = EmbeddingNetwork(
+        rows.shape[1], len(axes), groups, n_clusters, instance_dim or width
+    )
+    network.start(generator, torch.from_numpy(mean), torch.from_numpy(axes))
+    sample = draw_sample(len(rows), n_clusters, rng)
+    x = network.tokens(torch.from_numpy(rows[sample])).flatten(1)
+    network.spread.fill_(x.norm(dim=1).mean().clamp_min(1e-12))
+    x = F.normalize(x, dim=1).numpy()
+    labels = partition(x, n_clusters, N_INIT, rng)
+    centers = partition_centers(x, labels, n_clusters, rng)
+    network.start_clusters(torch.from_numpy(centers))
+    return network

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
-from torch.nn import functional as F
 
 from ..._compat import Interval, StrOptions
 from ...embedding._images import is_images
@@ -18,19 +17,22 @@ from ...metrics import simplified_silhouette_score
 from ...neighbors import kneighbors
 from ...training import RandomBatches
 from ...training._device import new_generator
-from .._axes import half_whitening
 from .._base import BaseDeepClusterer, _most_likely
-from .._partition import draw_sample, kmeans, partition, partition_centers
-from ._embeddings import EmbeddingNetwork, NeighborViews
-from ._images import ImageNetwork, choose_patch, color_range
+from .._partition import kmeans
+from ._embeddings import NeighborViews, start_network
+from ._images import ImageNetwork, choose_sizes, color_range
 from ._network import draw_mask
 from ._objective import ContrastiveMaskedObjective, Images
 from ._views import StrongView, Views
-from ._weights import backbone_of, copy_weights, read_weights
+from ._weights import (
+    backbone_of,
+    check_sizes,
+    copy_last,
+    copy_weights,
+    read_weights,
+)
 from .presets import BACKBONES
 
-# Largest side of images whose size is not given.
-MAX_SIDE = 224
 # Width, depth and heads of the transformer for images up to a side, and for others.
 SMALL_SIDE, SMALL_BACKBONE, LARGE_BACKBONE = 16, (64, 3, 4), (128, 3, 4)
 DECODER, IMAGE_INSTANCE_DIM = (32, 1, 4), 128
@@ -41,8 +43,7 @@ IMAGE_STAGES = {
     "train_epochs": (250, 25_000),
     "boost_epochs": (40, 4_000),
 }
-# The same on embeddings (not in the paper), and what else is for them alone: principal
-# axes that are seen, starts of the first partition, and rows up to which near rows are
+# The same on embeddings (not in the paper), and rows of them up to which near rows are
 # found exhaustively.
 BATCH_ROWS, LR_ROWS = 512, 3e-4
 ROW_STAGES = {
@@ -50,7 +51,7 @@ ROW_STAGES = {
     "train_epochs": (20, 1_000),
     "boost_epochs": (15, 750),
 }
-N_AXES, N_INIT, EXACT_ROWS = 64, 5, 50_000
+EXACT_ROWS = 50_000
 
 _EPOCHS = [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})]
 
@@ -82,7 +83,8 @@ class ContrastiveMaskedClustering(BaseDeepClusterer):
         Side of a patch in pixels. None grows as the square root of the side of the
         images: 2 at 8 pixels, 4 at 32, 16 at 224.
     mask_ratio : float, default=0.5
-        Share of the patches that are masked in training. Nothing is masked later.
+        Share of the patches that are masked in training, less than 1; with 0 there is
+        nothing to reconstruct. Nothing is masked later.
     backbone : {"auto", "tiny", "small", "base"} or tuple, default="auto"
         Width, depth and heads of the transformer; the names are those of Table 5.
         "auto" is a small one that learns on a CPU: (64, 3, 4) up to 16 pixels, above
@@ -390,7 +392,9 @@ class ContrastiveMaskedClustering(BaseDeepClusterer):
                 self, X, reset=reset, embed=None, ensure_min_samples=smallest
             )
         if reset:
-            side, self.patch_size_ = self._choose_sizes(typical_side(X))
+            side, self.patch_size_ = choose_sizes(
+                typical_side(X), self.image_size, self.patch_size
+            )
             channels = None
         elif self.image_shape_ is None:
             raise ValueError(
@@ -411,25 +415,6 @@ class ContrastiveMaskedClustering(BaseDeepClusterer):
     def _embed(self, images):
         """Return what serves as embeddings of images: instance features."""
         return self.transform(images)
-
-    def _choose_sizes(self, side):
-        """Return the side of images and of patches, for images of a (typical) side."""
-        side = self.image_size or min(side, MAX_SIDE)
-        patch_size = self.patch_size or choose_patch(side)
-        if patch_size > side:
-            raise ValueError(
-                f"patch_size={patch_size} is more than the {side} pixels of an image's "
-                "shorter side. Give a smaller one, or a larger image_size."
-            )
-        if self.image_size and self.patch_size and side % patch_size:
-            raise ValueError(
-                f"image_size={side} is not a multiple of patch_size={patch_size}, "
-                f"as {side - side % patch_size} is. Leave one of them out to have it "
-                "chosen."
-            )
-        if self.image_size and side % patch_size:  # the patch is ours to choose
-            patch_size = max(p for p in range(1, patch_size + 1) if side % p == 0)
-        return side - side % patch_size, patch_size
 
     def _rows(self, X, zero_rows):
         return X if X.ndim == 4 else super()._rows(X, zero_rows)
@@ -463,7 +448,7 @@ class ContrastiveMaskedClustering(BaseDeepClusterer):
             mask_ratio=self.mask_ratio,
             tau_i=self.tau_i,
             tau_c=self.tau_c,
-            reconstruction=self.reconstruction,
+            reconstruction=self._reconstructs,
             instance_contrast=self.instance_contrast,
             cluster_contrast=self.cluster_contrast,
             interaction=self.interaction,
@@ -507,12 +492,20 @@ class ContrastiveMaskedClustering(BaseDeepClusterer):
                 f"tell the clusters apart. Give at least {2 * self.n_clusters}."
             )
 
+    @property
+    def _reconstructs(self):
+        """Whether anything is masked that can be reconstructed."""
+        n_tokens = min(self.n_groups, self.n_features_in_)
+        if self.image_shape_ is not None:
+            n_tokens = (self.image_shape_[1] // self.patch_size_) ** 2
+        return self.reconstruction and round(self.mask_ratio * n_tokens) > 0
+
     def _stages(self, n):
         """Return the epochs of each stage by name, 0 for those that are left out."""
         steps = -(-n // self._rows_a_batch)
         on_images = self.image_shape_ is not None
         is_on = {
-            "pretrain_epochs": self.reconstruction,
+            "pretrain_epochs": self._reconstructs,
             "train_epochs": self.instance_contrast or self.cluster_contrast,
             "boost_epochs": self.interaction,
         }
@@ -533,7 +526,7 @@ class ContrastiveMaskedClustering(BaseDeepClusterer):
         network = self._build_network(state)
         network.start(generator, *color_range(pixels, self.patch_size_))
         if self.warm_start and hasattr(self, "network_"):
-            self._copy_last(network)
+            copy_last(network, self.network_)
         elif state is not None:
             copy_weights(network, state, self.weights)
         return network
@@ -545,57 +538,19 @@ class ContrastiveMaskedClustering(BaseDeepClusterer):
                 f"weights={self.weights!r} are for images, and X is embeddings. Leave "
                 "them out."
             )
-        mean, axes = half_whitening(rows, N_AXES)
-        axes = axes[:N_AXES]
-        groups = min(self.n_groups, len(axes))
-        width = groups * -(-len(axes) // groups)
-        network = EmbeddingNetwork(
-            rows.shape[1],
-            len(axes),
-            groups,
-            self.n_clusters,
-            self.instance_dim or width,
+        network = start_network(
+            rows, self.n_clusters, self.n_groups, self.instance_dim, rng, generator
         )
-        network.start(generator, torch.from_numpy(mean), torch.from_numpy(axes))
-        sample = draw_sample(len(rows), self.n_clusters, rng)
-        x = network.tokens(torch.from_numpy(rows[sample])).flatten(1)
-        network.spread.fill_(x.norm(dim=1).mean().clamp_min(1e-12))
-        x = F.normalize(x, dim=1).numpy()
-        labels = partition(x, self.n_clusters, N_INIT, rng)
-        centers = partition_centers(x, labels, self.n_clusters, rng)
-        network.start_clusters(torch.from_numpy(centers))
         if self.warm_start and hasattr(self, "network_"):
-            self._copy_last(network)
+            copy_last(network, self.network_)
         return network
-
-    def _copy_last(self, network):
-        """Start from the network of the last fit; other clusters start anew."""
-        last = self.network_
-        differing = {
-            name
-            for name, value in network.config.items()
-            if last.config.get(name) != value
-        } - {"n_clusters", "n_centers"}
-        if differing:
-            name = min(differing)
-            raise ValueError(
-                f"warm_start=True, but {name} was {last.config.get(name)!r} in the "
-                f"last fit and is {network.config[name]!r} now. Set warm_start=False "
-                "to start anew."
-            )
-        state = last.state_dict()
-        wanted = network.state_dict()
-        network.load_state_dict(
-            {name: x for name, x in state.items() if x.shape == wanted[name].shape},
-            strict=False,
-        )
 
     def _choose_backbone(self, state):
         """Return width, depth and heads of the transformer."""
-        if self.backbone in BACKBONES:
-            return BACKBONES[self.backbone]
         if self.backbone != "auto":
-            return _check_backbone("backbone", self.backbone)
+            named = isinstance(self.backbone, str)
+            sizes = BACKBONES[self.backbone] if named else self.backbone
+            return check_sizes("backbone", sizes)
         if state is not None:
             return backbone_of(state)
         small = self.image_shape_[1] <= SMALL_SIDE
@@ -604,9 +559,7 @@ class ContrastiveMaskedClustering(BaseDeepClusterer):
     def _build_network(self, state):
         channels, side, _ = self.image_shape_
         width, depth, n_heads = self._choose_backbone(state)
-        decoder = DECODER
-        if self.decoder is not None:
-            decoder = _check_backbone("decoder", self.decoder)
+        decoder = check_sizes("decoder", self.decoder or DECODER)
         return ImageNetwork(
             (channels, side, side),
             self.patch_size_,
@@ -641,14 +594,3 @@ class ContrastiveMaskedClustering(BaseDeepClusterer):
 def _as_they_are(*samples):
     """Return the views of embeddings, which batches bring with them."""
     return samples
-
-
-def _check_backbone(name, value):
-    """Return width, depth and heads, which may be a list."""
-    good = len(value) == 3 and all(isinstance(v, int) and v > 0 for v in value)
-    if not good or value[0] % value[2]:
-        raise ValueError(
-            f"{name}={value!r} is not (width, depth, heads): three positive integers, "
-            "the width a multiple of the heads."
-        )
-    return tuple(value)

@@ -9,6 +9,8 @@ from ._network import MaskedAutoencoder
 from ._patches import patchify, unpatchify
 from ._views import as_floats
 
+# Largest side of images whose size is not given.
+MAX_SIDE = 224
 # Images from which the mean and spread of colors are taken.
 SAMPLED_IMAGES = 4096
 # Sizes that follow from those of images and patches.
@@ -98,3 +100,40 @@ def color_range(pixels, patch_size):
 def choose_patch(side):
     """Return the side of a patch for images of a side: 2 at 8, 4 at 32, 16 at 224."""
     return 2 ** math.floor(math.log2(side) / 2 + 0.4) if side > 1 else 1
+
+
+def choose_sizes(side, image_size=None, patch_size=None):
+    """Choose the side of images and that of their patches.
+
+    Parameters
+    ----------
+    side : int
+        (Typical) side of the images at hand.
+    image_size, patch_size : int or None
+        What was asked for.
+
+    Returns
+    -------
+    image_size, patch_size : int
+        The first is a multiple of the second.
+
+    Raises
+    ------
+    ValueError
+        If what was asked for does not go together.
+    """
+    side = image_size or min(side, MAX_SIDE)
+    patch = patch_size or choose_patch(side)
+    if patch > side:
+        raise ValueError(
+            f"patch_size={patch} is more than the {side} pixels of an image's shorter "
+            "side. Give a smaller one, or a larger image_size."
+        )
+    if image_size and side % patch:
+        if patch_size:
+            raise ValueError(
+                f"image_size={side} is not a multiple of patch_size={patch}, as "
+                f"{side - side % patch} is. Leave one of them out to have it chosen."
+            )
+        patch = max(p for p in range(1, patch + 1) if side % p == 0)
+    return side - side % patch, patch

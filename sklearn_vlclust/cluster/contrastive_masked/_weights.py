@@ -1,4 +1,4 @@
-"""Weights of vision transformers that others have trained."""
+"""Weights and sizes that a transformer starts with."""
 
 from pathlib import Path
 
@@ -98,6 +98,44 @@ def copy_weights(network, state, source):
             "unknown to a plain vision transformer."
         )
     network.load_state_dict(found_names, strict=False)
+
+
+def copy_last(network, last):
+    """Start from the network of the last fit; another number of clusters starts anew.
+
+    Raises
+    ------
+    ValueError
+        If anything but the number of clusters differs.
+    """
+    differing = {
+        name for name, value in network.config.items() if last.config.get(name) != value
+    } - {"n_clusters", "n_centers"}
+    if differing:
+        name = min(differing)
+        raise ValueError(
+            f"warm_start=True, but {name} was {last.config.get(name)!r} in the last "
+            f"fit and is {network.config[name]!r} now. Set warm_start=False to start "
+            "anew."
+        )
+    wanted = network.state_dict()
+    fitting = {
+        name: value
+        for name, value in last.state_dict().items()
+        if value.shape == wanted[name].shape
+    }
+    network.load_state_dict(fitting, strict=False)
+
+
+def check_sizes(name, value):
+    """Return width, depth and heads of a transformer, which may be a list."""
+    good = len(value) == 3 and all(isinstance(v, int) and v > 0 for v in value)
+    if not good or value[0] % value[2]:
+        raise ValueError(
+            f"{name}={value!r} is not (width, depth, heads): three positive integers, "
+            "the width a multiple of the heads."
+        )
+    return tuple(value)
 
 
 def _read_file(path):
