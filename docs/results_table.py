@@ -3,8 +3,7 @@
     python docs/results_table.py    # renews the table of the README
 
 A file of benchmarks/results has `"tables"`, title -> list of rows, and says by which
-`"command"` and on which `"machine"`. The README shows accuracy.json and
-rate_reduction.json, a row a data set.
+`"command"` and on which `"machine"`. The README shows three of them, a row a data set.
 """
 
 import json
@@ -28,12 +27,13 @@ def cells(records):
     return [column.replace("_", " ") for column in columns], rows
 
 
-def compare(tables, without_words):
-    """Return accuracy.json and rate_reduction.json as records, one a data set."""
+def compare(tables, *without_words):
+    """Return the three files of the README as records, one a data set."""
     records = []
     for data, rows in tables.items():
         of = {row["what"]: row for row in rows}
-        mca, cpp = of["MCAClustering()"], without_words[data][-1]
+        mca = of["MCAClustering()"]
+        cpp, pici = (other[data][-1] for other in without_words)
         alone = [of[what]["ACC"] for what in ("k-means", "Ward", "spectral, kNN")]
         weights = mca["semantic_weight"]
         records.append(
@@ -41,13 +41,18 @@ def compare(tables, without_words):
                 "data": data,
                 "k-means": f"{alone[0]:.1f}",
                 "best of three": f"{max(alone):.1f}",
-                "RateReductionClustering": f"{cpp['ACC']:.1f} ± {cpp['ACC_std']:.1f}",
+                "rate reduction": _with_spread(cpp),
+                "contrastive, masked": _with_spread(pici),
                 "with words": f"{of['k-means, [image; text]']['ACC']:.1f}",
-                "MCAClustering": f"{mca['ACC']:.1f} ± {mca['ACC_std']:.1f}",
+                "MCA, with words": _with_spread(mca),
                 "weight": f"{sum(weights) / len(weights):.2f}",
             }
         )
     return records
+
+
+def _with_spread(row):
+    return f"{row['ACC']:.1f} ± {row['ACC_std']:.1f}"
 
 
 def markdown(records):
@@ -85,7 +90,7 @@ def write_page(target):
 
 def renew_readme(readme=ROOT / "README.md", results=RESULTS):
     """Put the results, a row a data set, between the markers of the README."""
-    names = "accuracy.json", "rate_reduction.json"
+    names = "accuracy.json", "rate_reduction.json", "masked_embeddings.json"
     table = markdown(compare(*(read(results / name)["tables"] for name in names)))
     text = Path(readme).read_text(encoding="utf-8")
     pattern = re.compile("(?<={})\n.*?(?={})".format(*MARKERS), re.DOTALL)

@@ -62,9 +62,13 @@ def test_results_become_tables(tmp_path):
     cpp = {"what": "RateReductionClustering()", "ACC": 47.0, "ACC_std": 0.25}
     report = {"tables": {"pets: 37 classes": [cpp]}}
     (tmp_path / "rate_reduction.json").write_text(json.dumps(report))
+    pici = {"what": "ContrastiveMaskedClustering()", "ACC": 48.0, "ACC_std": 0.3}
+    report = {"tables": {"pets: 37 classes": [pici]}}
+    (tmp_path / "masked_embeddings.json").write_text(json.dumps(report))
     readme.write_text(README)
     table.renew_readme(readme, tmp_path)
-    row = "| pets: 37 classes | 40.0 | 42.0 | 47.0 ± 0.2 | 43.0 | 50.2 ± 0.5 | 0.75 |"
+    scores = "40.0 | 42.0 | 47.0 ± 0.2 | 48.0 ± 0.3 | 43.0 | 50.2 ± 0.5 | 0.75"
+    row = f"| pets: 37 classes | {scores} |"
     assert f"| --- |\n{row}\n<!-- results:end -->" in readme.read_text()
     outside = re.compile("<!-- results:start -->.*<!-- results:end -->", re.DOTALL)
     assert outside.split(readme.read_text()) == outside.split(README)
