@@ -36,6 +36,7 @@ BENCHMARKS = {
     "k_selection": ("k_selection", "run"),
     "captions": ("captions", "run"),
     "contrastive_masked": ("contrastive_masked", "run"),
+    "generative": ("generative", "run"),
     "masked_digits": ("masked_quality", "run_digits"),
     "masked_ablation": ("masked_quality", "run_ablation"),
     "masked_embeddings": ("masked_quality", "run_embeddings"),

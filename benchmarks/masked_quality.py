@@ -22,8 +22,9 @@ from . import shared_data
 from .accuracy import _kmeans, _row, _some_classes, _spectral, _title, _ward
 from .rate_reduction import purity
 
+QUICK = {"pretrain_epochs": 1, "train_epochs": 2, "boost_epochs": 1}
 SIZES = {
-    "toy": {"n_seeds": 1, "n_classes": 3, "params": {"train_epochs": 2}},
+    "toy": {"n_seeds": 1, "n_classes": 3, "params": QUICK},
     "full": {"n_seeds": 5},
 }
 # Tables 6 and 7: modules that are off.
@@ -62,13 +63,14 @@ def run_digits(n_seeds, n_classes=10, params=None):
     }
 
 
-def run_ablation(n_seeds, n_classes=10, params=None):
+def run_ablation(n_seeds, n_classes=10, params=None, only=tuple(ABLATION)):
     """Measure on the digits with modules off."""
     X, y = digits(n_classes)
     return {
         _title("digits, 8 pixels", X, y): [
             _row(what, _fit(y, {**(params or {}), **off}), X, y, n_seeds)
             for what, off in ABLATION.items()
+            if what in only
         ]
     }
 

@@ -1,5 +1,7 @@
 """The plain model of the benchmark computes the losses of the library."""
 
+import json
+
 import pytest
 import torch
 
@@ -43,3 +45,26 @@ def test_every_table_has_its_figures():
     assert len(tables) == 4
     rates = [row["images_a_second"] for row in next(iter(tables.values()))]
     assert len(rates) == 2 and min(rates) > 0
+
+
+@pytest.mark.parametrize("name", ["masked_digits", "masked_ablation"])
+def test_quality_is_measured_beside_pixels(name, tmp_path):
+    from benchmarks.__main__ import main
+
+    assert main([name, "--size", "toy", "--output", str(tmp_path)]) == 0
+    report = json.loads((tmp_path / f"{name}-toy.json").read_text())
+    (rows,) = report["tables"].values()
+    assert len(rows) == {"masked_digits": 4, "masked_ablation": 6}[name]
+    assert all(0 <= row["ACC"] <= 100 for row in rows)
+    assert rows[-1]["n_clusters"][0] <= 3
+
+
+def test_images_of_cifar10():
+    from benchmarks import masked_quality
+
+    try:
+        X, y = masked_quality.cifar10("test", 50)
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    assert X.shape == (50, 32, 32, 3) and X.dtype.name == "uint8"
+    assert set(y) <= set(range(10))

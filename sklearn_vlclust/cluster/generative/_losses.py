@@ -62,14 +62,14 @@ def rbf_kernel(features, bandwidth=None):
     # Distances do not mind the mean, but float32 does where it is large.
     x = features - features.detach().mean(dim=0)
     norms = x.square().sum(dim=1)
-    squares = norms[:, None] + norms - 2 * x @ x.T
-    itself = torch.eye(len(x), dtype=torch.bool, device=x.device)
-    squares = squares.clamp_min(0).masked_fill(itself, 0)
+    squares = torch.addmm(norms[:, None] + norms, x, x.T, alpha=-2)
+    squares = squares.clamp_min(0).fill_diagonal_(0)
     if bandwidth is not None:
-        return torch.exp(-squares / (2 * bandwidth**2))
-    others = squares.detach()[~itself]
-    scale = others.median() if len(others) else squares.new_ones(())
-    return torch.exp(-squares / (2 * scale.clamp_min(TINY)))
+        return torch.exp(squares / (-2 * bandwidth**2))
+    i, j = torch.triu_indices(len(x), len(x), 1, device=x.device)
+    pairs = squares.detach()[i, j]
+    scale = pairs.median() if len(pairs) else pairs.new_ones(())
+    return torch.exp(squares / (-2 * scale.clamp_min(TINY)))
 
 
 def kernel_matching(
