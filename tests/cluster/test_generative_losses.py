@@ -31,16 +31,8 @@ def value(loss, *arguments, dtype=torch.float64, **others):
     return loss(*tensors, **others).item()
 
 
-def match(real, labels, generated, generated_labels, k=K, **others):
-    return value(
-        losses.kernel_matching,
-        real,
-        labels,
-        generated,
-        generated_labels,
-        n_clusters=k,
-        **others,
-    )
+def match(*arguments, **others):
+    return value(losses.kernel_matching, *arguments, **others)
 
 
 def kernel(x, y, sigma):
@@ -216,7 +208,7 @@ def test_descent_brings_real_clusters_to_the_generated_ones():
     real = torch.tensor(generated + 0.7, requires_grad=True)
     target, labels = torch.tensor(generated), torch.tensor(labels)
     for _ in range(100):
-        loss = losses.kernel_matching(real, labels, target, labels, K)
+        loss = losses.kernel_matching(real, labels, target, labels)
         (gradient,) = torch.autograd.grad(loss, real)
         real = (real - 10 * gradient).detach().requires_grad_(True)
     gaps = [real[labels == k].mean(0) - target[labels == k].mean(0) for k in range(K)]
@@ -236,7 +228,7 @@ def test_descent_brings_real_clusters_to_the_generated_ones():
 def test_degenerate_features_give_finite_losses_and_gradients(x):
     x = x.clone().requires_grad_(True)
     labels = torch.arange(4).repeat_interleave(2)
-    loss = losses.kernel_matching(x, labels, x.detach() + 1e-3, labels, K)
+    loss = losses.kernel_matching(x, labels, x.detach() + 1e-3, labels)
     loss = loss + losses.class_wise_matching(x, labels)
     loss = loss + losses.metric_learning(x, labels % D)
     loss.backward()
@@ -249,7 +241,7 @@ def test_gradients_are_those_of_the_losses():
     labels, others = torch.tensor(labels), torch.tensor(others)
 
     def matching(r, g):
-        return losses.kernel_matching(r, labels, g, others, K, bandwidth=2.0)
+        return losses.kernel_matching(r, labels, g, others, bandwidth=2.0)
 
     assert torch.autograd.gradcheck(matching, (real, generated))
     assert torch.autograd.gradcheck(

@@ -18,7 +18,6 @@ __all__ = [
     "kernel_matching",
     "metric_learning",
     "pseudo_label_loss",
-    "rbf_kernel",
 ]
 
 
@@ -41,49 +40,18 @@ def pseudo_label_loss(logits, labels):
     return F.cross_entropy(logits, labels)
 
 
-def rbf_kernel(features, bandwidth=None):
-    """Gaussian kernel of all pairs of rows, ``exp(-|x - y|^2 / (2 bandwidth^2))``.
-
-    The paper leaves the kernel open.
-
-    Parameters
-    ----------
-    features : tensor of shape (n, d)
-        Rows.
-    bandwidth : float, default=None
-        None is the median distance of two rows, of which no gradient is taken: the
-        kernel then does not depend on the scale of the features.
-
-    Returns
-    -------
-    kernel : tensor of shape (n, n)
-        Ones on the diagonal.
-    """
-    # Distances do not mind the mean, but float32 does where it is large.
-    x = features - features.detach().mean(dim=0)
-    norms = x.square().sum(dim=1)
-    squares = torch.addmm(norms[:, None] + norms, x, x.T, alpha=-2)
-    squares = squares.clamp_min(0).fill_diagonal_(0)
-    if bandwidth is not None:
-        return torch.exp(squares / (-2 * bandwidth**2))
-    i, j = torch.triu_indices(len(x), len(x), 1, device=x.device)
-    pairs = squares.detach()[i, j]
-    scale = pairs.median() if len(pairs) else pairs.new_ones(())
-    return torch.exp(squares / (-2 * scale.clamp_min(TINY)))
-
-
-def kernel_matching(
-    real, real_labels, generated, generated_labels, n_clusters, bandwidth=None
-):
+def kernel_matching(real, real_labels, generated, generated_labels, bandwidth=None):
     """Distance of real and generated samples, cluster by cluster: eqs. 8 and 9, `L_d`.
 
     For each cluster, the squared distance in the kernel's space of the mean of its real
     samples and the mean of its generated ones. Eq. 8 as printed has sums of features,
     but eq. 9 divides by the numbers of pairs, which makes them means.
 
-    All clusters are read off one kernel matrix: with a column for each cluster that
-    holds 1 / (number of its real samples) at these and -1 / (number of its generated
-    ones) at those, ``d_r + d_g - 2 d_rg`` is a quadratic form.
+    The kernel, which the paper leaves open, is ``exp(-|x - y|^2 / (2 bandwidth^2))``.
+    One pass over its matrix gives all clusters: pairs of the same cluster count with
+    ``w_x w_y``, where `w` is 1 / (number of the cluster's real samples) for a real
+    sample, -1 / (number of its generated ones) for a generated one. The gradient is
+    written out, as it needs a product with the same matrix only.
 
     Parameters
     ----------
@@ -95,24 +63,29 @@ def kernel_matching(
         Features of generated samples.
     generated_labels : int tensor of shape (g,)
         Clusters they were generated for. Eq. 9 writes both kinds of labels alike.
-    n_clusters : int
-        Number of clusters.
     bandwidth : float, default=None
-        Of `rbf_kernel`; None is the median distance of all n + g samples.
+        None is the median distance of two of the n + g samples, of which no gradient
+        is taken: the scale of the features then does not matter.
 
     Returns
     -------
     loss : scalar tensor
-        Sum over the clusters that have samples of both kinds; at least 0.
+        Sum over the clusters that have samples of both kinds; at least 0. Can be
+        differentiated once.
     """
-    kernel = rbf_kernel(torch.cat([real, generated]), bandwidth)
-    a = F.one_hot(real_labels, n_clusters).to(kernel.dtype)  # (n, k)
-    b = F.one_hot(generated_labels, n_clusters).to(kernel.dtype)  # (g, k)
-    n_real, n_generated = a.sum(dim=0), b.sum(dim=0)
-    both = (n_real > 0) & (n_generated > 0)
-    weights = torch.cat([a / n_real.clamp_min(1), -b / n_generated.clamp_min(1)])
-    weights = weights * both
-    return (weights * (kernel @ weights)).sum()
+    features = torch.cat([real, generated])
+    labels, n = torch.cat([real_labels, generated_labels]), len(real)
+    with torch.no_grad():
+        # Distances do not mind the mean, but float32 does where it is large.
+        x = features - features.mean(dim=0)
+        pairs, scale = _rbf_kernel(x, bandwidth)  # (n + g, n + g)
+        same = labels[:, None] == labels
+        n_real, n_generated = same[:, :n].sum(dim=1), same[:, n:].sum(dim=1)
+        w = torch.cat([1 / n_real[:n], -1 / n_generated[n:]])
+        w[(n_real == 0) | (n_generated == 0)] = 0
+        pairs.mul_(same).mul_(w[:, None] * w)
+        gradient = (pairs @ x - pairs.sum(dim=1, keepdim=True) * x) * (2 / scale)
+    return pairs.sum() + ((features - features.detach()) * gradient).sum()
 
 
 def class_wise_matching(generated, labels):
@@ -167,3 +140,16 @@ def metric_learning(scores, labels):
     """
     own = scores.gather(1, labels[:, None])
     return (scores - own).clamp_min(0).square().sum(dim=1).mean()
+
+
+def _rbf_kernel(x, bandwidth):
+    """Gaussian kernel of all pairs of rows, (n, n), and the bandwidth squared."""
+    norms = x.square().sum(dim=1)
+    squares = torch.addmm(norms[:, None] + norms, x, x.T, alpha=-2)
+    squares.clamp_min_(0).fill_diagonal_(0)
+    if bandwidth is None:
+        i, j = torch.triu_indices(len(x), len(x), 1, device=x.device)
+        scale = squares[i, j].median().clamp_min(TINY)
+    else:
+        scale = torch.as_tensor(bandwidth**2, dtype=x.dtype, device=x.device)
+    return squares.div_(-2 * scale).exp_(), scale
