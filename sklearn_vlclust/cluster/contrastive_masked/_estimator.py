@@ -6,18 +6,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils.validation import check_is_fitted
 
 from ..._compat import Interval, StrOptions
-from ...embedding._images import is_images
-from ...embedding._pixels import read_pixels, typical_side
-from ...embedding._read import read_embeddings
-from ...embedding._rows import UnitRows
-from ...metrics import simplified_silhouette_score
 from ...neighbors import kneighbors
 from ...training import RandomBatches
 from ...training._device import new_generator
-from .._base import BaseDeepClusterer, _most_likely
+from .._image_base import BaseImageClusterer
 from .._partition import kmeans
 from ._embeddings import NeighborViews, start_network
 from ._images import ImageNetwork, choose_sizes, color_range
@@ -56,7 +50,7 @@ EXACT_ROWS = 50_000
 _EPOCHS = [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})]
 
 
-class ContrastiveMaskedClustering(BaseDeepClusterer):
+class ContrastiveMaskedClustering(BaseImageClusterer):
     """Clustering of images by masking and contrast at two levels (PICI).
 
     For images that no pre-trained encoder knows (satellites, pests, tissue):
@@ -196,16 +190,8 @@ class ContrastiveMaskedClustering(BaseDeepClusterer):
     (80, 128)
     """
 
-    image_shape_: Any  # (channels, height, width), or None
-    _inference_rows = 1024  # of transformers
-    _learns_features = True
-
     _parameter_constraints: dict = {
-        **{
-            name: constraint
-            for name, constraint in BaseDeepClusterer._parameter_constraints.items()
-            if name not in ("embedder", "max_iter")
-        },
+        **BaseImageClusterer._parameter_constraints,
         "image_size": [Interval(Integral, 1, None, closed="left"), None],
         "patch_size": [Interval(Integral, 1, None, closed="left"), None],
         "mask_ratio": [Interval(Real, 0, 1, closed="left")],
@@ -300,21 +286,6 @@ class ContrastiveMaskedClustering(BaseDeepClusterer):
         self.verbose = verbose
         self.random_state = random_state
 
-    def transform(self, X):
-        """Instance features of each sample.
-
-        Parameters
-        ----------
-        X : images, or array-like of shape (n_samples, n_features)
-            As in :meth:`fit`.
-
-        Returns
-        -------
-        Z : ndarray of shape (n_samples, instance_dim)
-            Unit rows.
-        """
-        return self._predict(X, lambda network, x: network.features(x))
-
     def reconstruct(self, X, return_masked=False):
         """Fill in masked patches, to look at.
 
@@ -356,73 +327,14 @@ class ContrastiveMaskedClustering(BaseDeepClusterer):
             filled, seen = (x.transpose(0, 2, 3, 1) for x in (filled, seen))
         return (filled, seen) if return_masked else filled
 
-    def score(self, X, y=None):
-        """Label-free quality of the clustering of `X`.
-
-        Parameters
-        ----------
-        X : images, or array-like of shape (n_samples, n_features)
-            As in :meth:`fit`.
-        y : Ignored
-            Not used, present for API consistency.
-
-        Returns
-        -------
-        score : float
-            :func:`~sklearn_vlclust.metrics.simplified_silhouette_score` of
-            :meth:`predict` on the instance features: between -1 and 1, higher is
-            better. Features of other fits are others: the scores of two fits say
-            little about which is better.
-        """
-        check_is_fitted(self)
-        X, zero_rows = self._read(X, reset=False)
-        labels = self._infer(X, _most_likely, zero_rows)
-        features = self._infer(X, lambda network, x: network.features(x), zero_rows)
-        return simplified_silhouette_score(UnitRows(features), labels)
-
     def _read(self, X, reset):
-        """Return pixels, (n, channels, side, side), or embeddings."""
-        if not is_images(X):
-            if not reset and self.image_shape_ is not None:
-                raise ValueError("X is no images; the fit had images.")
-            if reset:
-                self.image_shape_ = self.patch_size_ = None
-            smallest = 2 if reset else 1
-            return read_embeddings(
-                self, X, reset=reset, embed=None, ensure_min_samples=smallest
-            )
         if reset:
-            side, self.patch_size_ = choose_sizes(
-                typical_side(X), self.image_size, self.patch_size
-            )
-            channels = None
-        elif self.image_shape_ is None:
-            raise ValueError(
-                "X is images; the fit had embeddings. Embed them as those of the fit."
-            )
-        else:
-            channels, side, _ = self.image_shape_
-        pixels = read_pixels(X, side, channels, self.n_jobs, self.verbose)
-        if reset:
-            if len(pixels) < 2:
-                raise ValueError(f"X has {len(pixels)} image; 2 or more are needed.")
-            self.image_shape_ = pixels.shape[1:]
-            self.n_features_in_ = int(np.prod(self.image_shape_))
-            if hasattr(self, "feature_names_in_"):
-                del self.feature_names_in_
-        return pixels, False
+            self.patch_size_ = None
+        return super()._read(X, reset)
 
-    def _embed(self, images):
-        """Return what serves as embeddings of images: instance features."""
-        return self.transform(images)
-
-    def _rows(self, X, zero_rows):
-        return X if X.ndim == 4 else super()._rows(X, zero_rows)
-
-    def _inputs(self, x, first_row, zero_rows):
-        if x.ndim == 4:
-            return np.ascontiguousarray(x)
-        return super()._inputs(x, first_row, zero_rows)
+    def _choose_side(self, side):
+        side, self.patch_size_ = choose_sizes(side, self.image_size, self.patch_size)
+        return side
 
     def _prepare(self, rows, rng, generator, device):
         n = len(rows)
@@ -579,12 +491,6 @@ class ContrastiveMaskedClustering(BaseDeepClusterer):
             features = self._instance_features(rows)
             centers = kmeans(features, self.n_clusters, rng, n_init=3).cluster_centers_
             self.network_.set_centers(torch.from_numpy(centers))
-
-    def _locate_clusters(self, rows, dtype):
-        super()._locate_clusters(self._instance_features(rows), np.float32)
-
-    def _instance_features(self, rows):
-        return self._infer(rows, lambda network, x: network.features(x), True)
 
     @property
     def _n_features_out(self):

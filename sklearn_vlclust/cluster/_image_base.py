@@ -1,0 +1,119 @@
+"""What clusterers that learn from images themselves have in common."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from ..embedding._images import is_images
+from ..embedding._pixels import read_pixels, typical_side
+from ..embedding._read import read_embeddings
+from ..embedding._rows import UnitRows
+from ..metrics import simplified_silhouette_score
+from ._base import BaseDeepClusterer, _most_likely
+
+
+class BaseImageClusterer(BaseDeepClusterer):
+    """Template of a clusterer whose network takes pixels, or embeddings.
+
+    A method has the parameters `n_jobs` and `verbose`, sets `image_shape_` by fitting,
+    and supplies `_choose_side(side)`, which returns the side that images of a (typical)
+    side are brought to. Its network has `features(x)` besides.
+    """
+
+    image_shape_: Any  # (channels, height, width), or None
+    _inference_rows = 1024  # of large networks
+    _learns_features = True
+
+    _parameter_constraints: dict = {
+        name: constraint
+        for name, constraint in BaseDeepClusterer._parameter_constraints.items()
+        if name not in ("embedder", "max_iter")
+    }
+
+    def transform(self, X):
+        """Instance features of each sample.
+
+        Parameters
+        ----------
+        X : images, or array-like of shape (n_samples, n_features)
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, instance_dim)
+            Unit rows.
+        """
+        return self._predict(X, lambda network, x: network.features(x))
+
+    def score(self, X, y=None):
+        """Label-free quality of the clustering of `X`.
+
+        Parameters
+        ----------
+        X : images, or array-like of shape (n_samples, n_features)
+            As in :meth:`fit`.
+        y : Ignored
+            Not used, present for API consistency.
+
+        Returns
+        -------
+        score : float
+            :func:`~sklearn_vlclust.metrics.simplified_silhouette_score` of
+            :meth:`predict` on the instance features: between -1 and 1, higher is
+            better. Features of other fits are others: the scores of two fits say
+            little about which is better.
+        """
+        check_is_fitted(self)
+        X, zero_rows = self._read(X, reset=False)
+        labels = self._infer(X, _most_likely, zero_rows)
+        features = self._infer(X, lambda network, x: network.features(x), zero_rows)
+        return simplified_silhouette_score(UnitRows(features), labels)
+
+    def _read(self, X, reset):
+        """Return pixels, (n, channels, side, side), or embeddings."""
+        if not is_images(X):
+            if not reset and self.image_shape_ is not None:
+                raise ValueError("X is no images; the fit had images.")
+            if reset:
+                self.image_shape_ = None
+            smallest = 2 if reset else 1
+            return read_embeddings(
+                self, X, reset=reset, embed=None, ensure_min_samples=smallest
+            )
+        if reset:
+            side = self._choose_side(typical_side(X))
+            channels = None
+        elif self.image_shape_ is None:
+            raise ValueError(
+                "X is images; the fit had embeddings. Embed them as those of the fit."
+            )
+        else:
+            channels, side, _ = self.image_shape_
+        pixels = read_pixels(X, side, channels, self.n_jobs, self.verbose)
+        if reset:
+            if len(pixels) < 2:
+                raise ValueError(f"X has {len(pixels)} image; 2 or more are needed.")
+            self.image_shape_ = pixels.shape[1:]
+            self.n_features_in_ = int(np.prod(self.image_shape_))
+            if hasattr(self, "feature_names_in_"):
+                del self.feature_names_in_
+        return pixels, False
+
+    def _embed(self, images):
+        """Return what serves as embeddings of images: instance features."""
+        return self.transform(images)
+
+    def _rows(self, X, zero_rows):
+        return X if X.ndim == 4 else super()._rows(X, zero_rows)
+
+    def _inputs(self, x, first_row, zero_rows):
+        if x.ndim == 4:
+            return np.ascontiguousarray(x)
+        return super()._inputs(x, first_row, zero_rows)
+
+    def _locate_clusters(self, rows, dtype):
+        super()._locate_clusters(self._instance_features(rows), np.float32)
+
+    def _instance_features(self, rows):
+        return self._infer(rows, lambda network, x: network.features(x), True)

@@ -1,0 +1,399 @@
+"""GCC as a scikit-learn clusterer."""
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from ..._compat import Interval, StrOptions
+from ...neighbors import kneighbors
+from ...training import RandomBatches
+from ...training._device import new_generator
+from .._axes import half_whitening
+from .._image_base import BaseImageClusterer
+from .._partition import draw_sample, partition, partition_centers
+from ..contrastive_masked._embeddings import NeighborViews
+from ..contrastive_masked._images import MAX_SIDE, color_range
+from ..contrastive_masked._objective import Images
+from ..contrastive_masked._views import StrongView, Views
+from ._generator import import_diffusers
+from ._objective import CalibratedNetwork, CalibrationObjective
+
+# Epochs of the stages on images and on embeddings, whose network starts well.
+IMAGE_STAGES = {
+    "contrast_epochs": 100,
+    "head_epochs": 20,
+    "generator_epochs": 60,
+    "n_rounds": 5,
+}
+ROW_STAGES = {
+    "contrast_epochs": 20,
+    "head_epochs": 10,
+    "generator_epochs": 40,
+    "n_rounds": 3,
+}
+BATCH_IMAGES, LR_IMAGES = 256, 1e-3
+BATCH_ROWS, LR_ROWS = 512, 3e-4
+# Principal axes of embeddings, starts of the first partition, and rows up to which near
+# rows are found exhaustively.
+N_AXES, N_INIT, EXACT_ROWS = 64, 5, 50_000
+# Most samples that are generated a round.
+MAX_GENERATED = 4096
+
+_EPOCHS = [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})]
+
+
+class GenerativeCalibrationClustering(BaseImageClusterer):
+    """Clustering that a conditional diffusion model calibrates (GCC).
+
+    Contrast teaches a network to tell images apart, k-means of its features gives
+    clusters, and a diffusion model learns to generate images of each. Then both help
+    each other in rounds: generated images, whose clusters are known, draw the features
+    of each cluster together and clusters apart, and the diffusion model learns the
+    better clusters [1]_. Of embeddings, embeddings are generated (not in the paper).
+
+    Parameters
+    ----------
+    n_clusters : int, default=8
+        Number of clusters.
+    image_size : int, default=None
+        Side in pixels to which images are brought: the shorter side is resized and the
+        middle square is taken. None is the (median) shorter side, at most 224.
+    width : int, default=32
+        Channels of the first stage of the residual network; 64 is ResNet-18.
+    instance_dim : int, default=None
+        Width of the instance features. None is 128, and of embeddings the number of
+        principal axes, at most 64.
+    generator_width : int, default=None
+        Width of the diffusion model's first layers; None follows the images.
+    tau : float, default=0.5
+        Temperature of the contrast (eq. 1).
+    kernel_matching, class_wise_matching, metric_learning : bool, default=True
+        Terms of the calibration: `L_d` (eq. 9), `L_cwm` (eq. 10), `L_ml` (eq. 11).
+    contrast_epochs, head_epochs, generator_epochs : int or "auto", default="auto"
+        Epochs of stage I: contrast, cluster head, diffusion model. "auto" is 100, 20
+        and 60 on images and 20, 10 and 40 on embeddings.
+    n_rounds : int or "auto", default="auto"
+        Rounds of stage II; "auto" is 5 on images and 3 on embeddings.
+    calibration_epochs, refinement_epochs : int, default=5, 2
+        Epochs a round: of the clusters against generated samples, and of the diffusion
+        model.
+    n_generated : int, default=None
+        Samples that are generated once a round; None is as many as there are, at most
+        4,096.
+    sampling_steps : int, default=20
+        Steps in which a sample is generated (DDIM), of the 1,000 of the diffusion.
+    view_neighbors : int, default=10
+        Embeddings only: nearest rows of which one is the second view.
+    batch_size : int or "auto", default="auto"
+        Samples a batch; "auto" is 256 images or 512 embeddings.
+    lr : float or "auto", default="auto"
+        Learning rate of Adam; "auto" is 1e-3 on images and 3e-4 on embeddings.
+    generator_lr : float, default=1e-3
+        That of the diffusion model.
+    n_jobs : int, default=None
+        Threads that decode images; None is one a processor, at most 8.
+    device : str or torch.device, default="auto"
+        "auto" is CUDA, else MPS, else the CPU. Results are NumPy arrays in any case.
+    checkpoint : str or Path, default=None
+        File that is replaced after every epoch. A fit that finds it goes on where it
+        stopped and ends with the labels of one that was not interrupted.
+    callbacks : list of objects, default=None
+        Each has ``on_epoch_end(estimator, epoch, losses)``, and ends the training by
+        returning True. During the call the estimator can predict.
+    verbose : int, default=0
+        1 shows a progress bar with the time left.
+    random_state : int, RandomState instance or None, default=None
+        Same seed, same labels, on one machine. Global seeds are left alone.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,), int64
+        Cluster of each sample; cluster 0 is the largest.
+    n_clusters_ : int
+        Number of clusters that have samples.
+    cluster_centers_ : ndarray of shape (`n_clusters_`, instance_dim)
+        Mean direction of the instance features of each cluster, unit rows.
+    image_shape_ : tuple of int or None
+        Channels, height and width of the images as the network sees them.
+    network_ : torch.nn.Module
+        Residual network and diffusion model, on the CPU.
+    history_ : list of dict
+        Per epoch the mean of each loss term by name.
+    n_iter_ : int
+        Number of epochs run.
+    n_features_in_ : int
+        Numbers an image has, or width of the embeddings.
+    feature_names_in_ : ndarray of str
+        Names of the columns, if `X` had any.
+
+    See Also
+    --------
+    ContrastiveMaskedClustering : Without a generator, and faster.
+
+    Notes
+    -----
+    The equations are in ``cluster/generative/_losses.py`` and ``_generator.py``; the
+    stages are in ``CalibrationObjective`` beside them. The diffusion model is of the
+    package diffusers: ``pip install "sklearn-vlclust[generative]"``.
+
+    References
+    ----------
+    .. [1] Xia, Huang, Ding, "GCC: Generative calibration clustering", 2024.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_vlclust import GenerativeCalibrationClustering
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.repeat(np.eye(2, 8), 20, axis=0) + 0.1 * rng.normal(size=(40, 8))
+    >>> model = GenerativeCalibrationClustering(2, random_state=0).fit(X)
+    >>> np.bincount(model.labels_)
+    array([20, 20])
+    >>> model.generate(5, cluster=1).shape
+    (5, 8)
+    """
+
+    _parameter_constraints: dict = {
+        **BaseImageClusterer._parameter_constraints,
+        "image_size": [Interval(Integral, 1, None, closed="left"), None],
+        "width": [Interval(Integral, 1, None, closed="left")],
+        "instance_dim": [Interval(Integral, 1, None, closed="left"), None],
+        "generator_width": [Interval(Integral, 8, None, closed="left"), None],
+        "tau": [Interval(Real, 0, None, closed="neither")],
+        "kernel_matching": ["boolean"],
+        "class_wise_matching": ["boolean"],
+        "metric_learning": ["boolean"],
+        "contrast_epochs": _EPOCHS,
+        "head_epochs": _EPOCHS,
+        "generator_epochs": _EPOCHS,
+        "n_rounds": _EPOCHS,
+        "calibration_epochs": [Interval(Integral, 1, None, closed="left")],
+        "refinement_epochs": [Interval(Integral, 0, None, closed="left")],
+        "n_generated": [Interval(Integral, 2, None, closed="left"), None],
+        "sampling_steps": [Interval(Integral, 1, 1000, closed="both")],
+        "view_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [
+            Interval(Integral, 2, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "generator_lr": [Interval(Real, 0, None, closed="neither")],
+        "n_jobs": [Integral, None],
+    }
+
+    def __init__(
+        self,
+        n_clusters=8,
+        *,
+        image_size=None,
+        width=32,
+        instance_dim=None,
+        generator_width=None,
+        tau=0.5,
+        kernel_matching=True,
+        class_wise_matching=True,
+        metric_learning=True,
+        contrast_epochs="auto",
+        head_epochs="auto",
+        generator_epochs="auto",
+        n_rounds="auto",
+        calibration_epochs=5,
+        refinement_epochs=2,
+        n_generated=None,
+        sampling_steps=20,
+        view_neighbors=10,
+        batch_size="auto",
+        lr="auto",
+        generator_lr=1e-3,
+        n_jobs=None,
+        device="auto",
+        checkpoint=None,
+        callbacks=None,
+        verbose=0,
+        random_state=None,
+    ):
+        self.n_clusters = n_clusters
+        self.image_size = image_size
+        self.width = width
+        self.instance_dim = instance_dim
+        self.generator_width = generator_width
+        self.tau = tau
+        self.kernel_matching = kernel_matching
+        self.class_wise_matching = class_wise_matching
+        self.metric_learning = metric_learning
+        self.contrast_epochs = contrast_epochs
+        self.head_epochs = head_epochs
+        self.generator_epochs = generator_epochs
+        self.n_rounds = n_rounds
+        self.calibration_epochs = calibration_epochs
+        self.refinement_epochs = refinement_epochs
+        self.n_generated = n_generated
+        self.sampling_steps = sampling_steps
+        self.view_neighbors = view_neighbors
+        self.batch_size = batch_size
+        self.lr = lr
+        self.generator_lr = generator_lr
+        self.n_jobs = n_jobs
+        self.device = device
+        self.checkpoint = checkpoint
+        self.callbacks = callbacks
+        self.verbose = verbose
+        self.random_state = random_state
+
+    @torch.inference_mode()
+    def generate(self, n, cluster, random_state=None):
+        """Generate new samples of a cluster.
+
+        Parameters
+        ----------
+        n : int
+            Number of samples.
+        cluster : int
+            Cluster, below `n_clusters`.
+        random_state : int, RandomState instance or None, default=None
+            Draws them.
+
+        Returns
+        -------
+        samples : uint8 ndarray of shape (n, height, width, channels)
+            Images; for embeddings, unit rows of shape (n, n_features).
+
+        Raises
+        ------
+        ValueError
+            If there is no such cluster.
+        """
+        check_is_fitted(self)
+        if not 0 <= cluster < self.network_.config["n_clusters"]:
+            raise ValueError(
+                f"cluster={cluster!r} is none of the clusters 0 to "
+                f"{self.network_.config['n_clusters'] - 1}."
+            )
+        seed = check_random_state(random_state).randint(2**31 - 1)
+        samples = self.network_.generator.sample(
+            torch.full((n,), int(cluster)), new_generator(seed), self.sampling_steps
+        ).numpy()
+        return samples if self.image_shape_ is None else samples.transpose(0, 2, 3, 1)
+
+    def _choose_side(self, side):
+        return self.image_size or min(side, MAX_SIDE)
+
+    def _prepare(self, rows, rng, generator, device):
+        import_diffusers()
+        n, on_images = len(rows), self.image_shape_ is not None
+        stages = self._stages()
+        calibrates = (
+            self.kernel_matching or self.class_wise_matching or self.metric_learning
+        )
+        if stages["n_rounds"] and not calibrates:
+            raise ValueError(
+                "All terms of the calibration are off (kernel_matching, "
+                "class_wise_matching, metric_learning): give n_rounds=0 to leave it "
+                "out."
+            )
+        if on_images:
+            network = self._start_on_images(rows, generator)
+            source: Any = Images(rows, device)
+            views: Any = Views(StrongView.for_images(self.image_shape_[0]), generator)
+        else:
+            network = self._start_on_embeddings(rows, rng, generator)
+            k = min(self.view_neighbors, n - 1)
+            near, _ = kneighbors(rows, k, exact_limit=EXACT_ROWS, random_state=rng)
+            source, views = NeighborViews(rows, near, generator, device), _as_they_are
+        self.network_ = network
+        n_generated = self.n_generated or min(n, MAX_GENERATED)
+        criterion = CalibrationObjective(
+            source,
+            views,
+            torch.from_numpy(np.array(rows[:1]))[0],
+            n_clusters=self.n_clusters,
+            n_generated=max(n_generated, self.n_clusters),
+            sampling_steps=self.sampling_steps,
+            tau=self.tau,
+            calibration_epochs=self.calibration_epochs,
+            refinement_epochs=self.refinement_epochs,
+            kernel_matching=self.kernel_matching,
+            class_wise_matching=self.class_wise_matching,
+            metric_learning=self.metric_learning,
+            anchored=not on_images,
+            generator=generator,
+            **stages,
+        )
+        return criterion, RandomBatches(source, self._samples_a_batch, generator)
+
+    @property
+    def _samples_a_batch(self):
+        if self.batch_size != "auto":
+            return self.batch_size
+        return BATCH_ROWS if self.image_shape_ is None else BATCH_IMAGES
+
+    def _optimizer(self, device):
+        optimizer = super()._optimizer(device)
+        if self.lr == "auto":
+            optimizer["lr"] = LR_ROWS if self.image_shape_ is None else LR_IMAGES
+        optimizer["param_groups"] = [("generator.*", {"lr": self.generator_lr})]
+        return optimizer
+
+    def _stages(self):
+        auto = ROW_STAGES if self.image_shape_ is None else IMAGE_STAGES
+        given = {name: getattr(self, name) for name in auto}
+        return {n: auto[n] if value == "auto" else value for n, value in given.items()}
+
+    def _count_epochs(self, n):
+        *first, n_rounds = self._stages().values()
+        return sum(first) + n_rounds * (
+            self.calibration_epochs + self.refinement_epochs
+        )
+
+    def _start_on_images(self, pixels, generator):
+        shape = list(self.image_shape_)
+        network = CalibratedNetwork(
+            True,
+            {
+                "image_shape": shape,
+                "width": self.width,
+                "instance_dim": self.instance_dim or 128,
+            },
+            {"image_shape": shape, "width": self.generator_width},
+            self.n_clusters,
+        )
+        network.clustering.start(generator, *color_range(pixels, 1))
+        network.generator.start(generator)
+        return network
+
+    def _start_on_embeddings(self, rows, rng, generator):
+        """Start at principal axes, and the cluster head at a partition of them."""
+        mean, axes = half_whitening(rows, N_AXES)
+        mean, axes = torch.from_numpy(mean), torch.from_numpy(axes[:N_AXES])
+        sizes = {"n_features": rows.shape[1], "n_axes": len(axes)}
+        network = CalibratedNetwork(
+            False,
+            {**sizes, "instance_dim": self.instance_dim or len(axes)},
+            {**sizes, "width": self.generator_width or 256},
+            self.n_clusters,
+        )
+        network.clustering.start(generator, mean, axes)
+        sample = draw_sample(len(rows), self.n_clusters, rng)
+        u = torch.from_numpy(rows[sample])
+        x = network.clustering.tokens(u).flatten(1)
+        network.clustering.spread.fill_(x.norm(dim=1).mean().clamp_min(1e-12))
+        unit = torch.nn.functional.normalize(x, dim=1).numpy()
+        labels = partition(unit, self.n_clusters, N_INIT, rng)
+        centers = partition_centers(unit, labels, self.n_clusters, rng)
+        network.clustering.start_clusters(torch.from_numpy(centers))
+        spread = ((u - mean) @ axes.T).std(dim=0).clamp_min(1e-6)
+        network.generator.start(generator, mean, axes, spread)
+        return network
+
+    @property
+    def _n_features_out(self):
+        return self.network_.config["clustering"]["instance_dim"]
+
+
+def _as_they_are(*samples):
+    """Return the views of embeddings, which batches bring with them."""
+    return samples

@@ -1,0 +1,230 @@
+"""The stages of GCC, each with its loss, and the network that is trained in them."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from .._partition import kmeans, partition_centers
+from . import _losses as losses
+from ._generator import EmbeddingGenerator, ImageGenerator
+from ._network import ResidualNetwork, RowNetwork
+
+
+class CalibratedNetwork(nn.Module):
+    """Both branches: what clusters samples, and what generates them.
+
+    Parameters
+    ----------
+    on_images : bool
+        Whether samples are uint8 images, or unit rows.
+    clustering, generative : dict
+        Arguments of the networks of the branches.
+    n_clusters : int
+        Clusters, which both know.
+    """
+
+    clustering: Any
+    generator: Any
+
+    def __init__(self, on_images, clustering, generative, n_clusters):
+        super().__init__()
+        kinds = (
+            (ResidualNetwork, ImageGenerator)
+            if on_images
+            else (RowNetwork, EmbeddingGenerator)
+        )
+        self.clustering = kinds[0](n_clusters=n_clusters, **clustering)
+        self.generator = kinds[1](n_clusters=n_clusters, **generative)
+        self.config = {
+            "on_images": on_images,
+            "clustering": clustering,
+            "generative": generative,
+            "n_clusters": n_clusters,
+        }
+
+    def features(self, x):
+        """Instance features of samples, (n, d), unit rows."""
+        return self.clustering.features(x)
+
+    def logits(self, x):
+        """Cluster logits of samples, (n, k)."""
+        return self.clustering.logits(x)
+
+    def permute_clusters(self, order):
+        """Renumber the clusters: new cluster i is old cluster ``order[i]``."""
+        self.clustering.permute_clusters(order)
+        self.generator.permute_clusters(order)
+
+
+class CalibrationObjective(nn.Module):
+    """Stages I and II of GCC, epoch by epoch.
+
+    ===========  ==========================  ===========================================
+    stage        epochs                      loss
+    ===========  ==========================  ===========================================
+    contrast     `contrast_epochs`           eq. 1
+    head         `head_epochs`               eq. 2, on features that stay as they are
+    generator    `generator_epochs`          eq. 6, on the labels of the cluster head
+    calibration  `calibration_epochs` a      eq. 12: `L_d`, `L_cwm` and `L_ml`, against
+                 round                       samples generated once a round
+    refinement   `refinement_epochs` a       eq. 6, on the new labels
+                 round
+    ===========  ==========================  ===========================================
+
+    Parameters
+    ----------
+    source : object
+        Has ``len()`` and ``blocks()`` of all samples, and where their batches come
+        from.
+    views : callable
+        Gives the two views of a batch's samples.
+    sample : tensor of shape (...,)
+        Any sample: shape and dtype of what is generated.
+    n_clusters : int
+        Clusters.
+    n_generated : int
+        Samples that are generated a round.
+    sampling_steps : int
+        Steps of DDIM.
+    tau : float
+        Temperature of eq. 1.
+    contrast_epochs, head_epochs, generator_epochs, n_rounds : int
+        Epochs of stage I, and rounds of stage II.
+    calibration_epochs, refinement_epochs : int
+        Epochs of a round.
+    kernel_matching, class_wise_matching, metric_learning : bool
+        Terms of eq. 12 (Figure 2a).
+    anchored : bool
+        Whether k-means starts at the clusters of the head.
+    generator : torch.Generator
+        Draws all.
+    """
+
+    generated: torch.Tensor
+    generated_labels: torch.Tensor
+    pseudo_labels: torch.Tensor
+
+    def __init__(
+        self,
+        source,
+        views,
+        sample,
+        *,
+        n_clusters,
+        n_generated,
+        sampling_steps,
+        tau,
+        contrast_epochs,
+        head_epochs,
+        generator_epochs,
+        n_rounds,
+        calibration_epochs,
+        refinement_epochs,
+        kernel_matching,
+        class_wise_matching,
+        metric_learning,
+        anchored,
+        generator,
+    ):
+        super().__init__()
+        self.source, self.views = source, views
+        self.sampling_steps, self.tau = sampling_steps, tau
+        self.stages = [
+            *["contrast"] * contrast_epochs,
+            *["head"] * head_epochs,
+            *["generator"] * generator_epochs,
+            *(["calibration"] * calibration_epochs + ["refinement"] * refinement_epochs)
+            * n_rounds,
+        ]
+        self.kernel_matching = kernel_matching
+        self.class_wise_matching = class_wise_matching
+        self.metric_learning = metric_learning
+        self.anchored = anchored
+        self.generator = generator
+        self.stage = ""
+        self._hidden: Any = None
+        # In the state, so that a fit that broke off goes on with the same ones.
+        shape = n_generated, *sample.shape
+        self.register_buffer("generated", torch.zeros(shape, dtype=sample.dtype))
+        self.register_buffer("generated_labels", torch.arange(n_generated) % n_clusters)
+        self.register_buffer(
+            "pseudo_labels", torch.zeros(len(source), dtype=torch.int64)
+        )
+
+    def start_epoch(self, network, epoch):
+        """Enter the epoch's stage, with the labels or samples that it needs."""
+        before, self.stage = self.stages[epoch - 1 : epoch], self.stages[epoch]
+        first = before != [self.stage]
+        network.eval()
+        with torch.no_grad():
+            if self.stage == "head":
+                self._hidden = self._map(network.clustering.encode)
+                if first:
+                    self.pseudo_labels.copy_(self._cluster(network.clustering))
+            elif self.stage in ("generator", "refinement") and first:
+                logits = self._map(network.clustering.logits)
+                self.pseudo_labels.copy_(logits.argmax(dim=1))
+            elif self.stage == "calibration" and first:
+                samples = network.generator.sample(
+                    self.generated_labels.cpu(), self.generator, self.sampling_steps
+                )
+                self.generated.copy_(samples)
+        if self.stage != "head":
+            self._hidden = None
+
+    def forward(self, network, *batch):
+        """Return the terms by name; ``"loss"`` is their sum."""
+        *samples, index = batch
+        if self.stage == "contrast":
+            z_a, z_b = network.clustering.features(
+                torch.cat(self.views(*samples))
+            ).chunk(2)
+            return {"loss": losses.instance_contrast(z_a, z_b, self.tau)}
+        index = index.to(self.pseudo_labels.device)
+        if self.stage == "head":
+            logits = network.clustering.project(self._hidden[index])[1]
+            return {"loss": losses.pseudo_label_loss(logits, self.pseudo_labels[index])}
+        if self.stage == "calibration":
+            return self._calibrate(network.clustering, samples[0])
+        # Of the step before: skorch has no hook after a step.
+        network.generator.update_average()
+        labels = self.pseudo_labels[index]
+        return {"loss": network.generator.loss(samples[0], labels, self.generator)}
+
+    def _calibrate(self, network, real):
+        """Eq. 12: the clustering branch against generated samples."""
+        n = len(real)
+        drawn = torch.randint(len(self.generated), (n,), generator=self.generator)
+        drawn = drawn.to(self.generated.device)
+        labels = self.generated_labels[drawn]
+        h = network.encode(torch.cat([real, self.generated[drawn]]))
+        logits = network.project(h)[1]
+        terms = {}
+        if self.kernel_matching:
+            found = logits[:n].detach().argmax(dim=1)
+            terms["kernel_matching"] = losses.kernel_matching(
+                h[:n], found, h[n:], labels
+            )
+        if self.class_wise_matching:
+            terms["class_wise_matching"] = losses.class_wise_matching(h[n:], labels)
+        if self.metric_learning:
+            scores = logits[n:].softmax(dim=1)
+            terms["metric_learning"] = losses.metric_learning(scores, labels)
+        return {"loss": torch.stack(list(terms.values())).sum(), **terms}
+
+    def _map(self, function):
+        return torch.cat([function(block) for block in self.source.blocks()])
+
+    def _cluster(self, network):
+        """Return k-means labels of the features of all samples (Section 3.2.2)."""
+        features = self._map(network.features).cpu().numpy()
+        seed = int(torch.randint(2**31 - 1, (), generator=self.generator))
+        rng, k = np.random.RandomState(seed), network.config["n_clusters"]
+        if self.anchored:
+            q = self._map(network.logits).argmax(dim=1).cpu().numpy()
+            run = kmeans(features, k, rng, init=partition_centers(features, q, k, rng))
+        else:
+            run = kmeans(features, k, rng, n_init=10)
+        return torch.from_numpy(run.labels_.astype(np.int64))

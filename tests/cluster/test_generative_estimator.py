@@ -1,0 +1,110 @@
+"""GCC as an estimator: stages, resume, generated samples. Quality is measured apart."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from sklearn_vlclust.cluster.generative._estimator import (
+    GenerativeCalibrationClustering,
+)
+from sklearn_vlclust.metrics import clustering_accuracy
+
+pytest.importorskip("diffusers", reason="needs the extra 'generative'")
+
+QUICK = {
+    "n_clusters": 3,
+    "width": 8,
+    "contrast_epochs": 2,
+    "head_epochs": 2,
+    "generator_epochs": 2,
+    "n_rounds": 2,
+    "calibration_epochs": 1,
+    "refinement_epochs": 1,
+    "sampling_steps": 3,
+    "batch_size": 40,
+    "random_state": 0,
+}
+
+
+def make(**params):
+    return GenerativeCalibrationClustering(**{**QUICK, **params})
+
+
+@pytest.fixture(scope="module")
+def digits():
+    data = load_digits(n_class=3)
+    X = (data.images * 255 / 16).round().astype(np.uint8)[..., None]
+    return X[:120], data.target[:120]
+
+
+@pytest.fixture(scope="module")
+def rows(small):
+    return small[0]
+
+
+@pytest.mark.parametrize("kind", ["digits", "rows"])
+def test_fitted_attributes(kind, request, tmp_path):
+    X = request.getfixturevalue(kind)
+    X = X[0] if kind == "digits" else X
+    model = make().fit(X)
+    assert model.n_iter_ == 10
+    np.testing.assert_array_equal(model.predict(X), model.labels_)
+    assert model.transform(X).shape == (len(X), len(model.get_feature_names_out()))
+    terms = [set(row) - {"epoch", "loss"} for row in model.history_]
+    calibration = {"kernel_matching", "class_wise_matching", "metric_learning"}
+    assert terms == [*[set()] * 6, calibration, set(), calibration, set()]
+    samples = model.generate(4, cluster=0, random_state=0)
+    assert samples.shape == (4, *X.shape[1:])
+    assert samples.dtype == (np.uint8 if kind == "digits" else np.float32)
+    np.testing.assert_array_equal(samples, model.generate(4, 0, random_state=0))
+    model.save(tmp_path / "model")
+    loaded = GenerativeCalibrationClustering.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.predict(X), model.labels_)
+    np.testing.assert_array_equal(loaded.generate(4, 0, random_state=0), samples)
+
+
+@pytest.mark.parametrize("epoch", [1, 3, 5, 7, 8])
+def test_fit_that_broke_off_goes_on(rows, tmp_path, epoch):
+    class Stop:
+        def on_epoch_end(self, estimator, number, losses):
+            return number == epoch
+
+    path = tmp_path / "checkpoint"
+    whole = make().fit(rows)
+    make(checkpoint=path, callbacks=[Stop()]).fit(rows)
+    resumed = make(checkpoint=path).fit(rows)
+    np.testing.assert_array_equal(resumed.transform(rows), whole.transform(rows))
+    np.testing.assert_array_equal(
+        resumed.generate(3, 1, random_state=0), whole.generate(3, 1, random_state=0)
+    )
+
+
+def test_clusters_of_embeddings(small):
+    X, y, _ = small
+    model = make(n_clusters=5, contrast_epochs=5).fit(X)
+    assert clustering_accuracy(y, model.labels_) > 0.95
+
+
+@pytest.mark.parametrize(
+    "off", ["kernel_matching", "class_wise_matching", "metric_learning"]
+)
+def test_terms_switch_off(rows, off):
+    model = make(**{off: False}, n_rounds=1).fit(rows)
+    assert off not in {name for row in model.history_ for name in row}
+
+
+def test_bad_parameters(rows):
+    off = {"kernel_matching": False, "class_wise_matching": False}
+    with pytest.raises(ValueError, match="All terms of the calibration are off"):
+        make(**off, metric_learning=False).fit(rows)
+    assert make(**off, metric_learning=False, n_rounds=0).fit(rows).n_iter_ == 6
+    with pytest.raises(ValueError, match="cluster=3 is none of the clusters 0 to 2"):
+        make(n_rounds=0).fit(rows).generate(2, cluster=3)
+
+
+def test_one_cluster_and_clusters_that_lose_all_images(rows):
+    assert make(n_clusters=1, n_rounds=1).fit(rows).n_clusters_ == 1
+    X = np.repeat(rows[:2], 30, axis=0)
+    with pytest.warns(UserWarning, match="clusters have"):
+        model = make(n_rounds=1).fit(X)
+    assert np.isfinite(model.transform(X)).all()
