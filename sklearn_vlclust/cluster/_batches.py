@@ -1,6 +1,12 @@
 """Unit rows and their near rows, as batches of training."""
 
+import numpy as np
 import torch
+
+from ..neighbors import kneighbors
+
+# Rows up to which near rows are found exhaustively.
+EXACT_ROWS = 50_000
 
 
 class RowBatches:
@@ -44,3 +50,55 @@ class RowBatches:
         """Return a random entry of each row of `near`, a CPU tensor (b, k): (b,)."""
         column = torch.randint(near.shape[1], (len(near), 1), generator=self.generator)
         return near.gather(1, column)[:, 0].long()
+
+
+class NeighborBatches(RowBatches):
+    """Unit rows, each with a random one of its nearest rows (not in the paper).
+
+    Parameters
+    ----------
+    rows : UnitRows of shape (n, d)
+        Embeddings.
+    near : int array of shape (n, k)
+        Nearest rows of each row; `k` may be 0.
+    generator : torch.Generator
+        Draws the neighbors.
+    device : torch.device
+        Where batches are wanted.
+    """
+
+    def __init__(self, rows, near, generator, device):
+        super().__init__(rows, generator, device)
+        self.near = torch.from_numpy(near)
+
+    def batch(self, index):
+        """Return the rows `index` and, if there are any, their neighbors: (b, d)."""
+        near = self.near[index]
+        if not near.shape[1]:
+            return (self._gather(index),)
+        return self._gather(index), self._gather(self._draw(near))
+
+
+class NeighborViews(NeighborBatches):
+    """Unit rows as one view, a random one of their near rows as the other.
+
+    Batches bring their views with them; without near rows, both are the row itself.
+    """
+
+    def batch(self, index):
+        """Return the rows `index`, near rows, and `index` itself."""
+        u, *near = super().batch(index)
+        return u, near[0] if near else u, index
+
+
+def as_they_are(*samples):
+    """Return the views that a batch of :class:`NeighborViews` brings with it."""
+    return samples
+
+
+def near_rows(rows, n_neighbors, rng):
+    """Return the rows of which one is a second view: (n, k), k at most n - 1."""
+    n = len(rows)
+    if k := min(n_neighbors, n - 1):
+        return kneighbors(rows, k, exact_limit=EXACT_ROWS, random_state=rng)[0]
+    return np.empty((n, 0), dtype=np.int32)

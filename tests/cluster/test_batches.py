@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from sklearn_vlclust.cluster._batches import NeighborBatches
 from sklearn_vlclust.cluster.mca._objective import AlignedBatches
-from sklearn_vlclust.cluster.rate_reduction._objective import NeighborBatches
 from sklearn_vlclust.embedding._rows import UnitRows
 
 

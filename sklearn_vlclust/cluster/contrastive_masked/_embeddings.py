@@ -11,7 +11,6 @@ from torch import nn
 from torch.nn import functional as F
 
 from .._axes import half_whitening
-from .._batches import RowBatches
 from .._partition import draw_sample, partition, partition_centers
 from ._centers import ClusterNetwork
 from ._network import pick
@@ -148,32 +147,6 @@ class EmbeddingNetwork(ClusterNetwork):
     def last_cluster_layers(self):
         """Return the linear layers whose sum is the cluster logits."""
         return self.cluster, self.cluster_mlp[-1]
-
-
-class NeighborViews(RowBatches):
-    """Unit rows as weak view, a random one of their near rows as strong one.
-
-    Parameters
-    ----------
-    rows : UnitRows of shape (n, d)
-        Embeddings.
-    near : int array of shape (n, k)
-        Near rows of each row; `k` may be 0.
-    generator : torch.Generator
-        Draws the neighbors.
-    device : torch.device
-        Where batches are wanted.
-    """
-
-    def __init__(self, rows, near, generator, device):
-        super().__init__(rows, generator, device)
-        self.near = torch.from_numpy(near)
-
-    def batch(self, index):
-        """Return the rows `index`, near rows, and `index` itself."""
-        u = self._gather(index)
-        near = self.near[index]
-        return u, self._gather(self._draw(near)) if near.shape[1] else u, index
 
 
 def _perceptron(n_in, hidden, n_out, activation):

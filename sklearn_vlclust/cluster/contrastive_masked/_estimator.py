@@ -4,16 +4,15 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from ..._compat import Interval, StrOptions
-from ...neighbors import kneighbors
 from ...training import RandomBatches
 from ...training._device import new_generator
+from .._batches import NeighborViews, as_they_are, near_rows
 from .._image_base import BaseImageClusterer
 from .._partition import kmeans
-from ._embeddings import NeighborViews, start_network
+from ._embeddings import start_network
 from ._images import ImageNetwork, choose_sizes, color_range
 from ._network import draw_mask
 from ._objective import ContrastiveMaskedObjective, Images
@@ -37,15 +36,13 @@ IMAGE_STAGES = {
     "train_epochs": (250, 25_000),
     "boost_epochs": (40, 4_000),
 }
-# The same on embeddings (not in the paper), and rows of them up to which near rows are
-# found exhaustively.
+# The same on embeddings (not in the paper).
 BATCH_ROWS, LR_ROWS = 512, 3e-4
 ROW_STAGES = {
     "pretrain_epochs": (5, 250),
     "train_epochs": (20, 1_000),
     "boost_epochs": (15, 750),
 }
-EXACT_ROWS = 50_000
 
 _EPOCHS = [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})]
 
@@ -341,11 +338,9 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
         self._check_modules(n)
         if self.image_shape_ is None:
             network = self._start_on_embeddings(rows, rng, generator)
-            near = np.empty((n, 0), dtype=np.int32)
-            if k := min(self.view_neighbors, n - 1):
-                near, _ = kneighbors(rows, k, exact_limit=EXACT_ROWS, random_state=rng)
+            near = near_rows(rows, self.view_neighbors, rng)
             source: Any = NeighborViews(rows, near, generator, device)
-            views: Any = _as_they_are
+            views: Any = as_they_are
         else:
             network = self._start_on_images(rows, generator)
             source = Images(rows, device)
@@ -495,8 +490,3 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
     @property
     def _n_features_out(self):
         return self.network_.config["instance_dim"]
-
-
-def _as_they_are(*samples):
-    """Return the views of embeddings, which batches bring with them."""
-    return samples

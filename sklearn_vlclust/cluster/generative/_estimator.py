@@ -9,13 +9,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ..._compat import Interval, StrOptions
-from ...neighbors import kneighbors
 from ...training import RandomBatches
 from ...training._device import new_generator
 from .._axes import half_whitening
+from .._batches import NeighborViews, as_they_are, near_rows
 from .._image_base import BaseImageClusterer
 from .._partition import draw_sample, partition, partition_centers
-from ..contrastive_masked._embeddings import NeighborViews
 from ..contrastive_masked._images import MAX_SIDE, color_range
 from ..contrastive_masked._objective import Images
 from ..contrastive_masked._views import StrongView, Views
@@ -37,9 +36,8 @@ ROW_STAGES = {
 }
 BATCH_IMAGES, LR_IMAGES = 256, 1e-3
 BATCH_ROWS, LR_ROWS = 512, 3e-4
-# Principal axes of embeddings, starts of the first partition, and rows up to which near
-# rows are found exhaustively.
-N_AXES, N_INIT, EXACT_ROWS = 64, 5, 50_000
+# Principal axes of embeddings, and starts of the first partition.
+N_AXES, N_INIT = 64, 5
 # Most samples that are generated a round.
 MAX_GENERATED = 4096
 
@@ -301,9 +299,8 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
             views: Any = Views(StrongView.for_images(self.image_shape_[0]), generator)
         else:
             network = self._start_on_embeddings(rows, rng, generator)
-            k = min(self.view_neighbors, n - 1)
-            near, _ = kneighbors(rows, k, exact_limit=EXACT_ROWS, random_state=rng)
-            source, views = NeighborViews(rows, near, generator, device), _as_they_are
+            near = near_rows(rows, self.view_neighbors, rng)
+            source, views = NeighborViews(rows, near, generator, device), as_they_are
         self.network_ = network
         n_generated = self.n_generated or min(n, MAX_GENERATED)
         criterion = CalibrationObjective(
@@ -392,8 +389,3 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
     @property
     def _n_features_out(self):
         return self.network_.config["clustering"]["instance_dim"]
-
-
-def _as_they_are(*samples):
-    """Return the views of embeddings, which batches bring with them."""
-    return samples

@@ -13,6 +13,7 @@ from ...neighbors import kneighbors
 from ...training import RandomBatches
 from .._axes import half_whitening
 from .._base import BaseDeepClusterer
+from .._batches import NeighborBatches, near_rows
 from .._n_clusters import estimate_n_clusters, n_modes
 from .._spectral import SpectralCut, doubly_stochastic, neighbor_affinity
 from ._directions import main_directions
@@ -22,10 +23,8 @@ from ._membership import (
     warn_not_converged,
 )
 from ._network import RateReductionNetwork
-from ._objective import NeighborBatches, RateReductionObjective
+from ._objective import RateReductionObjective
 
-# Rows up to which near images are found exhaustively.
-EXACT_ROWS = 50_000
 # Least and greatest width of features, and least width of embeddings a feature: the
 # last principal axes are noise.
 MIN_WIDTH, MAX_WIDTH, FEATURES_A_COMPONENT = 64, 128, 4
@@ -342,7 +341,7 @@ class RateReductionClustering(BaseDeepClusterer):
         return self
 
     def _prepare(self, rows, rng, generator, device):
-        n, n_features = rows.shape
+        n_features = rows.shape[1]
         d = self._choose_width(n_features)
         if self.hidden_dim is None:
             mean, axes = half_whitening(rows, d)
@@ -360,9 +359,7 @@ class RateReductionClustering(BaseDeepClusterer):
             warm_up=self.warm_up,
             generator=generator,
         )
-        near = np.empty((n, 0), dtype=np.int32)
-        if k := min(self.view_neighbors, n - 1):
-            near, _ = kneighbors(rows, k, exact_limit=EXACT_ROWS, random_state=rng)
+        near = near_rows(rows, self.view_neighbors, rng)
         source = NeighborBatches(rows, near, generator, device)
         return criterion, RandomBatches(source, self.batch_size, generator)
 

@@ -5,35 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ...metrics import cluster_coding_rate, coding_rate
-from .._batches import RowBatches
 from ._membership import membership_residual, sinkhorn_membership
-
-
-class NeighborBatches(RowBatches):
-    """Unit rows, each with a random one of its nearest rows (not in the paper).
-
-    Parameters
-    ----------
-    rows : UnitRows of shape (n, d)
-        Embeddings.
-    near : int array of shape (n, k)
-        Nearest rows of each row; `k` may be 0.
-    generator : torch.Generator
-        Draws the neighbors.
-    device : torch.device
-        Where batches are wanted.
-    """
-
-    def __init__(self, rows, near, generator, device):
-        super().__init__(rows, generator, device)
-        self.near = torch.from_numpy(near)
-
-    def batch(self, index):
-        """Return the rows `index` and, if there are any, their neighbors: (b, d)."""
-        near = self.near[index]
-        if not near.shape[1]:
-            return (self._gather(index),)
-        return self._gather(index), self._gather(self._draw(near))
 
 
 class RateReductionObjective(nn.Module):
