@@ -1,10 +1,12 @@
 """What clusterers that learn from images themselves have in common."""
 
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from .._compat import Interval, StrOptions
 from ..embedding._images import is_images
 from ..embedding._pixels import read_pixels, typical_side
 from ..embedding._read import read_embeddings
@@ -18,17 +20,30 @@ class BaseImageClusterer(BaseDeepClusterer):
 
     A method has the parameters `n_jobs` and `verbose`, sets `image_shape_` by fitting,
     and supplies `_choose_side(side)`, which returns the side that images of a (typical)
-    side are brought to. Its network has `features(x)` besides.
+    side are brought to, and what "auto" is for `batch_size` and `lr`. Its network has
+    `features(x)` besides.
     """
 
     image_shape_: Any  # (channels, height, width), or None
+    _auto_on_images: tuple[int, float]  # batch size and learning rate
+    _auto_on_embeddings: tuple[int, float]
     _inference_rows = 1024  # of large networks
     _learns_features = True
 
     _parameter_constraints: dict = {
-        name: constraint
-        for name, constraint in BaseDeepClusterer._parameter_constraints.items()
-        if name not in ("embedder", "max_iter")
+        **{
+            name: constraint
+            for name, constraint in BaseDeepClusterer._parameter_constraints.items()
+            if name not in ("embedder", "max_iter")
+        },
+        "image_size": [Interval(Integral, 1, None, closed="left"), None],
+        "instance_dim": [Interval(Integral, 1, None, closed="left"), None],
+        "batch_size": [
+            Interval(Integral, 2, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
+        "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "n_jobs": [Integral, None],
     }
 
     def transform(self, X):
@@ -111,6 +126,19 @@ class BaseImageClusterer(BaseDeepClusterer):
         if x.ndim == 4:
             return np.ascontiguousarray(x)
         return super()._inputs(x, first_row, zero_rows)
+
+    @property
+    def _samples_a_batch(self):
+        return self._auto[0] if self.batch_size == "auto" else self.batch_size
+
+    @property
+    def _auto(self):
+        on_images = self.image_shape_ is not None
+        return self._auto_on_images if on_images else self._auto_on_embeddings
+
+    def _optimizer(self, device):
+        optimizer = super()._optimizer(device)
+        return {**optimizer, "lr": self._auto[1] if self.lr == "auto" else self.lr}
 
     def _locate_clusters(self, rows, dtype):
         super()._locate_clusters(self._instance_features(rows), np.float32)

@@ -90,6 +90,17 @@ class EmbeddingNetwork(ClusterNetwork):
         nn.init.eye_(self.instance.weight)
 
     @torch.no_grad()
+    def start_at_partition(self, u, rng):
+        """Scale tokens, and start the cluster head at a partition of unit rows."""
+        k = self.config["n_clusters"]
+        x = self.tokens(u).flatten(1)
+        self.spread.fill_(x.norm(dim=1).mean().clamp_min(1e-12))
+        unit = F.normalize(x, dim=1).numpy()
+        labels = partition(unit, k, N_INIT, rng)
+        centers = partition_centers(unit, labels, k, rng)
+        self.start_clusters(torch.from_numpy(centers))
+
+    @torch.no_grad()
     def start_clusters(self, centers):
         """Start the cluster head at the nearest of centers of tokens, (k, width)."""
         self.cluster.weight.copy_(centers)
@@ -185,10 +196,5 @@ def start_network(rows, n_clusters, n_groups, instance_dim, rng, generator):
     )
     network.start(generator, torch.from_numpy(mean), torch.from_numpy(axes))
     sample = draw_sample(len(rows), n_clusters, rng)
-    x = network.tokens(torch.from_numpy(rows[sample])).flatten(1)
-    network.spread.fill_(x.norm(dim=1).mean().clamp_min(1e-12))
-    x = F.normalize(x, dim=1).numpy()
-    labels = partition(x, n_clusters, N_INIT, rng)
-    centers = partition_centers(x, labels, n_clusters, rng)
-    network.start_clusters(torch.from_numpy(centers))
+    network.start_at_partition(torch.from_numpy(rows[sample]), rng)
     return network

@@ -29,7 +29,6 @@ from .presets import BACKBONES
 # Width, depth and heads of the transformer for images up to a side, and for others.
 SMALL_SIDE, SMALL_BACKBONE, LARGE_BACKBONE = 16, (64, 3, 4), (128, 3, 4)
 DECODER, IMAGE_INSTANCE_DIM = (32, 1, 4), 128
-BATCH_IMAGES, LR_IMAGES = 128, 1e-3
 # Epochs of the stages, and optimiser steps after which larger sets have had enough.
 IMAGE_STAGES = {
     "pretrain_epochs": (20, 2_000),
@@ -37,7 +36,6 @@ IMAGE_STAGES = {
     "boost_epochs": (40, 4_000),
 }
 # The same on embeddings (not in the paper).
-BATCH_ROWS, LR_ROWS = 512, 3e-4
 ROW_STAGES = {
     "pretrain_epochs": (5, 250),
     "train_epochs": (20, 1_000),
@@ -187,21 +185,16 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
     (80, 128)
     """
 
+    _auto_on_images, _auto_on_embeddings = (128, 1e-3), (512, 3e-4)
+
     _parameter_constraints: dict = {
         **BaseImageClusterer._parameter_constraints,
-        "image_size": [Interval(Integral, 1, None, closed="left"), None],
         "patch_size": [Interval(Integral, 1, None, closed="left"), None],
         "mask_ratio": [Interval(Real, 0, 1, closed="left")],
         "backbone": [StrOptions({"auto", *BACKBONES}), tuple, list],
         "decoder": [tuple, list, None],
-        "instance_dim": [Interval(Integral, 1, None, closed="left"), None],
         "n_groups": [Interval(Integral, 1, None, closed="left")],
         "view_neighbors": [Interval(Integral, 0, None, closed="left")],
-        "batch_size": [
-            Interval(Integral, 2, None, closed="left"),
-            StrOptions({"auto"}),
-        ],
-        "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "tau_i": [Interval(Real, 0, None, closed="neither")],
         "tau_c": [Interval(Real, 0, None, closed="neither")],
         "reconstruction": ["boolean"],
@@ -215,7 +208,6 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
         "warm_start": ["boolean"],
         "amp": ["boolean"],
         "compile": ["boolean"],
-        "n_jobs": [Integral, None],
     }
 
     def __init__(
@@ -364,19 +356,7 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
             generator=generator,
             **self._stages(n),
         )
-        return criterion, RandomBatches(source, self._rows_a_batch, generator)
-
-    @property
-    def _rows_a_batch(self):
-        if self.batch_size != "auto":
-            return self.batch_size
-        return BATCH_ROWS if self.image_shape_ is None else BATCH_IMAGES
-
-    def _optimizer(self, device):
-        optimizer = super()._optimizer(device)
-        if self.lr == "auto":
-            optimizer["lr"] = LR_ROWS if self.image_shape_ is None else LR_IMAGES
-        return optimizer
+        return criterion, RandomBatches(source, self._samples_a_batch, generator)
 
     def _check_modules(self, n):
         if self.interaction and not self.instance_contrast:
@@ -390,7 +370,7 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
                 "Nothing is to be trained: every stage has no epochs, or its module "
                 "(reconstruction, a contrast, interaction) is off."
             )
-        batch_size = self._rows_a_batch
+        batch_size = self._samples_a_batch
         smallest = n // -(-n // batch_size)
         if smallest < self.n_clusters:
             raise ValueError(
@@ -409,7 +389,7 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
 
     def _stages(self, n):
         """Return the epochs of each stage by name, 0 for those that are left out."""
-        steps = -(-n // self._rows_a_batch)
+        steps = -(-n // self._samples_a_batch)
         on_images = self.image_shape_ is not None
         is_on = {
             "pretrain_epochs": self._reconstructs,

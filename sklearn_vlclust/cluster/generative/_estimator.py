@@ -14,7 +14,8 @@ from ...training._device import new_generator
 from .._axes import half_whitening
 from .._batches import NeighborViews, as_they_are, near_rows
 from .._image_base import BaseImageClusterer
-from .._partition import draw_sample, partition, partition_centers
+from .._partition import draw_sample
+from ..contrastive_masked._embeddings import N_AXES
 from ..contrastive_masked._images import MAX_SIDE, color_range
 from ..contrastive_masked._objective import Images
 from ..contrastive_masked._views import StrongView, Views
@@ -34,10 +35,6 @@ ROW_STAGES = {
     "generator_epochs": 40,
     "n_rounds": 3,
 }
-BATCH_IMAGES, LR_IMAGES = 256, 1e-3
-BATCH_ROWS, LR_ROWS = 512, 3e-4
-# Principal axes of embeddings, and starts of the first partition.
-N_AXES, N_INIT = 64, 5
 # Most samples that are generated a round.
 MAX_GENERATED = 4096
 
@@ -155,11 +152,11 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
     (5, 8)
     """
 
+    _auto_on_images, _auto_on_embeddings = (256, 1e-3), (512, 3e-4)
+
     _parameter_constraints: dict = {
         **BaseImageClusterer._parameter_constraints,
-        "image_size": [Interval(Integral, 1, None, closed="left"), None],
         "width": [Interval(Integral, 1, None, closed="left")],
-        "instance_dim": [Interval(Integral, 1, None, closed="left"), None],
         "generator_width": [Interval(Integral, 8, None, closed="left"), None],
         "tau": [Interval(Real, 0, None, closed="neither")],
         "kernel_matching": ["boolean"],
@@ -174,13 +171,7 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
         "n_generated": [Interval(Integral, 2, None, closed="left"), None],
         "sampling_steps": [Interval(Integral, 1, 1000, closed="both")],
         "view_neighbors": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [
-            Interval(Integral, 2, None, closed="left"),
-            StrOptions({"auto"}),
-        ],
-        "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "generator_lr": [Interval(Real, 0, None, closed="neither")],
-        "n_jobs": [Integral, None],
     }
 
     def __init__(
@@ -322,18 +313,9 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
         )
         return criterion, RandomBatches(source, self._samples_a_batch, generator)
 
-    @property
-    def _samples_a_batch(self):
-        if self.batch_size != "auto":
-            return self.batch_size
-        return BATCH_ROWS if self.image_shape_ is None else BATCH_IMAGES
-
     def _optimizer(self, device):
-        optimizer = super()._optimizer(device)
-        if self.lr == "auto":
-            optimizer["lr"] = LR_ROWS if self.image_shape_ is None else LR_IMAGES
-        optimizer["param_groups"] = [("generator.*", {"lr": self.generator_lr})]
-        return optimizer
+        generator = [("generator.*", {"lr": self.generator_lr})]
+        return {**super()._optimizer(device), "param_groups": generator}
 
     def _stages(self):
         auto = ROW_STAGES if self.image_shape_ is None else IMAGE_STAGES
@@ -374,14 +356,8 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
             self.n_clusters,
         )
         network.clustering.start(generator, mean, axes)
-        sample = draw_sample(len(rows), self.n_clusters, rng)
-        u = torch.from_numpy(rows[sample])
-        x = network.clustering.tokens(u).flatten(1)
-        network.clustering.spread.fill_(x.norm(dim=1).mean().clamp_min(1e-12))
-        unit = torch.nn.functional.normalize(x, dim=1).numpy()
-        labels = partition(unit, self.n_clusters, N_INIT, rng)
-        centers = partition_centers(unit, labels, self.n_clusters, rng)
-        network.clustering.start_clusters(torch.from_numpy(centers))
+        u = torch.from_numpy(rows[draw_sample(len(rows), self.n_clusters, rng)])
+        network.clustering.start_at_partition(u, rng)
         spread = ((u - mean) @ axes.T).std(dim=0).clamp_min(1e-6)
         network.generator.start(generator, mean, axes, spread)
         return network
