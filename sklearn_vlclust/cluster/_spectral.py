@@ -10,7 +10,7 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from sklearn.exceptions import ConvergenceWarning
 
 from ..neighbors import kneighbors
-from ._partition import partition
+from ._partition import partition, partition_centers
 
 # A dense decomposition up to this many rows, or rows an eigenvector: as fast or faster.
 DENSE_ROWS, DENSE_ROWS_A_VECTOR = 500, 12
@@ -18,6 +18,8 @@ DENSE_ROWS, DENSE_ROWS_A_VECTOR = 500, 12
 SAMPLE_ROWS, SAMPLE_ROWS_A_CLUSTER = 2000, 30
 # Random starts, beside the one by pivots, and rounds on the sample and on all rows.
 N_STARTS, ROUNDS = 4, 20
+# Rounds in which outliers are left out.
+OUTLIER_ROUNDS = 10
 
 
 def knn_affinity(rows, n_neighbors, gamma, rng, loops=1.0):
@@ -194,7 +196,7 @@ class SpectralCut:
             vectors = np.hstack([vectors, more[1].astype(np.float32)])
         self.eigenvalues, self.eigenvectors = values, vectors
 
-    def labels(self, k, ward=False):
+    def labels(self, k, ward=False, smallest=1):
         """Cut into `k` clusters.
 
         Parameters
@@ -204,6 +206,9 @@ class SpectralCut:
         ward : bool, default=False
             Start k-means from the clusters of Ward's method: slower, and better where
             clusters have few rows, of which random starts miss some.
+        smallest : int, default=1
+            With `ward`, rows of smaller clusters are outliers: the others are cut
+            again, in at most 10 rounds, and outliers join the nearest cluster.
 
         Returns
         -------
@@ -224,7 +229,7 @@ class SpectralCut:
             rows = rows * (values**power).astype(np.float32)
         rows = rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
         if ward:
-            return by_size(partition(rows, k, n_init=0, rng=rng))
+            return by_size(_partition_large(rows, k, smallest, rng))
         return by_size(_spherical_kmeans(rows, k, rng))
 
     def _known_vectors(self, root):
@@ -265,6 +270,21 @@ def _with_isolated(graph):
     if not isolated.any():
         return graph
     return (graph + diags_array(isolated.astype(np.float64))).tocsr()
+
+
+def _partition_large(rows, k, smallest, rng):
+    """Cut unit rows into clusters that have `smallest` rows besides outliers."""
+    kept, labels = np.arange(len(rows)), partition(rows, k, n_init=0, rng=rng)
+    for _ in range(OUTLIER_ROUNDS):
+        large = np.bincount(labels)[labels] >= smallest
+        if large.all() or large.sum() < smallest * k:
+            break
+        kept = kept[large]
+        labels = partition(rows[kept], k, n_init=0, rng=rng)
+    centers = partition_centers(rows[kept], labels, labels.max() + 1, rng)
+    nearest = (rows @ centers.T).argmax(axis=1)
+    nearest[kept] = labels
+    return nearest
 
 
 def _spherical_kmeans(rows, k, rng):

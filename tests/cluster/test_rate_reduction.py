@@ -302,3 +302,17 @@ def test_textures(dtd):
     assert purity(model.features_) > purity(UnitRows(X))
     rates = model.history_[0], model.history_[-1]
     assert rates[1]["loss"] < rates[0]["loss"]
+
+
+def test_large_groups_stay_whole_beside_small_ones(clip_data):
+    """Two classes of Caltech-101 have 240 images, most have about 15."""
+    data = clip_data("images_caltech101.npz")
+    X, y = data["emb_test"].astype(np.float32), data["label_test"]
+    kept = np.isin(y, np.unique(y)[np.argsort(-np.bincount(y))[np.r_[:3, 20:45]]])
+    X, y = X[kept], np.unique(y[kept], return_inverse=True)[1]
+    model = RateReductionClustering(28, max_iter=2, random_state=0).fit(X)
+    natural = model.cuts_[0].labels(28, ward=True)
+    gain = clustering_accuracy(y, model.labels_) - clustering_accuracy(y, natural)
+    assert gain > 0.05
+    sizes = np.bincount(model.labels_)
+    assert len(sizes) == 28 and sizes[1] > 190

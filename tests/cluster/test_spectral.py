@@ -12,6 +12,7 @@ from sklearn.metrics import normalized_mutual_info_score
 
 from sklearn_vlclust.cluster._spectral import (
     SpectralCut,
+    _partition_large,
     by_size,
     doubly_stochastic,
     knn_affinity,
@@ -156,3 +157,24 @@ def test_scaling_is_silent_where_it_converges(digits):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         doubly_stochastic(csr_array(make_affinity(digits[0])))
+
+
+def test_outliers_are_no_clusters_of_their_own():
+    rng = np.random.default_rng(0)
+    groups = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 1, 0.4]]
+    rows = np.repeat([*groups, [-1, -1, -1, 0]], [10, 10, 10, 10, 2], axis=0)
+    rows = unit(rows + 0.02 * rng.normal(size=rows.shape))
+    y = np.repeat(np.arange(4), 10)
+    state = np.random.RandomState(0)
+    assert np.bincount(_partition_large(rows, 4, 1, state)).min() == 2
+    labels = _partition_large(rows, 4, 3, state)
+    assert normalized_mutual_info_score(y, labels[:40]) == pytest.approx(1)
+    assert np.bincount(labels, minlength=4).sum() == 42
+
+
+def test_smallest_that_no_clusters_reach_changes_nothing(digits):
+    rows = digits[0]
+    cut = SpectralCut(make_affinity(rows), 10, np.random.RandomState(0))
+    whole = cut.labels(10, ward=True)
+    few = cut.labels(10, ward=True, smallest=len(rows))
+    np.testing.assert_array_equal(whole, few)
