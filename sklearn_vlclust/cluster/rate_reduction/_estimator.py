@@ -31,13 +31,13 @@ MIN_WIDTH, MAX_WIDTH, FEATURES_A_COMPONENT = 64, 128, 4
 # The graphs that are cut, entropy and affinity of an image to itself: the natural one,
 # one that knows the nearest only, one of even clusters. And what the diffusion leaves
 # of the last eigenvector.
-GRAPHS, RESIDUE = ((0.15, 1.0), (0.07, 1.0), (0.15, 1e-3)), 0.3
+GRAPHS, RESIDUE = ((0.15, 1.0), (0.06, 1.0), (0.15, 1e-3)), 0.3
 # Shares of what the natural cut has, below which another is taken. Where large groups
 # lie apart beside small ones, the sharp cut leaks about half as much, elsewhere nearly
 # as much. Where groups differ in size, even clusters save a little, and are wrong.
-SHARP_LEAKS, EVEN_SAVES = 0.75, 0.95
+SHARP_LEAKS, EVEN_SAVES = 0.7, 0.95
 # Rows below which clusters of the sharp cut are taken for outliers.
-SMALLEST = 4
+SMALLEST = 3
 # The graph by which numbers of clusters are compared.
 ESTIMATE_NEIGHBORS, ESTIMATE_GAMMA = 10, 0.1
 # Rows on which two cuts are compared.
@@ -99,9 +99,9 @@ class RateReductionClustering(BaseDeepClusterer):
         the paper.
     n_neighbors : int, default=16
         Nearest images of an image in the graph that is cut. Two more are cut: one that
-        weighs the nearest more, taken if its clusters leak a quarter less of the first
-        one's membership (less than 4 images are outliers there, no cluster), and one
-        in which images hardly belong to themselves, so that clusters are more even,
+        weighs the nearest more, taken if its clusters leak three tenths less of the
+        first one's membership (less than 3 images are outliers there, no cluster), and
+        one in which images hardly belong to themselves, so that clusters are more even,
         taken if they save a twentieth of the coding rate (eq. 2).
     criterion : {"persistence", "coding_length"}, default="persistence"
         How the number of clusters is chosen with ``n_clusters=None``; see
