@@ -43,15 +43,19 @@ def loop_over_rows(real, labels, generated, wanted, n_clusters):
     """Eq. 9 with the kernels of each cluster's rows."""
     scale = median_square(real, generated)
 
-    def mean_kernel(x, y):
-        return torch.exp(-torch.cdist(x, y).square() / (2 * scale)).mean()
+    def kernel(x, y):
+        return torch.exp(-torch.cdist(x, y).square() / (2 * scale))
 
-    loss = real.new_zeros(())
+    def mean_of_others(x):
+        return (kernel(x, x).sum() - len(x)) / (len(x) * (len(x) - 1))
+
+    terms = []
     for k in range(n_clusters):
         r, g = real[labels == k], generated[wanted == k]
-        if len(r) and len(g):
-            loss = loss + mean_kernel(r, r) + mean_kernel(g, g) - 2 * mean_kernel(r, g)
-    return loss
+        if min(len(r), len(g)) > 1:
+            across = kernel(r, g).mean()
+            terms.append(mean_of_others(r) + mean_of_others(g) - 2 * across)
+    return torch.stack(terms).mean()
 
 
 def loop_over_masks(real, labels, generated, wanted, n_clusters):
@@ -60,18 +64,23 @@ def loop_over_masks(real, labels, generated, wanted, n_clusters):
     norms = rows.square().sum(dim=1)
     squares = norms[:, None] + norms - 2 * rows @ rows.T
     kernel = torch.exp(-squares / (2 * median_square(real, generated)))
-    loss = real.new_zeros(())
+    others = 1 - torch.eye(n, dtype=kernel.dtype)
+    terms = []
     for k in range(n_clusters):
         r, g = (labels == k).to(kernel.dtype), (wanted == k).to(kernel.dtype)
-        if r.any() and g.any():
+        if min(r.sum(), g.sum()) > 1:
+            term = real.new_zeros(())
             for a, b, part, sign in (
                 (r, r, kernel[:n, :n], 1),
                 (g, g, kernel[n:, n:], 1),
                 (r, g, kernel[:n, n:], -2),
             ):
                 pairs = a[:, None] * b
-                loss = loss + sign * (pairs * part).sum() / pairs.sum()
-    return loss
+                if sign == 1:
+                    pairs = pairs * others
+                term = term + sign * (pairs * part).sum() / pairs.sum()
+            terms.append(term)
+    return torch.stack(terms).mean()
 
 
 FUNCTIONS = {

@@ -14,6 +14,7 @@ _ROOMS = {
     "SemanticSpace": "semantics",
     "Vocabulary": "semantics",
     "ContrastiveMaskedClustering": "cluster",
+    "GenerativeCalibrationClustering": "cluster",
     "MCAClustering": "cluster",
     "RateReductionClustering": "cluster",
     "CodingLengthKSelector": "model_selection",

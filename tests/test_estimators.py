@@ -8,6 +8,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn_vlclust import (
     CodingLengthKSelector,
     ContrastiveMaskedClustering,
+    GenerativeCalibrationClustering,
     MCAClustering,
     RateReductionClustering,
     SemanticSpace,
@@ -29,6 +30,16 @@ CLUSTERERS = [
     MCAClustering(semantic_space=None, max_iter=5),
     MCAClustering(semantic_space=AnyWidthSpace(NOUNS, gamma_u=0), max_iter=5),
     ContrastiveMaskedClustering(3, pretrain_epochs=1, train_epochs=3, boost_epochs=2),
+    GenerativeCalibrationClustering(
+        3,
+        contrast_epochs=2,
+        generator_epochs=1,
+        n_rounds=1,
+        calibration_epochs=1,
+        refinement_epochs=1,
+        generator_width=16,
+        sampling_steps=2,
+    ),
     RateReductionClustering(3, max_iter=3),
     RateReductionClustering(max_iter=2),
 ]

@@ -136,9 +136,12 @@ class BaseImageClusterer(BaseDeepClusterer):
         on_images = self.image_shape_ is not None
         return self._auto_on_images if on_images else self._auto_on_embeddings
 
+    @property
+    def _learning_rate(self):
+        return self._auto[1] if self.lr == "auto" else self.lr
+
     def _optimizer(self, device):
-        optimizer = super()._optimizer(device)
-        return {**optimizer, "lr": self._auto[1] if self.lr == "auto" else self.lr}
+        return {**super()._optimizer(device), "lr": self._learning_rate}
 
     def _locate_clusters(self, rows, dtype):
         super()._locate_clusters(self._instance_features(rows), np.float32)

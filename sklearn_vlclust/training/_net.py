@@ -49,7 +49,8 @@ class ClusteringNet(NeuralNet):
 
     The criterion is a module called as ``criterion(module, *batch)``. It returns a dict
     of scalar tensors, of which ``"loss"`` is minimised and all are recorded. Its method
-    ``start_epoch(module, epoch)`` is called before every epoch.
+    ``start_epoch(module, epoch)`` is called before every epoch. Its attribute
+    `lr_factor`, where it has one, multiplies the learning rate of the epoch.
 
     Losses stay on the device and are read once an epoch: skorch's ``.item()`` a batch
     makes CUDA wait.
@@ -83,6 +84,9 @@ class ClusteringNet(NeuralNet):
         if iterator is None:
             return
         self.criterion_.start_epoch(self.module_, len(self.history) - 1)
+        for group in self.optimizer_.param_groups:
+            initial = group.setdefault("initial_lr", group["lr"])
+            group["lr"] = initial * getattr(self.criterion_, "lr_factor", 1.0)
         self._set_training(training)
         steps = []
         for batch in iterator:

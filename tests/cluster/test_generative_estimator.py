@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from sklearn_vlclust.cluster.generative._estimator import (
-    GenerativeCalibrationClustering,
-)
+from sklearn_vlclust import GenerativeCalibrationClustering
 from sklearn_vlclust.metrics import clustering_accuracy
 
 pytest.importorskip("diffusers", reason="needs the extra 'generative'")

@@ -164,3 +164,31 @@ def test_unusable_device_is_named():
         with pytest.raises(ValueError, match="device='cuda' cannot be used here"):
             resolve_device("cuda")
     assert resolve_device("cpu") == torch.device("cpu")
+
+
+def test_criterion_sets_the_learning_rate_of_an_epoch():
+    class Still(Reconstruction):
+        def start_epoch(self, module, epoch):
+            super().start_epoch(module, epoch)
+            self.lr_factor = 0.0 if epoch == 1 else 0.5
+
+    seen, module = [], nn.Linear(4, 4)
+
+    def after(net):
+        (group,) = net.optimizer_.param_groups
+        seen.append((group["lr"], module.weight.detach().clone()))
+
+    X = torch.randn(50, 4, generator=new_generator(1))
+    train(
+        module,
+        Still(),
+        RandomBatches(Rows(X), 16, new_generator(0)),
+        optimizer=torch.optim.Adam,
+        lr=0.05,
+        max_epochs=3,
+        device=resolve_device("cpu"),
+        after_epoch=[after],
+    )
+    assert [lr for lr, _ in seen] == [0.025, 0.0, 0.025]
+    assert torch.equal(seen[0][1], seen[1][1])
+    assert not torch.equal(seen[1][1], seen[2][1])

@@ -1,1 +1,5 @@
 """Clustering calibrated by images of a conditional diffusion model (GCC)."""
+
+from ._estimator import GenerativeCalibrationClustering
+
+__all__ = ["GenerativeCalibrationClustering"]

@@ -26,14 +26,12 @@ from ._objective import CalibratedNetwork, CalibrationObjective
 IMAGE_STAGES = {
     "contrast_epochs": 100,
     "head_epochs": 20,
-    "generator_epochs": 60,
-    "n_rounds": 5,
+    "generator_epochs": 100,
 }
 ROW_STAGES = {
     "contrast_epochs": 20,
     "head_epochs": 10,
     "generator_epochs": 40,
-    "n_rounds": 3,
 }
 # Most samples that are generated a round.
 MAX_GENERATED = 4096
@@ -70,9 +68,9 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
         Terms of the calibration: `L_d` (eq. 9), `L_cwm` (eq. 10), `L_ml` (eq. 11).
     contrast_epochs, head_epochs, generator_epochs : int or "auto", default="auto"
         Epochs of stage I: contrast, cluster head, diffusion model. "auto" is 100, 20
-        and 60 on images and 20, 10 and 40 on embeddings.
-    n_rounds : int or "auto", default="auto"
-        Rounds of stage II; "auto" is 5 on images and 3 on embeddings.
+        and 100 on images and 20, 10 and 40 on embeddings.
+    n_rounds : int, default=3
+        Rounds of stage II.
     calibration_epochs, refinement_epochs : int, default=5, 2
         Epochs a round: of the clusters against generated samples, and of the diffusion
         model.
@@ -87,6 +85,9 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
         Samples a batch; "auto" is 256 images or 512 embeddings.
     lr : float or "auto", default="auto"
         Learning rate of Adam; "auto" is 1e-3 on images and 3e-4 on embeddings.
+    calibration_lr : float, default=1e-4
+        That of the calibration, which a larger one leads astray: generated samples are
+        not always what they were meant to be.
     generator_lr : float, default=1e-3
         That of the diffusion model.
     n_jobs : int, default=None
@@ -165,12 +166,13 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
         "contrast_epochs": _EPOCHS,
         "head_epochs": _EPOCHS,
         "generator_epochs": _EPOCHS,
-        "n_rounds": _EPOCHS,
+        "n_rounds": [Interval(Integral, 0, None, closed="left")],
         "calibration_epochs": [Interval(Integral, 1, None, closed="left")],
         "refinement_epochs": [Interval(Integral, 0, None, closed="left")],
         "n_generated": [Interval(Integral, 2, None, closed="left"), None],
         "sampling_steps": [Interval(Integral, 1, 1000, closed="both")],
         "view_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "calibration_lr": [Interval(Real, 0, None, closed="neither")],
         "generator_lr": [Interval(Real, 0, None, closed="neither")],
     }
 
@@ -189,7 +191,7 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
         contrast_epochs="auto",
         head_epochs="auto",
         generator_epochs="auto",
-        n_rounds="auto",
+        n_rounds=3,
         calibration_epochs=5,
         refinement_epochs=2,
         n_generated=None,
@@ -197,6 +199,7 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
         view_neighbors=10,
         batch_size="auto",
         lr="auto",
+        calibration_lr=1e-4,
         generator_lr=1e-3,
         n_jobs=None,
         device="auto",
@@ -225,6 +228,7 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
         self.view_neighbors = view_neighbors
         self.batch_size = batch_size
         self.lr = lr
+        self.calibration_lr = calibration_lr
         self.generator_lr = generator_lr
         self.n_jobs = n_jobs
         self.device = device
@@ -278,7 +282,7 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
         calibrates = (
             self.kernel_matching or self.class_wise_matching or self.metric_learning
         )
-        if stages["n_rounds"] and not calibrates:
+        if self.n_rounds and not calibrates:
             raise ValueError(
                 "All terms of the calibration are off (kernel_matching, "
                 "class_wise_matching, metric_learning): give n_rounds=0 to leave it "
@@ -304,11 +308,13 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
             tau=self.tau,
             calibration_epochs=self.calibration_epochs,
             refinement_epochs=self.refinement_epochs,
+            calibration_lr=self.calibration_lr / self._learning_rate,
             kernel_matching=self.kernel_matching,
             class_wise_matching=self.class_wise_matching,
             metric_learning=self.metric_learning,
             anchored=not on_images,
             generator=generator,
+            n_rounds=self.n_rounds,
             **stages,
         )
         return criterion, RandomBatches(source, self._samples_a_batch, generator)
@@ -323,10 +329,8 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
         return {n: auto[n] if value == "auto" else value for n, value in given.items()}
 
     def _count_epochs(self, n):
-        *first, n_rounds = self._stages().values()
-        return sum(first) + n_rounds * (
-            self.calibration_epochs + self.refinement_epochs
-        )
+        a_round = self.calibration_epochs + self.refinement_epochs
+        return sum(self._stages().values()) + self.n_rounds * a_round
 
     def _start_on_images(self, pixels, generator):
         shape = list(self.image_shape_)
