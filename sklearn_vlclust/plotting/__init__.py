@@ -2,5 +2,11 @@
 
 from ._contact_sheet import ContactSheetDisplay
 from ._features import SimilarityDisplay, SpectrumDisplay
+from ._generated import GeneratedImagesDisplay
 
-__all__ = ["ContactSheetDisplay", "SimilarityDisplay", "SpectrumDisplay"]
+__all__ = [
+    "ContactSheetDisplay",
+    "GeneratedImagesDisplay",
+    "SimilarityDisplay",
+    "SpectrumDisplay",
+]

@@ -6,6 +6,7 @@ from sklearn.datasets import load_digits
 
 from sklearn_vlclust import GenerativeCalibrationClustering
 from sklearn_vlclust.metrics import clustering_accuracy
+from sklearn_vlclust.plotting import GeneratedImagesDisplay
 
 pytest.importorskip("diffusers", reason="needs the extra 'generative'")
 
@@ -106,3 +107,49 @@ def test_one_cluster_and_clusters_that_lose_all_images(rows):
     with pytest.warns(UserWarning, match="clusters have"):
         model = make(n_rounds=1).fit(X)
     assert np.isfinite(model.transform(X)).all()
+
+
+def test_real_and_generated_images_in_one_picture(digits, tmp_path):
+    pytest.importorskip("matplotlib").use("Agg")
+    X = digits[0]
+    model = make(n_rounds=0).fit(X)
+    shown = GeneratedImagesDisplay.from_estimator(model, X, n_columns=3, random_state=0)
+    assert [len(row) for row in shown.pictures] == [7] * model.n_clusters_
+    # The last three of a row are what `generate` gives.
+    rng = np.random.RandomState(0)
+    for cluster, row in zip(np.unique(model.labels_), shown.pictures):
+        made = model.generate(3, cluster, random_state=rng)
+        for picture, image in zip(row[-3:], made):
+            middle = np.asarray(picture, dtype=float)[..., 0].mean()
+            assert middle == pytest.approx(image.mean(), abs=12)
+    texts = [text.get_text() for text in shown.plot().texts_]
+    assert texts[-2:] == ["real", "generated"]
+    shown.figure_.savefig(tmp_path / "generated.png")
+
+
+def test_what_generates_no_images_has_no_picture_of_them(rows):
+    with pytest.raises(ValueError, match="generates no images"):
+        GeneratedImagesDisplay.from_estimator(make(n_rounds=0).fit(rows), rows)
+
+
+def test_images_that_are_not_square(digits):
+    wide = np.repeat(digits[0], 2, axis=2)  # 8 x 16
+    model = make(n_rounds=1).fit(wide)
+    assert model.image_shape_ == (1, 8, 8)
+    assert model.generate(2, cluster=0).shape == (2, 8, 8, 1)
+    np.testing.assert_array_equal(model.predict(wide), model.labels_)
+
+
+def test_fewer_images_than_clusters(digits, rows):
+    for X in (digits[0][:2], rows[:2]):
+        with pytest.raises(ValueError, match=r"n_samples=2.*n_clusters=3"):
+            make().fit(X)
+
+
+def test_calibration_has_its_learning_rate(rows):
+    """Without any, the features of stage I stay."""
+    one = make(n_rounds=0).fit(rows).transform(rows)
+    stays = make(calibration_lr=1e-12).fit(rows).transform(rows)
+    moves = make(calibration_lr=1e-2).fit(rows).transform(rows)
+    np.testing.assert_allclose(stays, one, atol=1e-5)
+    assert np.abs(moves - one).max() > 1e-2

@@ -1,0 +1,118 @@
+"""Real images of each cluster beside generated ones: Figure 4 of GCC."""
+
+import numpy as np
+
+from ._contact_sheet import _CELL, ContactSheetDisplay, _square
+
+
+class GeneratedImagesDisplay:
+    """A row a cluster: its most typical images, and images generated for it.
+
+    Build it by :meth:`from_estimator`.
+
+    Parameters
+    ----------
+    pictures : list of lists of PIL.Image.Image
+        Pictures of each cluster: `n_columns` real ones, a white one (and more where the
+        cluster has fewer), and as many generated ones.
+    sizes : list of int
+        Number of real images of each cluster.
+    names : list of sequences of str
+        Names of each cluster, best first; may be empty.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the sheet.
+    figure_ : matplotlib Figure
+        Figure that holds it.
+    image_ : matplotlib AxesImage
+        All pictures.
+    texts_ : list of matplotlib Text
+        Names and sizes, two a cluster, and what either half shows.
+
+    Examples
+    --------
+    >>> from sklearn_vlclust.plotting import GeneratedImagesDisplay
+    >>> display = GeneratedImagesDisplay.from_estimator(gcc, X)  # doctest: +SKIP
+    >>> display.plot().figure_.savefig("generated.png")  # doctest: +SKIP
+    """
+
+    def __init__(self, pictures, sizes, names):
+        self.pictures = pictures
+        self.sizes = sizes
+        self.names = names
+
+    @classmethod
+    def from_estimator(cls, estimator, images, *, n_columns=8, random_state=None):
+        """Show real images of a fitted clusterer beside ones that it generates.
+
+        Parameters
+        ----------
+        estimator : GenerativeCalibrationClustering
+            Fitted on images.
+        images : images
+            As for the estimator: paths, PIL images or arrays.
+        n_columns : int, default=8
+            Number of pictures of either kind a cluster.
+        random_state : int, RandomState instance or None, default=None
+            Draws the generated ones.
+
+        Returns
+        -------
+        display : GeneratedImagesDisplay
+            Not yet drawn: call :meth:`plot`.
+
+        Raises
+        ------
+        ValueError
+            If the estimator generates no images.
+        """
+        from PIL import Image
+        from sklearn.utils import check_random_state
+        from sklearn.utils.validation import check_is_fitted
+
+        check_is_fitted(estimator)
+        if not hasattr(estimator, "generate") or estimator.image_shape_ is None:
+            raise ValueError(
+                f"This {type(estimator).__name__} generates no images: give a "
+                "GenerativeCalibrationClustering that was fitted on images."
+            )
+        rng = check_random_state(random_state)
+        real = ContactSheetDisplay.from_estimator(
+            estimator, images, n_columns=n_columns
+        )
+        white = Image.new("RGB", (_CELL, _CELL), "white")
+        rows = []
+        for cluster, pictures in zip(
+            np.unique(estimator.predict(images)), real.pictures
+        ):
+            made = estimator.generate(n_columns, int(cluster), random_state=rng)
+            gap = [white] * (n_columns - len(pictures) + 1)
+            rows.append(pictures + gap + [_square(image, 0) for image in made])
+        return cls(rows, real.sizes, real.names)
+
+    def plot(self, *, ax=None):
+        """Draw the sheet.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to; None makes a figure that fits the number of clusters.
+
+        Returns
+        -------
+        display : GeneratedImagesDisplay
+            Itself.
+        """
+        sheet = ContactSheetDisplay(self.pictures, self.sizes, self.names).plot(ax=ax)
+        self.ax_, self.figure_ = sheet.ax_, sheet.figure_
+        self.image_, self.texts_ = sheet.image_, sheet.texts_
+        height, width, _ = self.image_.get_array().shape
+        style = {"textcoords": "offset points", "ha": "center", "fontsize": 13}
+        for share, text in ((0.25, "real"), (0.75, "generated")):
+            self.texts_.append(
+                self.ax_.annotate(text, (share * width, 0), (0, 4), **style)
+            )
+        self.ax_.set_ylim(height, -0.25 * _CELL)  # room for them above the first row
+        return self
