@@ -37,6 +37,7 @@ BENCHMARKS = {
     "captions": ("captions", "run"),
     "contrastive_masked": ("contrastive_masked", "run"),
     "generative": ("generative", "run"),
+    "generative_round": ("generative_round", "run"),
     "generative_digits": ("generative_quality", "run_digits"),
     "generative_imbalance": ("generative_quality", "run_imbalance"),
     "generative_ablation": ("generative_quality", "run_ablation"),

@@ -65,10 +65,13 @@ def test_results_become_tables(tmp_path):
     pici = {"what": "ContrastiveMaskedClustering()", "ACC": 48.0, "ACC_std": 0.3}
     report = {"tables": {"pets: 37 classes": [pici]}}
     (tmp_path / "masked_embeddings.json").write_text(json.dumps(report))
+    gcc = {"what": "GenerativeCalibrationClustering()", "ACC": 49.0, "ACC_std": 0.4}
+    report = {"tables": {"pets: 37 classes": [gcc]}}
+    (tmp_path / "generative_embeddings.json").write_text(json.dumps(report))
     readme.write_text(README)
     table.renew_readme(readme, tmp_path)
-    scores = "40.0 | 42.0 | 47.0 ± 0.2 | 48.0 ± 0.3 | 43.0 | 50.2 ± 0.5 | 0.75"
-    row = f"| pets: 37 classes | {scores} |"
+    ours = "47.0 ± 0.2 | 48.0 ± 0.3 | 49.0 ± 0.4"
+    row = f"| pets: 37 classes | 40.0 | 42.0 | {ours} | 43.0 | 50.2 ± 0.5 | 0.75 |"
     assert f"| --- |\n{row}\n<!-- results:end -->" in readme.read_text()
     outside = re.compile("<!-- results:start -->.*<!-- results:end -->", re.DOTALL)
     assert outside.split(readme.read_text()) == outside.split(README)

@@ -55,8 +55,8 @@ def kernel_matching(real, real_labels, generated, generated_labels, bandwidth=No
     sum: the weight of a term is not to depend on their number.
 
     The kernel, which the paper leaves open, is ``exp(-|x - y|^2 / (2 bandwidth^2))``.
-    One pass over its matrix gives all clusters. The gradient is written out, as it
-    needs a product with the same matrix only.
+    One pass over its matrix, of which pairs of one cluster are needed, gives all
+    clusters. The gradient is written out: a product with the same matrix.
 
     Parameters
     ----------
@@ -83,18 +83,22 @@ def kernel_matching(real, real_labels, generated, generated_labels, bandwidth=No
     with torch.no_grad():
         # Distances do not mind the mean, but float32 does where it is large.
         x = features - features.mean(dim=0)
-        pairs, scale = _rbf_kernel(x, bandwidth)  # (n + g, n + g)
-        same = labels[:, None] == labels
-        n_real, n_generated = same[:, :n].sum(dim=1), same[:, n:].sum(dim=1)
-        w = torch.cat([1 / n_real[:n], -1 / n_generated[n:]])
-        w[(n_real < 2) | (n_generated < 2)] = 0
-        pairs.fill_diagonal_(0).mul_(same).mul_(w[:, None] * w)
-        pairs[:n, :n] *= (n_real / (n_real - 1).clamp_min(1))[:n, None]
-        pairs[n:, n:] *= (n_generated / (n_generated - 1).clamp_min(1))[n:, None]
-        # |w| of the real samples of a cluster sum to one.
-        pairs /= w[:n].sum().round().clamp_min(1)
+        squares, scale = _square_distances(x, bandwidth)  # (n + g, n + g)
+        kinds = real_labels, generated_labels
+        n_clusters = int(labels.max()) + 1
+        sizes = torch.stack([torch.bincount(y, minlength=n_clusters) for y in kinds])
+        counted = (sizes > 1).all(dim=0)
+        is_generated = torch.arange(len(labels), device=labels.device) >= n
+        size = sizes[is_generated.long(), labels].to(x.dtype)
+        # The kernel is needed for pairs of one cluster only.
+        i, j = (labels[:, None] == labels).fill_diagonal_(False).nonzero(as_tuple=True)
+        across = is_generated[i] != is_generated[j]
+        weight = torch.where(across, -1 / size[j], 1 / (size[j] - 1).clamp_min(1))
+        weight *= counted[labels[i]] / (size[i] * counted.sum().clamp_min(1))
+        values = torch.exp(squares[i, j] / (-2 * scale)) * weight
+        pairs = squares.zero_().index_put_((i, j), values)
         gradient = (pairs @ x - pairs.sum(dim=1, keepdim=True) * x) * (2 / scale)
-    return pairs.sum() + ((features - features.detach()) * gradient).sum()
+    return values.sum() + ((features - features.detach()) * gradient).sum()
 
 
 def class_wise_matching(generated, labels):
@@ -151,14 +155,12 @@ def metric_learning(scores, labels):
     return (scores - own).clamp_min(0).square().sum(dim=1).mean()
 
 
-def _rbf_kernel(x, bandwidth):
-    """Gaussian kernel of all pairs of rows, (n, n), and the bandwidth squared."""
+def _square_distances(x, bandwidth):
+    """Squared distances of all pairs of rows, (n, n), and the bandwidth squared."""
     norms = x.square().sum(dim=1)
     squares = torch.addmm(norms[:, None] + norms, x, x.T, alpha=-2)
     squares.clamp_min_(0).fill_diagonal_(0)
     if bandwidth is None:
         i, j = torch.triu_indices(len(x), len(x), 1, device=x.device)
-        scale = squares[i, j].median().clamp_min(TINY)
-    else:
-        scale = torch.as_tensor(bandwidth**2, dtype=x.dtype, device=x.device)
-    return squares.div_(-2 * scale).exp_(), scale
+        return squares, squares[i, j].median().clamp_min(TINY)
+    return squares, torch.as_tensor(bandwidth**2, dtype=x.dtype, device=x.device)
