@@ -113,7 +113,7 @@ class ContactSheetDisplay:
         images : images
             As for the encoders: paths, PIL images or arrays.
         labels : array-like of shape (n_images,), int
-            Cluster of each image, from 0.
+            Cluster of each image, from 0; a negative one is noise, a row of its own.
         typicality : array-like of shape (n_images,), default=None
             Images with high values come first; None keeps their order.
         names : list of sequences of str, default=None
@@ -150,9 +150,11 @@ class ContactSheetDisplay:
             for c in clusters
         ]
         sizes = [int((labels == c).sum()) for c in clusters]
-        return cls(
-            pictures, sizes, [() if names is None else names[c] for c in clusters]
-        )
+        known = {} if names is None else dict(enumerate(names))
+        titles = [
+            ("noise",) if c < 0 else known.get(c) or (f"cluster {c}",) for c in clusters
+        ]
+        return cls(pictures, sizes, titles)
 
     def plot(self, *, ax=None):
         """Draw the sheet.

@@ -76,3 +76,14 @@ def test_lengths_must_agree(images):
         ContactSheetDisplay.from_predictions(pixels, labels[:9])
     with pytest.raises(ValueError, match="names has 2 entries"):
         ContactSheetDisplay.from_predictions(pixels, labels, names=[[], []])
+
+
+def test_noise_has_no_cluster_s_name(images):
+    pixels, labels = images
+    shown = np.where(labels == 1, -1, labels)
+    names = [["rose"], ["leaf"], ["sky"]]
+    display = ContactSheetDisplay.from_predictions(pixels, shown, names=names)
+    assert [row[0] for row in display.names] == ["noise", "rose", "sky"]
+    assert display.sizes == [4, 5, 1]
+    nameless = ContactSheetDisplay.from_predictions(pixels, shown)
+    assert [row[0] for row in nameless.names] == ["noise", "cluster 0", "cluster 2"]

@@ -1,0 +1,132 @@
+"""The curve by which a number of clusters was chosen."""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from ._features import _axes
+
+_LABELS = {
+    "coding_length": "coding length (less is better)",
+    "persistence": "persistence (more is better)",
+}
+
+
+class CodingLengthDisplay:
+    """What each number of clusters would cost, and which one was chosen.
+
+    An estimated number is a guess: a second dip or peak is worth a look. Build it by
+    :meth:`from_estimator`.
+
+    Parameters
+    ----------
+    k_values : array-like of int
+        Numbers of clusters, ascending.
+    scores : array-like of float
+        What each of them scores; NaN leaves a gap.
+    n_clusters : int
+        The number that was chosen.
+    label : str, default="coding length (less is better)"
+        What the scores are.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the curve.
+    figure_ : matplotlib Figure
+        Figure that holds it.
+    line_ : matplotlib Line2D
+        The curve.
+    chosen_ : matplotlib Line2D
+        The number that was chosen.
+
+    See Also
+    --------
+    sklearn_vlclust.CodingLengthKSelector : Estimates the number of clusters.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_vlclust import CodingLengthKSelector
+    >>> from sklearn_vlclust.plotting import CodingLengthDisplay
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.repeat(np.eye(4, 8), 30, axis=0) + 0.1 * rng.normal(size=(120, 8))
+    >>> selector = CodingLengthKSelector(k_range=(2, 9), random_state=0).fit(X)
+    >>> CodingLengthDisplay.from_estimator(selector).n_clusters
+    4
+    """
+
+    def __init__(
+        self, k_values, scores, n_clusters, label="coding length (less is better)"
+    ):
+        self.k_values = k_values
+        self.scores = scores
+        self.n_clusters = n_clusters
+        self.label = label
+
+    @classmethod
+    def from_estimator(cls, estimator, *, criterion=None):
+        """Show how a fitted estimator came by its number of clusters.
+
+        Parameters
+        ----------
+        estimator : CodingLengthKSelector or RateReductionClustering
+            Fitted; the latter with ``n_clusters=None``.
+        criterion : {"persistence", "coding_length"}, default=None
+            Which curve. None is the one that the estimator chose by.
+
+        Returns
+        -------
+        display : CodingLengthDisplay
+            Not yet drawn: call :meth:`plot`.
+
+        Raises
+        ------
+        ValueError
+            If the estimator was given its number of clusters, or has no such curve.
+        """
+        check_is_fitted(estimator)
+        curves = getattr(estimator, "scores_", getattr(estimator, "k_scores_", None))
+        if not isinstance(curves, dict):
+            raise ValueError(
+                f"This {type(estimator).__name__} estimated no number of clusters: "
+                "give a CodingLengthKSelector, or a RateReductionClustering that was "
+                "fitted with n_clusters=None."
+            )
+        criterion = criterion or estimator.criterion
+        if criterion not in curves:
+            raise ValueError(
+                f"criterion={criterion!r} is none of the curves of this "
+                f"{type(estimator).__name__}: {sorted(curves)}."
+            )
+        return cls(
+            np.asarray(estimator.k_values_),
+            np.asarray(curves[criterion], dtype=float),
+            int(estimator.n_clusters_),
+            _LABELS[criterion],
+        )
+
+    def plot(self, *, ax=None):
+        """Draw the curve.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to; None makes a figure.
+
+        Returns
+        -------
+        display : CodingLengthDisplay
+            Itself.
+        """
+        self.ax_ = _axes(ax, (6, 4))
+        self.figure_ = self.ax_.figure
+        (self.line_,) = self.ax_.plot(self.k_values, self.scores, marker=".")
+        self.chosen_ = self.ax_.axvline(
+            self.n_clusters,
+            color="0.5",
+            linestyle="--",
+            label=f"chosen: {self.n_clusters}",
+        )
+        self.ax_.set(xlabel="number of clusters", ylabel=self.label)
+        self.ax_.legend()
+        return self

@@ -1,0 +1,52 @@
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+from sklearn_vlclust import CodingLengthKSelector, RateReductionClustering
+from sklearn_vlclust.plotting import CodingLengthDisplay
+
+mpl.use("Agg")
+
+
+@pytest.fixture(scope="module")
+def groups():
+    rng = np.random.default_rng(0)
+    return np.repeat(np.eye(4, 8), 30, axis=0) + 0.1 * rng.normal(size=(120, 8))
+
+
+@pytest.mark.parametrize("criterion", ["coding_length", "persistence"])
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        CodingLengthKSelector(k_range=(2, 9), random_state=0),
+        RateReductionClustering(max_clusters=9, max_iter=2, random_state=0),
+    ],
+    ids=["selector", "clusterer"],
+)
+def test_the_curve_and_the_choice(groups, estimator, criterion):
+    estimator.set_params(criterion=criterion).fit(groups)
+    display = CodingLengthDisplay.from_estimator(estimator).plot()
+    np.testing.assert_array_equal(display.line_.get_xdata(), np.arange(2, 10))
+    curves = getattr(estimator, "scores_", getattr(estimator, "k_scores_", None))
+    np.testing.assert_array_equal(display.line_.get_ydata(), curves[criterion])
+    assert display.chosen_.get_xdata()[0] == estimator.n_clusters_
+    assert criterion.replace("_", " ") in display.ax_.get_ylabel()
+
+
+def test_own_axes_and_the_other_curve(groups):
+    import matplotlib.pyplot as plt
+
+    _, ax = plt.subplots()
+    selector = CodingLengthKSelector(k_range=(2, 9), random_state=0).fit(groups)
+    other = CodingLengthDisplay.from_estimator(selector, criterion="coding_length")
+    assert other.plot(ax=ax).ax_ is ax
+    np.testing.assert_array_equal(other.scores, selector.coding_lengths_)
+
+
+def test_what_has_no_curve(groups):
+    given = RateReductionClustering(4, max_iter=2, random_state=0).fit(groups)
+    with pytest.raises(ValueError, match="estimated no number of clusters"):
+        CodingLengthDisplay.from_estimator(given)
+    selector = CodingLengthKSelector(k_range=(2, 9), random_state=0).fit(groups)
+    with pytest.raises(ValueError, match="criterion='gap' is none of"):
+        CodingLengthDisplay.from_estimator(selector, criterion="gap")
