@@ -150,11 +150,7 @@ class ContactSheetDisplay:
             for c in clusters
         ]
         sizes = [int((labels == c).sum()) for c in clusters]
-        known = {} if names is None else dict(enumerate(names))
-        titles = [
-            ("noise",) if c < 0 else known.get(c) or (f"cluster {c}",) for c in clusters
-        ]
-        return cls(pictures, sizes, titles)
+        return cls(pictures, sizes, [_title(c, names) for c in clusters])
 
     def plot(self, *, ax=None):
         """Draw the sheet.
@@ -208,6 +204,14 @@ class ContactSheetDisplay:
                     text, (x, y), (0, shift), textcoords="offset points", **style
                 )
             )
+
+
+def _title(cluster, names):
+    """Return the names of a cluster, or what it is called without any."""
+    if cluster < 0:
+        return ("noise",)
+    own = () if names is None else names[cluster]
+    return own if len(own) else (f"cluster {cluster}",)
 
 
 def _square(image, index):
