@@ -316,3 +316,10 @@ def test_large_groups_stay_whole_beside_small_ones(clip_data):
     assert gain > 0.05
     sizes = np.bincount(model.labels_)
     assert len(sizes) == 28 and sizes[1] > 190
+
+
+def test_curves_of_an_earlier_fit_are_gone(small, make):
+    model = make(n_clusters=None, max_clusters=8).fit(small[0])
+    assert len(model.k_values_) == 7
+    model.set_params(n_clusters=5).fit(small[0])
+    assert not hasattr(model, "k_values_") and not hasattr(model, "k_scores_")

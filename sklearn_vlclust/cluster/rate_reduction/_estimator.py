@@ -409,6 +409,8 @@ class RateReductionClustering(BaseDeepClusterer):
         n_near = min(max(self.n_neighbors, ESTIMATE_NEIGHBORS), n - 1)
         near = kneighbors(self.features_, n_near, random_state=rng)
         k = self.n_clusters
+        for curve in ("k_values_", "k_scores_"):  # of an earlier fit
+            vars(self).pop(curve, None)
         if k is None:
             k = self._estimate_n_clusters(near, rng)
         graphs = (_graph(near, self.n_neighbors, *graph) for graph in GRAPHS)
