@@ -19,9 +19,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn_vlclust import GenerativeCalibrationClustering
 from sklearn_vlclust.metrics import clustering_accuracy
 
-from . import shared_data
-from .accuracy import _kmeans, _row, _some_classes, _spectral, _title, _ward
-from .masked_quality import digits
+from .accuracy import _kmeans, _row, _spectral, _title, _ward
+from .masked_quality import ablation_tables, digits, embedding_tables
 from .rate_reduction import purity
 
 QUICK = {
@@ -43,7 +42,6 @@ ABLATION = {  # Figure 2a
     "without L_cwm": {"class_wise_matching": False},
     "without L_ml": {"metric_learning": False},
 }
-EMBEDDINGS = "pets", "caltech101", "dtd", "cars"
 N_GENERATED = 40  # images a cluster that are classified
 
 
@@ -67,34 +65,14 @@ def run_imbalance(n_seeds, n_classes=10, params=None):
 
 def run_ablation(n_seeds, n_classes=10, params=None, only=tuple(ABLATION)):
     """Measure on the digits without a term of the calibration."""
-    X, y = digits(n_classes)
-    return {
-        _title("digits, 8 pixels", X, y): [
-            _row(what, _fit(y, {**(params or {}), **off}), X, y, n_seeds)
-            for what, off in ABLATION.items()
-            if what in only
-        ]
-    }
+    settings = {what: {**(params or {}), **ABLATION[what]} for what in only}
+    return ablation_tables(settings, _fit, n_seeds, n_classes)
 
 
 def run_embeddings(n_seeds, n_classes=None, params=None):
     """Measure on embeddings, beside k-means, Ward and spectral clustering."""
-    tables, gains = {}, []
-    for name in EMBEDDINGS if n_classes is None else EMBEDDINGS[2:3]:
-        X, y = _some_classes(*shared_data.images(name), n_classes)
-        rows = [
-            _row("k-means", _kmeans, X, y, n_seeds),
-            _row("Ward", _ward, X, y, n_seeds),
-            _row("spectral, kNN", _spectral, X, y, n_seeds),
-            _row("GenerativeCalibrationClustering()", _fit(y, params), X, y, n_seeds),
-        ]
-        rows[-1]["embeddings_purity"] = purity(X, y)
-        tables[_title(name, X, y)] = rows
-        if name != "cars":
-            gains.append(rows[-1]["ACC"] - rows[0]["ACC"])
-    what = "ACC above k-means, mean of all but cars"
-    tables["bar"] = [{"what": what, "gain": round(np.mean(gains), 1), "bar": ">= 3"}]
-    return tables
+    what = "GenerativeCalibrationClustering()"
+    return embedding_tables(what, partial(_fit, params=params), n_seeds, n_classes, 3)
 
 
 def share_generated_right(model, X, y):

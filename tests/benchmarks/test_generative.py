@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from benchmarks import generative_quality, generative_round
 from benchmarks.generative import FUNCTIONS, make_batch, run
 
 
@@ -23,3 +24,20 @@ def test_every_table_has_its_figures():
     assert len(tables) == 2
     assert [row["bar"] for row in list(tables.values())[1]] == ["", ">= 5", ">= 5"]
     assert all(row["ms"] > 0 for rows in tables.values() for row in rows)
+
+
+def test_a_round_is_measured_either_way():
+    (rows,) = generative_round.run(**generative_round.SIZES["toy"]).values()
+    once, every_batch = rows
+    assert once["seconds"] > once["of them training"] > 0
+    assert every_batch["cached_times_as_fast"] > 1
+
+
+def test_quality_on_the_digits():
+    pytest.importorskip("diffusers", reason="needs the extra 'generative'")
+    size = generative_quality.SIZES["toy"]
+    ((title, rows),) = generative_quality.run_imbalance(**size).items()
+    gcc = rows[-1]
+    assert gcc["what"] == "GenerativeCalibrationClustering()"
+    assert all(0 < gcc[name][0] <= 100 for name in ("stage_I_ACC", "generated_right"))
+    assert "3 classes" in title and "20 percent" in title
