@@ -31,6 +31,8 @@ QUICK = {
     "calibration_epochs": 1,
     "refinement_epochs": 1,
     "width": 8,
+    "n_generated": 60,
+    "sampling_steps": 4,
 }
 SIZES = {
     "toy": {"n_seeds": 1, "n_classes": 3, "params": QUICK},

@@ -41,7 +41,7 @@ def run(n, ddpm_steps):
     cached = first + sum(others)
     batch_size = model._samples_a_batch
     n_batches = model.calibration_epochs * -(-len(X) // batch_size)
-    labels = torch.arange(batch_size) % 10
+    labels = torch.arange(min(batch_size, len(X))) % 10
     start = time.perf_counter()
     model.network_.generator.sample(labels, new_generator(0), ddpm_steps, eta=1.0)
     fresh = training + n_batches * (time.perf_counter() - start)
