@@ -410,7 +410,7 @@ class RateReductionClustering(BaseDeepClusterer):
         near = kneighbors(self.features_, n_near, random_state=rng)
         k = self.n_clusters
         for curve in ("k_values_", "k_scores_"):  # of an earlier fit
-            vars(self).pop(curve, None)
+            self.__dict__.pop(curve, None)
         if k is None:
             k = self._estimate_n_clusters(near, rng)
         graphs = (_graph(near, self.n_neighbors, *graph) for graph in GRAPHS)
