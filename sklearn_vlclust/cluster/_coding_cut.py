@@ -40,13 +40,11 @@ def least_rate_labels(cut, rows, k, eps=0.1):
     labels : ndarray of shape (n,), int64
         From 0.
     """
-    step = -(-len(rows) // RATED_ROWS)
-    Z = torch.from_numpy(rows[::step])
-    tried = []
+    Z, tried = torch.from_numpy(rows), []
     for surplus in SURPLUS:
         if k + surplus <= cut.max_k:
             labels = cut.labels(k + surplus, ward=True)
-            rate, merged = merge_clusters(Z, labels[::step], k, eps)
+            rate, merged = merge_clusters(Z, labels, k, eps)
             tried.append((rate, surplus, merged[labels]))
     return min(tried, key=lambda one: one[:2])[2]
 
@@ -57,7 +55,7 @@ def merge_clusters(Z, labels, k, eps=0.1):
     Parameters
     ----------
     Z : float tensor of shape (n, d)
-        Features of unit length.
+        Features of unit length; at most `RATED_ROWS` of them are looked at.
     labels : int ndarray of shape (n,)
         Clusters, from 0.
     k : int
@@ -76,7 +74,10 @@ def merge_clusters(Z, labels, k, eps=0.1):
     def rate(rows):
         return len(rows) / len(Z) * coding_rate(Z[rows], eps).item() if len(rows) else 0
 
-    members = cluster_members(labels)
+    step = -(-len(Z) // RATED_ROWS)
+    Z = Z[::step]
+    # A cluster that none of these rows is of costs nothing, and keeps its number.
+    members = cluster_members(labels[::step], labels.max() + 1)
     rates = np.array([rate(rows) for rows in members])
     merged, left = np.arange(len(members)), list(range(len(members)))
     growth = np.full((len(members), len(members)), np.inf)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
+from sklearn_vlclust.cluster import _coding_cut
 from sklearn_vlclust.cluster._coding_cut import (
     least_rate_labels,
     merge_clusters,
@@ -101,3 +102,13 @@ def test_few_or_equal_rows(rows):
     for k in range(1, rows + 1):
         labels = partition_by_rate(equal, k, np.random.RandomState(0))
         assert len(labels) == rows and labels.min() >= 0 and labels.max() < k
+
+
+def test_clusters_of_which_no_row_is_looked_at(monkeypatch):
+    """Of every third row none is of cluster 2."""
+    monkeypatch.setattr(_coding_cut, "RATED_ROWS", 20)
+    X, y = subspaces(np.random.default_rng(0), 2, n_each=30)
+    y[[1, 2, 4]] = 2
+    for k in (1, 2, 3):
+        _, merged = merge_clusters(torch.from_numpy(X), y, k)
+        assert len(merged) == 3 and set(merged) == set(range(k))

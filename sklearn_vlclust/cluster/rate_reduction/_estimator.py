@@ -14,6 +14,7 @@ from ...training import RandomBatches
 from .._axes import half_whitening
 from .._base import BaseDeepClusterer
 from .._batches import NeighborBatches, near_rows
+from .._coding_cut import RATED_ROWS
 from .._n_clusters import estimate_n_clusters, n_modes
 from .._spectral import SpectralCut, doubly_stochastic, neighbor_affinity
 from ._directions import main_directions
@@ -40,8 +41,6 @@ SHARP_LEAKS, EVEN_SAVES = 0.7, 0.95
 SMALLEST = 3
 # The graph by which numbers of clusters are compared.
 ESTIMATE_NEIGHBORS, ESTIMATE_GAMMA = 10, 0.1
-# Rows on which two cuts are compared.
-RATED_ROWS = 20_000
 # Epochs of small sets, and steps after which large ones have had enough of them.
 MAX_EPOCHS, ENOUGH_STEPS = 20, 500
 
@@ -443,11 +442,14 @@ class RateReductionClustering(BaseDeepClusterer):
         Spectral clusters need not be round: with their means alone, digits lose five
         points of accuracy.
         """
-        labels, sharp, even = (cut.labels(k, ward=True) for cut in self.cuts_)
-        if self._leak(sharp) < SHARP_LEAKS * self._leak(labels):
-            labels = self.cuts_[1].labels(k, ward=True, smallest=SMALLEST)
-        elif self._rate(even) < EVEN_SAVES * self._rate(labels):
-            labels = even
+        natural, sharp, even = self.cuts_
+        labels = natural.labels(k, ward=True)
+        if self._leak(sharp.labels(k, ward=True)) < SHARP_LEAKS * self._leak(labels):
+            labels = sharp.labels(k, ward=True, smallest=SMALLEST)
+        else:
+            evener = even.labels(k, ward=True)
+            if self._rate(evener) < EVEN_SAVES * self._rate(labels):
+                labels = evener
         directions = np.stack(
             [main_directions(self.features_[m]) for m in cluster_members(labels)]
         )
