@@ -74,30 +74,11 @@ class ContactSheetDisplay:
         ValueError
             If there is neither an embedder nor embeddings.
         """
-        from sklearn.utils.validation import check_is_fitted
-
-        check_is_fitted(estimator)
-        if getattr(estimator, "image_shape_", None) is not None:
-            embeddings = images  # it learned from the pixels
-        if embeddings is None:
-            embedder = getattr(estimator, "embedder_", None)
-            if embedder is None:
-                raise ValueError(
-                    f"This {type(estimator).__name__} was fitted on embeddings: pass "
-                    "those of the images as embeddings=."
-                )
-            embeddings = embedder.encode_images(images)
-        labels = estimator.predict(embeddings)
-        # Centres lie where the estimator clusters: among features, if it learns any.
-        learned = getattr(estimator, "_learns_features", False)
-        rows = estimator.transform(embeddings) if learned else embeddings
-        rows = np.asarray(rows, dtype=np.float32)
-        centers = np.asarray(estimator.cluster_centers_, dtype=np.float32)[labels]
-        lengths = np.linalg.norm(rows, axis=1) * np.linalg.norm(centers, axis=1)
+        labels, typicality = _typicality(estimator, images, embeddings)
         return cls.from_predictions(
             images,
             labels,
-            typicality=(rows * centers).sum(axis=1) / lengths,
+            typicality=typicality,
             names=getattr(estimator, "cluster_names_", None),
             n_columns=n_columns,
         )
@@ -204,6 +185,31 @@ class ContactSheetDisplay:
                     text, (x, y), (0, shift), textcoords="offset points", **style
                 )
             )
+
+
+def _typicality(estimator, images, embeddings):
+    """Return the cluster of each image, and its cosine to the cluster's centre."""
+    from sklearn.utils.validation import check_is_fitted
+
+    check_is_fitted(estimator)
+    if getattr(estimator, "image_shape_", None) is not None:
+        embeddings = images  # it learned from the pixels
+    if embeddings is None:
+        embedder = getattr(estimator, "embedder_", None)
+        if embedder is None:
+            raise ValueError(
+                f"This {type(estimator).__name__} was fitted on embeddings: pass "
+                "those of the images as embeddings=."
+            )
+        embeddings = embedder.encode_images(images)
+    labels = estimator.predict(embeddings)
+    # Centres lie where the estimator clusters: among features, if it learns any.
+    learned = getattr(estimator, "_learns_features", False)
+    rows = estimator.transform(embeddings) if learned else embeddings
+    rows = np.asarray(rows, dtype=np.float32)
+    centers = np.asarray(estimator.cluster_centers_, dtype=np.float32)[labels]
+    lengths = np.linalg.norm(rows, axis=1) * np.linalg.norm(centers, axis=1)
+    return labels, (rows * centers).sum(axis=1) / lengths
 
 
 def _title(cluster, names):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._contact_sheet import _CELL, ContactSheetDisplay, _square
+from ._contact_sheet import _CELL, ContactSheetDisplay, _square, _typicality
 
 
 class GeneratedImagesDisplay:
@@ -79,14 +79,13 @@ class GeneratedImagesDisplay:
                 "GenerativeCalibrationClustering that was fitted on images."
             )
         rng = check_random_state(random_state)
-        real = ContactSheetDisplay.from_estimator(
-            estimator, images, n_columns=n_columns
+        labels, typicality = _typicality(estimator, images, None)
+        real = ContactSheetDisplay.from_predictions(
+            images, labels, typicality=typicality, n_columns=n_columns
         )
         white = Image.new("RGB", (_CELL, _CELL), "white")
         rows = []
-        for cluster, pictures in zip(
-            np.unique(estimator.predict(images)), real.pictures
-        ):
+        for cluster, pictures in zip(np.unique(labels), real.pictures):
             made = estimator.generate(n_columns, int(cluster), random_state=rng)
             gap = [white] * (n_columns - len(pictures) + 1)
             rows.append(pictures + gap + [_square(image, 0) for image in made])
