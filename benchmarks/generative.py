@@ -70,14 +70,12 @@ def loop_over_masks(real, labels, generated, wanted, n_clusters):
         r, g = (labels == k).to(kernel.dtype), (wanted == k).to(kernel.dtype)
         if min(r.sum(), g.sum()) > 1:
             term = real.new_zeros(())
-            for a, b, part, sign in (
-                (r, r, kernel[:n, :n], 1),
-                (g, g, kernel[n:, n:], 1),
-                (r, g, kernel[:n, n:], -2),
+            for a, b, part, counted, sign in (
+                (r, r, kernel[:n, :n], others, 1),
+                (g, g, kernel[n:, n:], others, 1),
+                (r, g, kernel[:n, n:], 1, -2),
             ):
-                pairs = a[:, None] * b
-                if sign == 1:
-                    pairs = pairs * others
+                pairs = a[:, None] * b * counted
                 term = term + sign * (pairs * part).sum() / pairs.sum()
             terms.append(term)
     return torch.stack(terms).mean()

@@ -19,8 +19,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn_vlclust import GenerativeCalibrationClustering
 from sklearn_vlclust.metrics import clustering_accuracy
 
-from .accuracy import _kmeans, _row, _spectral, _title, _ward
-from .masked_quality import ablation_tables, digits, embedding_tables
+from .accuracy import _title
+from .masked_quality import ablation_tables, digits, embedding_tables, pixel_rows
 from .rate_reduction import purity
 
 QUICK = {
@@ -44,13 +44,16 @@ ABLATION = {  # Figure 2a
     "without L_cwm": {"class_wise_matching": False},
     "without L_ml": {"metric_learning": False},
 }
+NAME = "GenerativeCalibrationClustering()"
 N_GENERATED = 40  # images a cluster that are classified
 
 
 def run_digits(n_seeds, n_classes=10, params=None):
     """Measure on the digits, beside what pixels give."""
     X, y = digits(n_classes)
-    return {_title("digits, 8 pixels", X, y): _pixel_rows(X, y, n_seeds, params, 90)}
+    rows = pixel_rows(NAME, _fit(y, params), X, y, n_seeds)
+    rows[-1]["bar"] = ">= 90"
+    return {_title("digits, 8 pixels", X, y): rows}
 
 
 def run_imbalance(n_seeds, n_classes=10, params=None):
@@ -62,7 +65,7 @@ def run_imbalance(n_seeds, n_classes=10, params=None):
         kept[members[: round(share * len(members))]] = True
     X, y = X[kept], y[kept]
     title = _title("digits, cut to 100 ... 20 percent", X, y)
-    return {title: _pixel_rows(X, y, n_seeds, params, None)}
+    return {title: pixel_rows(NAME, _fit(y, params), X, y, n_seeds)}
 
 
 def run_ablation(n_seeds, n_classes=10, params=None, only=tuple(ABLATION)):
@@ -73,8 +76,7 @@ def run_ablation(n_seeds, n_classes=10, params=None, only=tuple(ABLATION)):
 
 def run_embeddings(n_seeds, n_classes=None, params=None):
     """Measure on embeddings, beside k-means, Ward and spectral clustering."""
-    what = "GenerativeCalibrationClustering()"
-    return embedding_tables(what, partial(_fit, params=params), n_seeds, n_classes, 3)
+    return embedding_tables(NAME, partial(_fit, params=params), n_seeds, n_classes, 3)
 
 
 def share_generated_right(model, X, y):
@@ -89,17 +91,6 @@ def share_generated_right(model, X, y):
         table[cluster] = np.bincount(found, minlength=y.max() + 1)
     matched = table[linear_sum_assignment(-table)].sum()
     return round(100 * matched / table.sum(), 1)
-
-
-def _pixel_rows(X, y, n_seeds, params, bar):
-    pixels = X.reshape(len(X), -1).astype(float)
-    return [
-        _row("k-means on pixels", _kmeans, pixels, y, n_seeds),
-        _row("Ward on pixels", _ward, pixels, y, n_seeds),
-        _row("spectral, kNN, on pixels", _spectral, pixels, y, n_seeds),
-        _row("GenerativeCalibrationClustering()", _fit(y, params), X, y, n_seeds)
-        | ({"bar": f">= {bar}"} if bar else {}),
-    ]
 
 
 def _fit(y, params=None):

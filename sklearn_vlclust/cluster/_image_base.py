@@ -14,6 +14,9 @@ from ..embedding._rows import UnitRows
 from ..metrics import simplified_silhouette_score
 from ._base import BaseDeepClusterer, _most_likely
 
+# What epochs of a stage may be.
+EPOCHS = [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})]
+
 
 class BaseImageClusterer(BaseDeepClusterer):
     """Template of a clusterer whose network takes pixels, or embeddings.

@@ -24,6 +24,12 @@ def kmeans(x, n_clusters, rng, n_init=1, init="k-means++"):
         return run.fit(x)
 
 
+def kmeans_from(x, labels, n_clusters, rng):
+    """Return the labels of k-means that starts at the means of clusters."""
+    centers = partition_centers(x, labels, n_clusters, rng)
+    return kmeans(x, n_clusters, rng, init=centers).labels_
+
+
 def partition(x, n_clusters, n_init, rng):
     """Cut rows into clusters: the best, by inertia, of Ward and `n_init` k-means.
 

@@ -10,7 +10,7 @@ from ..._compat import Interval, StrOptions
 from ...training import RandomBatches
 from ...training._device import new_generator
 from .._batches import NeighborViews, as_they_are, near_rows
-from .._image_base import BaseImageClusterer
+from .._image_base import EPOCHS, BaseImageClusterer
 from .._partition import kmeans
 from ._embeddings import start_network
 from ._images import ImageNetwork, choose_sizes, color_range
@@ -41,8 +41,6 @@ ROW_STAGES = {
     "train_epochs": (20, 1_000),
     "boost_epochs": (15, 750),
 }
-
-_EPOCHS = [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})]
 
 
 class ContrastiveMaskedClustering(BaseImageClusterer):
@@ -201,9 +199,9 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
         "instance_contrast": ["boolean"],
         "cluster_contrast": ["boolean"],
         "interaction": ["boolean"],
-        "pretrain_epochs": _EPOCHS,
-        "train_epochs": _EPOCHS,
-        "boost_epochs": _EPOCHS,
+        "pretrain_epochs": EPOCHS,
+        "train_epochs": EPOCHS,
+        "boost_epochs": EPOCHS,
         "weights": [str, Path, None],
         "warm_start": ["boolean"],
         "amp": ["boolean"],

@@ -6,7 +6,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import nn
 
 from ...embedding._rows import row_blocks
-from .._partition import kmeans, partition_centers
+from .._partition import kmeans, kmeans_from
 from . import _losses as losses
 from ._network import draw_mask, pick
 from ._views import as_floats
@@ -154,9 +154,7 @@ class ContrastiveMaskedObjective(nn.Module):
         seed = int(torch.randint(2**31 - 1, (), generator=self.generator))
         rng = np.random.RandomState(seed)
         if self.anchored:
-            p = kmeans(
-                features, k, rng, init=partition_centers(features, q, k, rng)
-            ).labels_
+            p = kmeans_from(features, q, k, rng)
         else:
             p = kmeans(features, k, rng, n_init=10).labels_
         return torch.from_numpy(match_labels(p, q, k)).to(outputs[0][0].device)

@@ -8,12 +8,12 @@ import torch
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ..._compat import Interval, StrOptions
+from ..._compat import Interval
 from ...training import RandomBatches
 from ...training._device import new_generator
 from .._axes import half_whitening
 from .._batches import NeighborViews, as_they_are, near_rows
-from .._image_base import BaseImageClusterer
+from .._image_base import EPOCHS, BaseImageClusterer
 from .._partition import draw_sample
 from ..contrastive_masked._embeddings import N_AXES
 from ..contrastive_masked._images import MAX_SIDE, color_range
@@ -35,8 +35,6 @@ ROW_STAGES = {
 }
 # Most samples that are generated a round.
 MAX_GENERATED = 4096
-
-_EPOCHS = [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})]
 
 
 class GenerativeCalibrationClustering(BaseImageClusterer):
@@ -163,9 +161,9 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
         "kernel_matching": ["boolean"],
         "class_wise_matching": ["boolean"],
         "metric_learning": ["boolean"],
-        "contrast_epochs": _EPOCHS,
-        "head_epochs": _EPOCHS,
-        "generator_epochs": _EPOCHS,
+        "contrast_epochs": EPOCHS,
+        "head_epochs": EPOCHS,
+        "generator_epochs": EPOCHS,
         "n_rounds": [Interval(Integral, 0, None, closed="left")],
         "calibration_epochs": [Interval(Integral, 1, None, closed="left")],
         "refinement_epochs": [Interval(Integral, 0, None, closed="left")],

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from .._coding_cut import partition_by_rate
-from .._partition import kmeans, partition_centers
+from .._partition import kmeans_from
 from . import _losses as losses
 from ._generator import EmbeddingGenerator, ImageGenerator
 from ._network import ResidualNetwork, RowNetwork
@@ -237,5 +237,5 @@ class CalibrationObjective(nn.Module):
             return torch.from_numpy(labels)
         features = self._map(network.features).cpu().numpy()
         q = self._map(network.logits).argmax(dim=1).cpu().numpy()
-        run = kmeans(features, k, rng, init=partition_centers(features, q, k, rng))
-        return torch.from_numpy(run.labels_.astype(np.int64))
+        labels = kmeans_from(features, q, k, rng)
+        return torch.from_numpy(labels.astype(np.int64))
