@@ -1,6 +1,8 @@
 """The private or version-dependent names of scikit-learn, imported here only."""
 
-from sklearn.base import _fit_context
+import os
+
+from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -8,6 +10,8 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
+from sklearn.utils._repr_html.estimator import _VisualBlock
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_feature_names_in
 
 try:  # scikit-learn >= 1.9, experimental
@@ -16,6 +20,74 @@ except ImportError:  # scikit-learn 1.8 has no callbacks
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Stand-in that gives estimators the same base class list."""
+
+
+# Where the documentation is; below it are the pages that `make docs` writes. It has no
+# public address yet: until it has one, this is the folder they are written to, seen
+# from the clone, and VLCLUST_DOCS_URL is for those who put them elsewhere.
+DOCS_URL = os.environ.get("VLCLUST_DOCS_URL", "docs/_build/html")
+
+
+def _shows_result(estimator):
+    nested = estimator.get_params(deep=False).values()
+    return bool(estimator._result()) and not any(hasattr(v, "fit") for v in nested)
+
+
+class HTMLReprMixin:
+    """How estimators of this library look in a notebook.
+
+    Their diagrams link to pages of this documentation, and say what a fit found.
+    """
+
+    _doc_link_module = __name__.partition(".")[0]
+
+    @property
+    def _doc_link_template(self):
+        return f"{DOCS_URL.rstrip('/')}/api/generated/{{page}}.html"
+
+    def _doc_link_url_param_generator(self):
+        return {"page": f"{self._doc_link_module}.{type(self).__name__}"}
+
+    def _result(self):
+        """Return what a fit found, in a line; empty before."""
+        if not hasattr(self, "n_clusters_") or not hasattr(self, "labels_"):
+            return ""
+        return (
+            f"{_count(self.n_clusters_, 'cluster')}, {_count(self.labels_, 'sample')}"
+        )
+
+    @available_if(_shows_result)
+    def _sk_visual_block_(self):
+        return _VisualBlock(
+            "single",
+            self,
+            names=type(self).__name__,
+            name_details=str(self),
+            name_caption=self._result(),
+        )
+
+    def _get_fitted_attr_html(self, doc_link=""):
+        # scikit-learn reads all attributes there are. Properties of an encoder load
+        # its network: only what a fit has stored is shown.
+        stored = BaseEstimator()
+        vars(stored).update(vars(self))
+        table = BaseEstimator._get_fitted_attr_html(stored, doc_link)
+        table.estimator_class = type(self)
+        return table
+
+    def __dir__(self):
+        # The same of completion: whether a property has a value is not tried.
+        return [
+            name
+            for name in object.__dir__(self)
+            if isinstance(getattr(type(self), name, None), property)
+            or hasattr(self, name)
+        ]
+
+
+def _count(things, noun):
+    n = things if isinstance(things, int) else len(things)
+    return f"{n:,} {noun}{'s' * (n != 1)}"
 
 
 class _FitTask:
@@ -57,6 +129,7 @@ def start_fit_task(estimator, X, y, n_epochs):
 
 __all__ = [
     "CallbackSupportMixin",
+    "HTMLReprMixin",
     "HasMethods",
     "Interval",
     "Options",

@@ -22,6 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._compat import (
     CallbackSupportMixin,
     HasMethods,
+    HTMLReprMixin,
     Interval,
     StrOptions,
     _fit_context,
@@ -50,6 +51,7 @@ _FREE_PARAMS = {"callbacks", "checkpoint", "device", "verbose"}
 
 class BaseDeepClusterer(
     CallbackSupportMixin,
+    HTMLReprMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     ClusterMixin,

@@ -17,7 +17,7 @@ from sklearn.base import (
 )
 from torch.nn import functional as F
 
-from .._compat import Interval, StrOptions
+from .._compat import HTMLReprMixin, Interval, StrOptions
 from ._cache import EmbeddingCache, cached_rows
 from ._images import UnreadableImageError, check_images, iter_decoded
 
@@ -27,7 +27,9 @@ _NETWORKS: WeakValueDictionary[tuple, Any] = WeakValueDictionary()
 _LOADING = threading.RLock()
 
 
-class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class BaseEmbedder(
+    HTMLReprMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     """Template of an encoder of images and words into one space of unit vectors.
 
     A subclass stores its parameters in `__init__` and supplies

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import HasMethods, Interval, StrOptions, _fit_context
+from .._compat import HasMethods, HTMLReprMixin, Interval, StrOptions, _fit_context
 from ..cluster._axes import half_whitening
 from ..cluster._n_clusters import choose, estimate_n_clusters, measure, n_modes
 from ..cluster._spectral import (
@@ -36,7 +36,7 @@ RESIDUE = 0.2
 SAME = 1e-5
 
 
-class CodingLengthKSelector(ClusterMixin, BaseEstimator):
+class CodingLengthKSelector(HTMLReprMixin, ClusterMixin, BaseEstimator):
     r"""Choose the number of clusters without labels, and cluster.
 
     Embeddings become a graph of nearest rows, and its doubly stochastic membership [1]_

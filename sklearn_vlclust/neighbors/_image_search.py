@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import HasMethods, Interval, StrOptions, _fit_context
+from .._compat import HasMethods, HTMLReprMixin, Interval, StrOptions, _fit_context
 from ..embedding._images import is_images
 from ..embedding._read import read_embeddings
 from ..embedding._resolve import make_embedder
@@ -26,7 +26,7 @@ from ._knn import _check_k, _drop_self, kneighbors, nearest
 MODEL = "search.safetensors"
 
 
-class ImageSearch(BaseEstimator):
+class ImageSearch(HTMLReprMixin, BaseEstimator):
     """Find images by an image or by text.
 
     The images are embedded, unless embeddings are given, and kept as rows of unit
@@ -355,6 +355,10 @@ class ImageSearch(BaseEstimator):
             with _naming(paths):
                 search.paths_ = _as_paths(json.loads(paths.read_text("utf-8")))
         return search
+
+    def _result(self):
+        n = getattr(self, "n_samples_fit_", 0)
+        return f"{n:,} image{'s' * (n != 1)}" if n else ""
 
     def _embed(self, images):
         return self._encoder().transform(images)

@@ -13,7 +13,7 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
-from .._compat import HasMethods, Interval, StrOptions, _fit_context
+from .._compat import HasMethods, HTMLReprMixin, Interval, StrOptions, _fit_context
 from ..embedding._read import read_embeddings
 from ..embedding._resolve import make_embedder
 from ..embedding._rows import UnitRows
@@ -29,7 +29,7 @@ BLOCK_BYTES = 128 * 2**20
 CENTERING, HALVED_AT = 0.7, 3
 
 
-class ClusterCaptioner(BaseEstimator):
+class ClusterCaptioner(HTMLReprMixin, BaseEstimator):
     """Name clusters by the nouns that their images vote for.
 
     Each image votes for its `top` nearest nouns, with their scores as weights; the noun
@@ -235,6 +235,10 @@ class ClusterCaptioner(BaseEstimator):
         place = np.searchsorted(self.clusters_, labels[~noise])
         captions[~noise] = self.captions_[place]
         return captions
+
+    def _result(self):
+        n = len(getattr(self, "captions_", ()))
+        return f"{n:,} cluster{'s' * (n != 1)}" if n else ""
 
     def _embed(self, images):
         return self._make_embedder().transform(images)
