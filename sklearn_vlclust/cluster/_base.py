@@ -35,12 +35,15 @@ from ..metrics._clusters import cluster_means
 from ..training import (
     Checkpoint,
     ProgressBar,
+    after_epoch,
     load_model,
+    name_phases,
     notify_callbacks,
     notify_sklearn,
     resolve_device,
     save_model,
     train,
+    training_phases,
 )
 from ..training._checkpoint import read_checkpoint
 from ..training._device import new_generator
@@ -246,9 +249,14 @@ class BaseDeepClusterer(
         """Return what `_read` read as rows to train on."""
         return UnitRows(X, zero_rows=zero_rows)
 
-    def _inputs(self, x, first_row, zero_rows):
+    def _as_given(self, X):
+        """Return what `_read` read as `predict` takes it."""
+        return X
+
+    def _inputs(self, X, block, zero_rows):
         """Return a block of `X` as the array that the network takes."""
-        norms = row_norms(x, first_row, zero_rows)
+        x = X[block]
+        norms = row_norms(x, block.start, zero_rows, X)
         return x / norms[:, None].astype(x.dtype)
 
     def _embed(self, images):
@@ -285,26 +293,29 @@ class BaseDeepClusterer(
             identity = self._identity(X, seed)
             checkpoint = Checkpoint(self.checkpoint, identity, generator)
         n_epochs = self._count_epochs(len(X))
-        progress = ProgressBar(type(self).__name__, n_epochs, self.verbose)
-        sklearn_hook, finish = notify_sklearn(self, X, y, n_epochs, self._snapshot)
-        hooks = [progress, notify_callbacks(self, self.callbacks or ()), sklearn_hook]
+        phases = training_phases(criterion, n_epochs)
+        progress = ProgressBar(type(self).__name__, phases, self.verbose)
+        callbacks = notify_callbacks(self, self.callbacks or ())
+        samples = self._as_given(X)
+        sklearn_hook, finish = notify_sklearn(self, samples, y, phases, self._snapshot)
         try:
-            self.history_ = train(
+            history = train(
                 self.network_,
                 criterion,
                 batches,
                 max_epochs=n_epochs,
                 device=device,
                 checkpoint=checkpoint,
-                after_epoch=hooks,
+                after_epoch=[after_epoch(progress, callbacks, sklearn_hook)],
                 **{"lr": self.lr, **self._optimizer(device)},
             )
         finally:
             progress.close()
             # Kept on the CPU, in inference mode: pickles travel between devices.
             self.network_.cpu().eval().requires_grad_(False)
-        self.n_iter_ = len(self.history_)
-        finish(self._snapshot)
+        self.history_ = name_phases(history, phases)
+        self.n_iter_ = len(history)
+        finish()
 
     def _count_epochs(self, n):
         """Return the number of epochs for `n` samples."""
@@ -365,7 +376,7 @@ class BaseDeepClusterer(
             network = copy.deepcopy(network).to(device, dtype)
         results = []
         for block in gen_batches(len(X), self._inference_rows):
-            x = torch.from_numpy(self._inputs(X[block], block.start, zero_rows))
+            x = torch.from_numpy(self._inputs(X, block, zero_rows))
             results.append(function(network, x.to(device)).cpu())
         return torch.cat(results).numpy()
 

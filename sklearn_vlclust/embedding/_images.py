@@ -14,6 +14,8 @@ import numpy as np
 from joblib import cpu_count, effective_n_jobs
 from PIL import Image, ImageOps
 
+from ._shards import holds_shards
+
 ACCEPTED = (
     "a list or 1-D array of paths, PIL images or uint8 arrays of shape "
     "(height, width, channels), or one uint8 array of shape "
@@ -52,9 +54,12 @@ def is_images(X) -> bool:
     bool
         True for a 4-D array and for a 1-D collection that starts with a path, a
         PIL image or a 3-D array. A single path is an image as well, and
-        :func:`check_images` then says that a list is needed.
+        :func:`check_images` then says that a list is needed; that of a `.npy` file, or
+        of a folder that holds some, is embeddings.
     """
-    if isinstance(X, (str, os.PathLike, Image.Image)):
+    if isinstance(X, (str, os.PathLike)):
+        return not holds_shards(X)
+    if isinstance(X, Image.Image):
         return True
     ndim = getattr(X, "ndim", None)
     if ndim is not None and ndim != 1:
@@ -84,11 +89,18 @@ def check_images(X) -> Sequence:
         Where `X` is not images, naming what was given and what is accepted.
     """
     if isinstance(X, (str, os.PathLike)):
-        what = "folder" if os.path.isdir(X) else "path"
-        hint = ": list its images with sklearn_vlclust.datasets.list_images(folder)"
+        what, hint = "path", ""
+        if holds_shards(X):
+            hint = ", of embeddings (.npy): there is nothing to embed"
+        elif os.path.isdir(X):
+            what = "folder"
+            hint = (
+                ", in which there are no embeddings (.npy files): list its images with "
+                "sklearn_vlclust.datasets.list_images(folder)"
+            )
         raise TypeError(
-            f"X is a single {what}, {os.fspath(X)!r}"
-            f"{hint if what == 'folder' else ''}. Images are given as {ACCEPTED}."
+            f"X is a single {what}, {os.fspath(X)!r}{hint}. Images are given as "
+            f"{ACCEPTED}."
         )
     if isinstance(X, Image.Image):
         raise TypeError(f"X is a single PIL image. Images are given as {ACCEPTED}.")

@@ -1,10 +1,14 @@
 """From whatever a user calls X to a matrix of embeddings."""
 
+import os
+
 import numpy as np
 import torch
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_array, validate_data
 
 from ._images import is_images
+from ._rows import UnitRows
+from ._shards import ShardedRows, open_shards
 
 
 def read_embeddings(estimator, X, *, reset, embed, ensure_min_samples=1):
@@ -15,7 +19,8 @@ def read_embeddings(estimator, X, *, reset, embed, ensure_min_samples=1):
     estimator : estimator
         Whose input `X` is; gets `n_features_in_` if `reset`.
     X : array-like of shape (n_samples, n_features), or images
-        Embeddings (array, memmap, or tensor on any device), or images.
+        Embeddings (array, memmap, tensor on any device, folder of `.npy` shards or
+        what :func:`open_shards` made of one), or images.
     reset : bool
         True at fit, False later.
     embed : callable
@@ -25,21 +30,17 @@ def read_embeddings(estimator, X, *, reset, embed, ensure_min_samples=1):
 
     Returns
     -------
-    X : ndarray of shape (n_samples, n_features), float32 or float64
-        Not copied if it is one already.
+    X : ndarray or ShardedRows of shape (n_samples, n_features), float32 or float64
+        Not copied if it is one already. What stays on disk is read as float32 unless
+        it is float64.
     zero_rows : bool
         Whether rows of zeros are values like others, as among counts or pixels
         (integers). Encoders return floats, where such a row is a mistake.
     """
-    zero_rows = False
-    if is_images(X):
-        X = embed(X)
-    elif isinstance(X, torch.Tensor):
-        X = X.detach().cpu()
-        X = (X if X.dtype in (torch.float32, torch.float64) else X.float()).numpy()
-    else:
-        dtype = getattr(X, "dtype", None)
-        zero_rows = isinstance(dtype, np.dtype) and dtype.kind in "iub"
+    X, zero_rows = _as_rows(embed(X) if is_images(X) else X)
+    if isinstance(X, ShardedRows):
+        _check_rows(estimator, X, reset, ensure_min_samples)
+        return X, zero_rows
     X = validate_data(
         estimator,
         X,
@@ -48,3 +49,38 @@ def read_embeddings(estimator, X, *, reset, embed, ensure_min_samples=1):
         ensure_min_samples=ensure_min_samples,
     )
     return X, zero_rows
+
+
+def read_unit_rows(X):
+    """Return the :class:`UnitRows` of embeddings that no estimator takes."""
+    X, zero_rows = _as_rows(X)
+    if not isinstance(X, ShardedRows):
+        X = check_array(X, dtype=(np.float32, np.float64))
+    return UnitRows(X, zero_rows=zero_rows)
+
+
+def _as_rows(X):
+    """Return embeddings as rows that NumPy or we can read, and whether some may be 0.
+
+    What is on disk in another dtype than float32 or float64 is converted as it is read.
+    """
+    if isinstance(X, torch.Tensor):
+        X = X.detach().cpu()
+        X = (X if X.dtype in (torch.float32, torch.float64) else X.float()).numpy()
+    elif isinstance(X, str | os.PathLike):
+        X = open_shards(X)
+    elif isinstance(X, np.memmap) and X.ndim == 2 and X.dtype.char not in "fd":
+        X = ShardedRows([X])
+    dtype = X.stored_dtype if isinstance(X, ShardedRows) else getattr(X, "dtype", None)
+    return X, isinstance(dtype, np.dtype) and dtype.kind in "iub"
+
+
+def _check_rows(estimator, rows, reset, ensure_min_samples):
+    """Do what validation does that looks at no values: these are read later, once."""
+    if len(rows) < ensure_min_samples:
+        raise ValueError(
+            f"Found array with {len(rows)} sample(s) (shape={rows.shape}) while a "
+            f"minimum of {ensure_min_samples} is required by "
+            f"{type(estimator).__name__}."
+        )
+    validate_data(estimator, rows, reset=reset, skip_check_array=True)

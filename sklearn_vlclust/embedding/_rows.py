@@ -13,7 +13,7 @@ class UnitRows:
 
     Parameters
     ----------
-    X : ndarray or memmap of shape (n, d), float
+    X : ndarray, memmap or ShardedRows of shape (n, d), float
         Embeddings. Never written to.
     dense_bytes : int, default=256 MiB
         Float32 size up to which the unit rows are kept in memory.
@@ -43,10 +43,11 @@ class UnitRows:
         if X.shape[0] * X.shape[1] * 4 <= dense_bytes:
             self._dense = np.empty(X.shape, dtype=np.float32)
         for block in row_blocks(len(X)):
-            norms = row_norms(X[block], block.start, zero_rows)
+            x = X[block]
+            norms = row_norms(x, block.start, zero_rows, X)
             self.norms[block] = norms
             if self._dense is not None:
-                self._dense[block] = X[block] / norms[:, None]
+                self._dense[block] = x / norms[:, None]
 
     def __len__(self):
         return self.shape[0]
@@ -70,10 +71,11 @@ class UnitRows:
             yield block, self[block]
 
 
-def row_norms(x, first_row=0, zero_rows=False):
+def row_norms(x, first_row=0, zero_rows=False, X=None):
     """Return the length of each row; 1 for a row of zeros if it may be one.
 
-    `first_row` is the number of the first row in the message of the error.
+    `first_row` is the number of the first row in the message of the error, and `X` what
+    the rows are of, which may know where it has them from.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         squares = np.einsum("ij,ij->i", x, x)
@@ -86,9 +88,11 @@ def row_norms(x, first_row=0, zero_rows=False):
     bad = np.flatnonzero(~np.isfinite(norms) | (norms == 0))
     if len(bad):
         what = "has NaN, infinity or overflows" if norms[bad[0]] else "is all zeros"
+        row = first_row + int(bad[0])
+        name = X.name_row(row) if hasattr(X, "name_row") else f"Row {row} of X"
         raise ValueError(
-            f"Row {first_row + int(bad[0])} of X {what}: every row must be a finite, "
-            "non-zero vector, as only its direction is used."
+            f"{name} {what}: every row must be a finite, non-zero vector, as only its "
+            "direction is used."
         )
     return norms
 

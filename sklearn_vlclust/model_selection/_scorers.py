@@ -6,10 +6,9 @@ from scipy.special import entr
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_array
 
 from ..embedding._images import is_images
-from ..embedding._rows import UnitRows
+from ..embedding._read import read_unit_rows
 from ..metrics._coding_rate import partition_coding_rate
 from ..neighbors import kneighbors
 
@@ -88,7 +87,7 @@ def coding_rate_reduction_score(
         raise ValueError(f"features must be 'input' or 'transform', got {features!r}.")
     labels = _labels(estimator, X)
     Z = _embeddings(estimator, X) if features == "input" else estimator.transform(X)
-    Z = torch.from_numpy(_unit_rows(Z)[:])
+    Z = torch.from_numpy(read_unit_rows(Z)[:])
     rng = check_random_state(random_state)
     rate = partition_coding_rate(Z, labels, eps).item()
     random = [
@@ -170,7 +169,7 @@ def neighbor_consistency_score(estimator, X, y=None, *, n_neighbors=10, random_s
     {'n_clusters': 6}
     """
     labels = _labels(estimator, X)
-    rows = _unit_rows(_embeddings(estimator, X))
+    rows = read_unit_rows(_embeddings(estimator, X))
     near, _ = kneighbors(rows, n_neighbors, random_state=random_state)
     agree = (labels[near] == labels[:, None]) & (labels >= 0)[:, None]
     return _common_information(labels, float(agree.mean()))
@@ -209,9 +208,3 @@ def _embeddings(estimator, X):
             "or a Pipeline that starts with an encoder."
         )
     return estimator._embed(X)
-
-
-def _unit_rows(X):
-    X = X.detach().cpu().numpy() if isinstance(X, torch.Tensor) else X
-    whole = getattr(getattr(X, "dtype", None), "kind", "f") in ("i", "u", "b")
-    return UnitRows(check_array(X, dtype=(np.float32, np.float64)), zero_rows=whole)

@@ -396,5 +396,5 @@ def _unit_blocks(X, n_columns, zero_rows):
     size = max(1, BLOCK_BYTES // (X.itemsize * (n_columns + X.shape[1])))
     for block in gen_batches(len(X), size):
         rows = X[block]
-        norms = row_norms(rows, block.start, zero_rows)
+        norms = row_norms(rows, block.start, zero_rows, X)
         yield block, rows / norms[:, None].astype(X.dtype)
