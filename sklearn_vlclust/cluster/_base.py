@@ -253,10 +253,9 @@ class BaseDeepClusterer(
         """Return what `_read` read as `predict` takes it."""
         return X
 
-    def _inputs(self, X, block, zero_rows):
+    def _inputs(self, x, first_row, zero_rows):
         """Return a block of `X` as the array that the network takes."""
-        x = X[block]
-        norms = row_norms(x, block.start, zero_rows, X)
+        norms = row_norms(x, first_row, zero_rows)
         return x / norms[:, None].astype(x.dtype)
 
     def _embed(self, images):
@@ -376,7 +375,7 @@ class BaseDeepClusterer(
             network = copy.deepcopy(network).to(device, dtype)
         results = []
         for block in gen_batches(len(X), self._inference_rows):
-            x = torch.from_numpy(self._inputs(X, block, zero_rows))
+            x = torch.from_numpy(self._inputs(X[block], block.start, zero_rows))
             results.append(function(network, x.to(device)).cpu())
         return torch.cat(results).numpy()
 

@@ -1,6 +1,13 @@
 """The one training loop that all methods share, and how its results are kept."""
 
-from ._callbacks import ProgressBar, notify_callbacks, notify_sklearn
+from ._callbacks import (
+    ProgressBar,
+    after_epoch,
+    name_phases,
+    notify_callbacks,
+    notify_sklearn,
+    training_phases,
+)
 from ._checkpoint import Checkpoint
 from ._device import resolve_device
 from ._net import ClusteringNet, RandomBatches, StopTraining, train
@@ -12,10 +19,13 @@ __all__ = [
     "ProgressBar",
     "RandomBatches",
     "StopTraining",
+    "after_epoch",
     "load_model",
+    "name_phases",
     "notify_callbacks",
     "notify_sklearn",
     "resolve_device",
     "save_model",
     "train",
+    "training_phases",
 ]

@@ -1,58 +1,136 @@
-"""Who is told that an epoch has ended: progress bar, user callbacks, scikit-learn."""
+"""Who is told that an epoch has ended: progress bars, user callbacks, scikit-learn."""
+
+from collections import Counter
+from itertools import groupby
+from typing import Any
 
 from .._compat import start_fit_task
 from ._net import StopTraining
 
 
+def training_phases(criterion, n_epochs):
+    """Return the phases of a training, in order, as pairs of name and epochs.
+
+    A criterion that has phases names that of an epoch by ``phase(epoch)``, epochs
+    counting from 0. Without, the training is one phase of no name.
+    """
+    if not hasattr(criterion, "phase"):
+        return [("", n_epochs)]
+    names = map(criterion.phase, range(n_epochs))
+    return [(name, len(list(epochs))) for name, epochs in groupby(names)]
+
+
+def name_phases(history, phases):
+    """Return `history` with the phase of each epoch, where there are several."""
+    if len(phases) < 2:
+        return history
+    names = [name for name, n_epochs in phases for _ in range(n_epochs)]
+    return [
+        {"epoch": row["epoch"], "phase": names[row["epoch"] - 1], **row}
+        for row in history
+    ]
+
+
 class ProgressBar:
-    """One tqdm bar over the epochs, with the loss; nothing unless `verbose`."""
+    """A tqdm bar a phase, with the loss and the time left; nothing unless `verbose`.
 
-    def __init__(self, name, n_epochs, verbose):
-        self.bar = None
+    Parameters
+    ----------
+    name : str
+        What is trained.
+    phases : list of (str, int)
+        See `training_phases`.
+    verbose : int
+        0 shows nothing.
+    """
+
+    def __init__(self, name, phases, verbose):
+        self.bar: Any = None
+        self._ahead = iter(_titles(name, phases))
+        self._done = 0  # epochs, all phases together
         if verbose:
-            from tqdm.auto import tqdm
-
-            self.bar = tqdm(total=n_epochs, desc=name, unit="epoch")
+            self._open()
 
     def __call__(self, net):
         """Move the bar to the epochs done."""
-        if self.bar is not None:
-            self.bar.set_postfix(loss=f"{net.history[-1]['loss']:.4g}", refresh=False)
-            self.bar.update(len(net.history) - self.bar.n)
+        if self.bar is None:
+            return
+        # A fit that goes on where another stopped begins with epochs in the past.
+        for _ in range(self._done, len(net.history) - 1):
+            self.bar.initial += 1
+            self.bar.n += 1
+            self._close_if_full()
+        self.bar.set_postfix(loss=f"{net.history[-1]['loss']:.4g}", refresh=False)
+        self.bar.update()
+        self._close_if_full()
+        self._done = len(net.history)
 
     def close(self):
-        """Leave the bar as it is."""
+        """Leave the bars as they are."""
         if self.bar is not None:
+            self.bar.leave = self.bar.n > 0  # a phase that never began
             self.bar.close()
+            self.bar = None
+
+    def _open(self):
+        from tqdm.auto import tqdm
+
+        title, n_epochs = next(self._ahead, (None, None))
+        if title is not None:
+            self.bar = tqdm(total=n_epochs, desc=title, unit="epoch")
+
+    def _close_if_full(self):
+        if self.bar.n == self.bar.total:
+            self.close()
+            self._open()
 
 
-def notify_callbacks(estimator, callbacks):
-    """Return a hook that calls ``on_epoch_end(estimator, epoch, losses)`` on each.
+def _titles(name, phases):
+    """Yield title and epochs of each phase; those of one name are counted."""
+    total, seen = Counter(phase for phase, _ in phases), Counter[str]()
+    for phase, n_epochs in phases:
+        seen[phase] += 1
+        number = f" {seen[phase]} of {total[phase]}" if total[phase] > 1 else ""
+        yield f"{name}, {phase}{number}" if len(phases) > 1 else name, n_epochs
 
-    A callback that returns True ends the training.
-    """
+
+def after_epoch(*hooks):
+    """Return a hook that calls all of `hooks`, and ends the training if one is True."""
 
     def hook(net):
-        row = net.history[-1]
-        losses = {k: v for k, v in row.items() if k not in ("epoch", "batches")}
-        stops = [c.on_epoch_end(estimator, row["epoch"], losses) for c in callbacks]
+        stops = [hook(net) for hook in hooks]  # all of them are told
         if any(stop is True for stop in stops):
             raise StopTraining
 
     return hook
 
 
-def notify_sklearn(estimator, X, y, n_epochs, snapshot):
+def notify_callbacks(estimator, callbacks):
+    """Return a hook that calls ``on_epoch_end(estimator, epoch, losses)`` on each.
+
+    It returns whether a callback returned True, to end the training.
+    """
+
+    def hook(net):
+        row = net.history[-1]
+        losses = {k: v for k, v in row.items() if k not in ("epoch", "batches")}
+        stops = [c.on_epoch_end(estimator, row["epoch"], losses) for c in callbacks]
+        return any(stop is True for stop in stops)
+
+    return hook
+
+
+def notify_sklearn(estimator, X, y, phases, snapshot):
     """Return ``(hook, finish)`` that drive scikit-learn's own callbacks.
 
     `snapshot` returns the attributes that make a copy of the estimator predict as of
-    now. `y` is passed on, so that a user with labels can watch a score; the fit itself
-    never sees it.
+    now, and `X` is what such a copy takes. `y` is passed on, so that a user with labels
+    can watch a score; the fit itself never sees it. The hook returns whether a callback
+    asks to end the training.
     """
-    task = start_fit_task(estimator, X, y, n_epochs)
+    task = start_fit_task(estimator, X, y, phases)
 
     def hook(net):
-        if task.end_epoch(snapshot):
-            raise StopTraining
+        return task.end_epoch(len(net.history), snapshot)
 
-    return hook, task.finish
+    return hook, lambda: task.finish(snapshot)

@@ -82,7 +82,7 @@ def test_fitted_attributes(digits, fitted):
     assert Z.shape == (240, 128) == (240, len(fitted.get_feature_names_out()))
     np.testing.assert_allclose(np.linalg.norm(Z, axis=1), 1, rtol=1e-5)
     assert fitted.cluster_centers_.shape == (fitted.n_clusters_, 128)
-    assert [set(row) - {"epoch", "loss"} for row in fitted.history_] == [
+    assert [set(row) - {"epoch", "phase", "loss"} for row in fitted.history_] == [
         {"reconstruction"},
         *[{"reconstruction", "instance_contrast", "cluster_contrast", "entropy"}] * 2,
         {"instance_contrast", "cluster_contrast", "entropy", "interaction"},

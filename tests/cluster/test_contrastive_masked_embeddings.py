@@ -33,7 +33,7 @@ def test_fitted_attributes(small):
     assert model.n_iter_ == 40 and model.image_shape_ is None
     np.testing.assert_array_equal(model.predict(X), model.labels_)
     assert model.transform(X).shape == (150, len(model.get_feature_names_out()))
-    terms = [set(row) - {"epoch", "loss"} for row in model.history_]
+    terms = [set(row) - {"epoch", "phase", "loss"} for row in model.history_]
     assert terms[0] == {"reconstruction"} and "interaction" in terms[-1]
 
 

@@ -129,6 +129,12 @@ class ContrastiveMaskedObjective(nn.Module):
         self._modules_on = self.stages[0][1]
         self._labels = torch.empty(0, dtype=torch.int64)
 
+    def phase(self, epoch):
+        """Return the name of an epoch's stage."""
+        names = ("pretrain", "train", "boost")
+        ends = np.cumsum([n_epochs for n_epochs, _ in self.stages])
+        return names[int(np.searchsorted(ends, epoch, side="right"))]
+
     def start_epoch(self, network, epoch):
         """Enter the epoch's stage; renew the pseudo-labels where it has any."""
         end = 0

@@ -158,6 +158,10 @@ class CalibrationObjective(nn.Module):
             "pseudo_labels", torch.zeros(len(source), dtype=torch.int64)
         )
 
+    def phase(self, epoch):
+        """Return the name of an epoch's stage."""
+        return self.stages[epoch]
+
     def start_epoch(self, network, epoch):
         """Enter the epoch's stage, with the labels or samples that it needs."""
         before, self.stage = self.stages[epoch - 1 : epoch], self.stages[epoch]

@@ -40,6 +40,10 @@ class RateReductionObjective(nn.Module):
         self.generator = generator
         self._warm = warm_up == 0
 
+    def phase(self, epoch):
+        """Return what an epoch is for."""
+        return "warm-up" if epoch < self.warm_up else "train"
+
     def start_epoch(self, network, epoch):
         """End the warm-up in time."""
         self._warm = epoch >= self.warm_up
