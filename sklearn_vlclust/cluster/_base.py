@@ -253,9 +253,10 @@ class BaseDeepClusterer(
         """Return what `_read` read as `predict` takes it."""
         return X
 
-    def _inputs(self, x, first_row, zero_rows):
+    def _inputs(self, X, block, zero_rows):
         """Return a block of `X` as the array that the network takes."""
-        norms = row_norms(x, first_row, zero_rows)
+        x = X[block]
+        norms = row_norms(x, block.start, zero_rows, X)
         return x / norms[:, None].astype(x.dtype)
 
     def _embed(self, images):
@@ -375,7 +376,7 @@ class BaseDeepClusterer(
             network = copy.deepcopy(network).to(device, dtype)
         results = []
         for block in gen_batches(len(X), self._inference_rows):
-            x = torch.from_numpy(self._inputs(X[block], block.start, zero_rows))
+            x = torch.from_numpy(self._inputs(X, block, zero_rows))
             results.append(function(network, x.to(device)).cpu())
         return torch.cat(results).numpy()
 

@@ -128,10 +128,10 @@ class BaseImageClusterer(BaseDeepClusterer):
     def _as_given(self, X):
         return X.transpose(0, 2, 3, 1) if X.ndim == 4 else X
 
-    def _inputs(self, x, first_row, zero_rows):
-        if x.ndim == 4:
-            return np.ascontiguousarray(x)
-        return super()._inputs(x, first_row, zero_rows)
+    def _inputs(self, X, block, zero_rows):
+        if len(X.shape) == 4:
+            return np.ascontiguousarray(X[block])
+        return super()._inputs(X, block, zero_rows)
 
     @property
     def _samples_a_batch(self):
