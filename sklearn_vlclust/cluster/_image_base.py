@@ -126,7 +126,7 @@ class BaseImageClusterer(BaseDeepClusterer):
         return X if X.ndim == 4 else super()._rows(X, zero_rows)
 
     def _as_given(self, X):
-        return X.transpose(0, 2, 3, 1) if X.ndim == 4 else X
+        return X.transpose(0, 2, 3, 1) if len(X.shape) == 4 else X
 
     def _inputs(self, X, block, zero_rows):
         if len(X.shape) == 4:
