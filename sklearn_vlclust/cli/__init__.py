@@ -1,0 +1,22 @@
+"""The command line: ``vlclust``."""
+
+from ._app import app
+
+
+def main(arguments=None):
+    """Run the command line and end the process.
+
+    Parameters
+    ----------
+    arguments : list of str, default=None
+        Instead of those of the process.
+
+    Raises
+    ------
+    SystemExit
+        Always, with the exit code.
+    """
+    app(arguments)
+
+
+__all__ = ["app", "main"]

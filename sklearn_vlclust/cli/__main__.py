@@ -1,0 +1,5 @@
+"""``python -m sklearn_vlclust.cli`` is ``vlclust``."""
+
+from . import main
+
+main()

@@ -1,0 +1,111 @@
+"""Which cluster each image is in, as rows of CSV and of JSON."""
+
+import csv
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+
+from ..training._files import write_atomically
+from ._errors import OCCUPIED, CommandError
+from ._terminal import printable
+
+COLUMNS = "path", "cluster", "probability", "name"
+# With these a spreadsheet takes a cell for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def assignments(paths, proba, names):
+    """Return a dict of `COLUMNS` for each image.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        The images.
+    proba : ndarray of shape (n_images, n_clusters)
+        Probability of each cluster.
+    names : list of sequences of str
+        Names of each cluster, best first, or an empty list.
+
+    Returns
+    -------
+    rows : list of dict
+    """
+    labels = proba.argmax(axis=1)
+    best = proba[np.arange(len(proba)), labels]
+    return [
+        {
+            "path": str(path),
+            "cluster": int(label),
+            "probability": round(float(p), 6),
+            "name": first_name(names, label),
+        }
+        for path, label, p in zip(paths, labels, best)
+    ]
+
+
+def first_name(names, cluster):
+    """Return the best name of a cluster; "" where it has none."""
+    if cluster >= len(names) or not len(names[cluster]):
+        return ""
+    return str(names[cluster][0])
+
+
+def to_csv(rows):
+    """Return rows as the text of a CSV file (RFC 4180), with a heading.
+
+    Paths are absolute, so that no spreadsheet takes one for a formula; a name that
+    would be gets an apostrophe in front.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    for row in rows:
+        name = row["name"]
+        safe = f"'{name}" if name.startswith(_FORMULA) else name
+        writer.writerow([row["path"], row["cluster"], row["probability"], safe])
+    return text.getvalue()
+
+
+def write_csv(rows, path):
+    """Write rows to a file in UTF-8; bytes of names that are not go through as is."""
+    text = to_csv(rows)
+
+    def write(name):
+        with open(
+            name, "w", encoding="utf-8", errors="surrogateescape", newline=""
+        ) as file:
+            file.write(text)
+
+    write_atomically(path, write)
+
+
+def print_csv(rows, stream):
+    """Write rows to a stream: as they are, or to a terminal without its controls."""
+    text = to_csv(rows)
+    if stream.isatty():
+        for line in text.split("\r\n")[:-1]:
+            stream.write(printable(line) + "\n")
+        return
+    stream.flush()
+    stream.buffer.write(text.encode("utf-8", "surrogateescape"))
+
+
+def check_csv_target(path, overwrite):
+    """Raise unless a CSV may be written to `path`: never over a file of the user's."""
+    if not os.path.lexists(path):
+        return
+    heading = ",".join(COLUMNS).encode()
+    try:
+        is_ours = Path(path).read_bytes()[: len(heading)] == heading
+    except OSError:
+        is_ours = False
+    if not is_ours:
+        raise CommandError(
+            f"--out {str(path)!r} is there and not a table of vlclust.", OCCUPIED
+        )
+    if not overwrite:
+        raise CommandError(
+            f"--out {str(path)!r} is there; --overwrite replaces it.", OCCUPIED
+        )

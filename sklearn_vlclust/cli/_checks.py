@@ -1,0 +1,203 @@
+"""What ``vlclust doctor`` looks at; nothing is downloaded."""
+
+import os
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from importlib.metadata import (
+    PackageNotFoundError,
+    distribution,
+    version,
+)
+from pathlib import Path
+
+from .._version import __version__
+
+PACKAGE = "sklearn-vlclust"
+# Extras that change what a run can do, and what for.
+EXTRAS = {
+    "offline": "the encoder that needs no download",
+    "generative": "--method generative",
+    "gpu": "near images on a GPU",
+    "distributed": "Dask",
+}
+LEAST_DISK, LEAST_MEMORY = 2 * 10**9, 2 * 10**9
+CLIP = "ViT-B-32", "openai"
+
+
+@dataclass
+class Check:
+    """One line: what was looked at, what was found, and what to do if it is not ok."""
+
+    name: str
+    ok: bool
+    found: str
+    advice: str = ""
+    needed: bool = False
+
+
+def run_checks():
+    """Return all checks, in the order they are shown."""
+    offline, clip = _check_extra("offline"), _check_clip()
+    return [
+        Check("Python", True, f"{platform.python_version()} ({sys.executable})"),
+        Check("sklearn_vlclust", True, __version__),
+        *_check_packages(),
+        _check_device(),
+        offline,
+        clip,
+        _check_any_encoder(offline, clip),
+        _check_wordnet(),
+        *(_check_extra(name) for name in EXTRAS if name != "offline"),
+        _check_data_folder(),
+        _check_disk(),
+        _check_memory(),
+    ]
+
+
+def _requirements(extra=None):
+    """Return the requirements of the package itself, or of an extra of it."""
+    from packaging.requirements import Requirement
+
+    found = [Requirement(line) for line in distribution(PACKAGE).requires or ()]
+    if extra is None:
+        return [r for r in found if r.marker is None or r.marker.evaluate()]
+    return [
+        r
+        for r in found
+        if r.marker is not None
+        and not r.marker.evaluate({"extra": ""})
+        and r.marker.evaluate({"extra": extra})
+    ]
+
+
+def _installed(requirement):
+    """Return whether a requirement is met, and what is installed."""
+    try:
+        found = version(requirement.name)
+    except PackageNotFoundError:
+        return False, "not installed"
+    return requirement.specifier.contains(found, prereleases=True), found
+
+
+def _check_packages():
+    try:
+        requirements = _requirements()
+    except PackageNotFoundError:
+        advice = f"install it: pip install {PACKAGE}"
+        yield Check("packages", False, "not an installed package", advice, True)
+        return
+    for requirement in requirements:
+        ok, found = _installed(requirement)
+        advice = "" if ok else f"pip install '{requirement}'"
+        yield Check(requirement.name, ok, found, advice, needed=True)
+
+
+def _check_extra(name):
+    try:
+        requirements = _requirements(name)
+    except PackageNotFoundError:
+        requirements = []
+    states = [(r.name, *_installed(r)) for r in requirements]
+    ok = bool(states) and all(ok for _, ok, _ in states)
+    found = ", ".join(f"{name} {found}" for name, _, found in states) or "unknown"
+    advice = "" if ok else f'for {EXTRAS[name]}: pip install "{PACKAGE}[{name}]"'
+    return Check(f"extra {name}", ok, found, advice)
+
+
+def _check_device():
+    import torch
+
+    from ..training import resolve_device
+
+    device = resolve_device("auto")
+    found = str(device)
+    if device.type == "cuda":
+        found = f"cuda, {torch.cuda.get_device_name()}"
+    return Check("device", True, f"{found}, {os.cpu_count()} processors")
+
+
+def _check_clip():
+    name = f"encoder {'/'.join(CLIP)}"
+    try:
+        found = _find_clip_weights()
+    except ImportError as error:
+        return Check(name, False, str(error))
+    if found:
+        return Check(name, True, found)
+    advice = f"open_clip downloads them at the first --encoder {'/'.join(CLIP)}"
+    return Check(name, False, "no weights here", advice)
+
+
+def _find_clip_weights():
+    """Return where open_clip keeps the weights of `CLIP`; "" if they are not there."""
+    import huggingface_hub
+    import open_clip
+
+    config = open_clip.get_pretrained_cfg(*CLIP)
+    repository = config.get("hf_hub", "").rstrip("/")
+    names = ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"]
+    for file in names if repository else ():
+        path = huggingface_hub.try_to_load_from_cache(repository, file)
+        if isinstance(path, str):
+            return path
+    # Where open_clip puts what is on no hub.
+    url = config.get("url", "")
+    path = Path("~/.cache/clip").expanduser() / os.path.basename(url)
+    return str(path) if url and path.is_file() else ""
+
+
+def _check_any_encoder(offline, clip):
+    ok = offline.ok or clip.ok
+    found = "offline" if offline.ok else "/".join(CLIP) if clip.ok else "none"
+    advice = "" if ok else offline.advice
+    return Check("an encoder", ok, found, advice, needed=True)
+
+
+def _check_wordnet():
+    from ..datasets import fetch_wordnet
+
+    try:
+        return Check("WordNet", True, str(fetch_wordnet(download=False)), needed=True)
+    except (LookupError, OSError):
+        advice = "python -m sklearn_vlclust.datasets wordnet"
+        return Check("WordNet", False, "not found", advice, needed=True)
+
+
+def _check_data_folder():
+    from ..datasets import get_data_home
+
+    try:
+        home = get_data_home()
+    except OSError as error:
+        return Check("data folder", False, str(error), needed=True)
+    ok = os.access(home, os.W_OK)
+    advice = "" if ok else "set SKLEARN_VLCLUST_DATA to a folder that can be written"
+    return Check("data folder", ok, str(home), advice, needed=True)
+
+
+def _check_disk():
+    free = shutil.disk_usage(Path.cwd()).free
+    ok = free >= LEAST_DISK
+    advice = "" if ok else "free some: nouns and embeddings take 1 GB and more"
+    return Check("disk", ok, f"{free / 1e9:.1f} GB free here", advice)
+
+
+def _check_memory():
+    free = _free_memory()
+    if free is None:
+        return Check("memory", True, "this system does not say how much is free")
+    ok = free >= LEAST_MEMORY
+    advice = "" if ok else "close other programs: a run needs 2 GB and more"
+    return Check("memory", ok, f"{free / 1e9:.1f} GB free", advice)
+
+
+def _free_memory():
+    """Return bytes that programs can have, or None where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        fields = dict(line.split(":") for line in lines)
+        return int(fields["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return None

@@ -1,0 +1,156 @@
+"""``vlclust cluster``."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import _options
+from ._encoders import HELP as ENCODER_HELP
+from ._errors import EPILOG, open_in_browser
+from ._options import Method, Sorting
+from ._terminal import Terminal, print_table, say
+
+
+def cluster(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            exists=True,
+            file_okay=False,
+            metavar="FOLDER",
+            help="Pictures, also in folders below.",
+        ),
+    ],
+    k: Annotated[
+        str, typer.Option("--k", metavar="auto|N", help="Number of clusters.")
+    ] = "auto",
+    method: Annotated[
+        Method,
+        typer.Option(
+            help="auto is mca where the nouns describe the pictures, else "
+            "rate-reduction."
+        ),
+    ] = Method.auto,
+    encoder: Annotated[
+        str, typer.Option(metavar="ENCODER", help=ENCODER_HELP)
+    ] = "offline",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where the results go.",
+            show_default="./<name of FOLDER>-clusters",
+        ),
+    ] = None,
+    words: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE",
+            help="Nouns, one a line; wordnet: its 82,115; none: no names.",
+        ),
+    ] = "wordnet",
+    link: Annotated[
+        bool, typer.Option("--link", help="Also link images to DIR/images/CLUSTER/.")
+    ] = False,
+    copy: Annotated[
+        bool, typer.Option("--copy", help="Also copy images to DIR/images/CLUSTER/.")
+    ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="Allow a DIR that holds something else. Only what vlclust writes "
+            "(report.html, clusters.csv, vlclust.json, model/) is replaced.",
+        ),
+    ] = False,
+    max_k: Annotated[
+        int, typer.Option(min=2, help="Largest number that --k auto considers.")
+    ] = 50,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="Same seed, same clusters.")
+    ] = 0,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Where embeddings are kept; runs may share it.",
+            show_default="DIR/cache",
+        ),
+    ] = None,
+    device: _options.Device = "auto",
+    batch_size: _options.BatchSize = None,
+    open_: _options.Open = False,
+    json: _options.Json = False,
+    debug: _options.Debug = False,
+):
+    """Cluster a folder of pictures and name the clusters.
+
+    Writes DIR/report.html, DIR/clusters.csv (path, cluster, probability, name) and
+    DIR/model/, which vlclust predict, search and report take. A run that was
+    interrupted goes on when the same command is given again.
+    """
+    if link and copy:
+        raise typer.BadParameter("--link and --copy exclude each other.")
+    from ._run import Request, run
+
+    request = Request(
+        folder=folder,
+        out=out or Path(f"{_name_of(folder)}-clusters"),
+        k=_read_k(k),
+        method=method,
+        encoder=encoder,
+        words=words,
+        max_k=max_k,
+        seed=seed,
+        device=device,
+        batch_size=batch_size,
+        cache=cache,
+        sorting=Sorting.link if link else Sorting.copy if copy else None,
+        overwrite=overwrite,
+    )
+    terminal = Terminal(debug)
+    with terminal.remarks_of_the_library():
+        result = {"command": "cluster", **run(request, terminal)}
+    if not json:
+        show(result)
+    if open_:
+        open_in_browser(result["report"])
+    return result
+
+
+cluster.__doc__ = f"{cluster.__doc__}\n    {EPILOG}\n"
+
+
+def show(result):
+    """Print the result of a run for people."""
+    print_table(
+        [">cluster", ">size", "names"],
+        [
+            (c["cluster"], c["size"], ", ".join(c["names"][:4]))
+            for c in result["clusters"]
+        ],
+    )
+    for row in result["errors"]:
+        say(f"Left out: {row['path']}: {row['reason']}")
+    weight = result["semantic_weight"]
+    trust = "" if weight is None else f", weight of the words {weight:.2f} of 1"
+    say(
+        f"{result['n_images']:,} images in {result['n_clusters']} clusters by "
+        f"{result['method']} on {result['encoder']}{trust}, {result['seconds']:.0f} s"
+    )
+    say(f"Report: {result['report']}")
+
+
+def _read_k(text):
+    if text == "auto":
+        return None
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise typer.BadParameter(f"--k is {text!r}; expected auto or a number from 1.")
+    return int(text)
+
+
+def _name_of(folder):
+    name = os.path.basename(os.path.abspath(os.path.expanduser(folder)))
+    return name or "pictures"

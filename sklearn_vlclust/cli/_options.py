@@ -1,0 +1,48 @@
+"""Values of options, and options that several commands have."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Method(StrEnum):
+    """Values of ``--method``."""
+
+    auto = "auto"
+    mca = "mca"
+    rate_reduction = "rate-reduction"
+    contrastive_masked = "contrastive-masked"
+    generative = "generative"
+
+
+class Sorting(StrEnum):
+    """How images are put into the folders of clusters."""
+
+    link = "link"
+    copy = "copy"
+
+
+Model = Annotated[
+    Path,
+    typer.Argument(
+        metavar="MODEL",
+        help="The --out folder of a run, or the model/ in it.",
+        show_default=False,
+    ),
+]
+Device = Annotated[
+    str, typer.Option(help="auto (a GPU if there is one), cpu, cuda, cuda:1, mps.")
+]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Images a forward pass of the encoder.", show_default="64"
+    ),
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object to stdout, no more.")
+]
+Open = Annotated[bool, typer.Option("--open", help="Show the report in the browser.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]

@@ -1,0 +1,70 @@
+"""``vlclust predict``."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import _options
+from ._terminal import Terminal
+
+
+def predict(
+    model: _options.Model,
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            exists=True, metavar="FOLDER", help="Pictures: a folder, or one file."
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="A table; without it, stdout gets it."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a table that is there.")
+    ] = False,
+    cache: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Where embeddings are kept."),
+    ] = None,
+    device: _options.Device = "auto",
+    batch_size: _options.BatchSize = None,
+    json: _options.Json = False,
+    debug: _options.Debug = False,
+):
+    """Put further pictures into the clusters of a model.
+
+    The table has the columns of clusters.csv: path, cluster, probability, name.
+    """
+    from ._assignments import assignments, check_csv_target, print_csv, write_csv
+    from ._encoders import embed
+    from ._images import list_pictures
+    from ._model import Model
+
+    if out is not None:
+        check_csv_target(out, overwrite)
+    terminal = Terminal(debug)
+    with terminal.remarks_of_the_library():
+        fitted = Model.load(model, device=device, batch_size=batch_size, cache=cache)
+        folder = Path(os.path.abspath(folder.expanduser()))
+        paths = [str(folder)] if folder.is_file() else list_pictures(folder)
+        X, kept, errors = embed(fitted.search.embedder, paths, terminal)
+        proba = fitted.estimator.predict_proba(X)
+        rows = assignments([paths[i] for i in kept], proba, fitted.names)
+    if out is not None:
+        write_csv(rows, out)
+    elif not json:
+        print_csv(rows, sys.stdout)
+    for row in errors:
+        terminal.remark(f"Left out: {row['path']}: {row['reason']}")
+    return {
+        "command": "predict",
+        "out": None if out is None else os.path.abspath(out),
+        "n_images": len(rows),
+        "images": rows,
+        "errors": errors,
+        "warnings": terminal.warnings,
+    }
