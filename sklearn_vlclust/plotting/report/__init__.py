@@ -1,0 +1,5 @@
+"""A report of clusters as one HTML file."""
+
+from ._report import ClusterReport
+
+__all__ = ["ClusterReport"]

@@ -1,0 +1,73 @@
+"""The curve of the number of clusters, as what an inline SVG draws."""
+
+import numpy as np
+
+_WIDTH, _HEIGHT = 640, 260
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 12, 40
+
+
+def draw_curve(display):
+    """Return what the template draws of a curve.
+
+    Parameters
+    ----------
+    display : CodingLengthDisplay
+        The curve.
+
+    Returns
+    -------
+    drawing : dict
+        Pieces of the line between gaps, ticks of both axes, the chosen number, all in
+        pixels, and the table of values.
+    """
+    k = np.asarray(display.k_values)
+    scores = np.asarray(display.scores, dtype=float)
+    known = np.isfinite(scores)
+    y_ticks = _ticks(scores[known].min(), scores[known].max()) if known.any() else [0]
+    x_ticks = [t for t in _ticks(k[0], k[-1], 8) if t == round(t) and t >= k[0]]
+    x = _scale(min(k[0], display.n_clusters), max(k[-1], display.n_clusters))
+    y = _scale(min(y_ticks), max(y_ticks))
+    left = _LEFT + (_WIDTH - _LEFT - _RIGHT) * x(k)
+    top = _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * y(scores)
+    pieces = np.split(np.arange(len(k)), np.flatnonzero(np.diff(known)) + 1)
+    place = _LEFT + (_WIDTH - _LEFT - _RIGHT) * x(np.array([display.n_clusters]))[0]
+    return {
+        "label": display.label,
+        "n_clusters": int(display.n_clusters),
+        "width": _WIDTH,
+        "height": _HEIGHT,
+        "box": (_LEFT, _TOP, _WIDTH - _RIGHT, _HEIGHT - _BOTTOM),
+        "lines": [
+            " ".join(f"{left[i]:.1f},{top[i]:.1f}" for i in piece)
+            for piece in pieces
+            if len(piece) and known[piece[0]]
+        ],
+        "points": [(f"{left[i]:.1f}", f"{top[i]:.1f}") for i in np.flatnonzero(known)],
+        "chosen": f"{place:.1f}",
+        "x_ticks": [
+            (f"{_LEFT + (_WIDTH - _LEFT - _RIGHT) * p:.1f}", f"{t:.0f}")
+            for t, p in zip(x_ticks, x(np.array(x_ticks, dtype=float)))
+        ],
+        "y_ticks": [
+            (f"{_HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * p:.1f}", f"{t:,.6g}")
+            for t, p in zip(y_ticks, y(np.array(y_ticks, dtype=float)))
+        ],
+        "table": [
+            (int(number), f"{score:,.6g}" if np.isfinite(score) else "none")
+            for number, score in zip(k, scores)
+        ],
+    }
+
+
+def _ticks(low, high, about=5):
+    """Return round numbers from at most `low` to at least `high`."""
+    span = max(float(high - low), 1e-9 * max(1.0, abs(float(high))))
+    step = 10 ** np.floor(np.log10(span / about))
+    step *= next(f for f in (1, 2, 5, 10) if span / (f * step) <= about)
+    first, last = np.floor(low / step), np.ceil(high / step)
+    return [float(t) for t in np.arange(first, last + 1) * step]
+
+
+def _scale(low, high):
+    span = float(high - low) or 1.0
+    return lambda values: (np.asarray(values, dtype=float) - low) / span

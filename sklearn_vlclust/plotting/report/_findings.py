@@ -1,0 +1,157 @@
+"""What is worth seeing among clustered images, from their embeddings."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...metrics._clusters import cluster_means
+from ...neighbors import kneighbors, nearest
+from .._features import SimilarityDisplay
+
+# Modified z-score from which a value is called an outlier (Iglewicz and Hoaglin, 1993).
+OUTLIER = 3.5
+# Half the normal distribution lies within this many standard deviations.
+_QUARTILE = 0.6745
+
+
+@dataclass
+class ClusterGeometry:
+    """Where images lie among the mean directions of clusters.
+
+    Attributes
+    ----------
+    clusters : ndarray of shape (k,)
+        Labels, ascending, without noise.
+    typicality : ndarray of shape (n,)
+        Cosine of each image to the mean of its cluster; of noise, to the nearest one.
+    margin : ndarray of shape (n,)
+        The same less the cosine to the nearest other mean; NaN without another.
+    similarities : ndarray of shape (k, k)
+        Absolute cosines of the means.
+    """
+
+    clusters: np.ndarray
+    typicality: np.ndarray
+    margin: np.ndarray
+    similarities: np.ndarray
+
+
+def measure_clusters(rows, labels):
+    """Return the :class:`ClusterGeometry` of unit rows and their labels."""
+    clusters = np.unique(labels[labels >= 0])
+    k = len(clusters)
+    if k == 0:
+        nan = np.full(len(labels), np.nan)
+        return ClusterGeometry(clusters, nan, nan.copy(), np.empty((0, 0)))
+    number = np.where(labels < 0, k, np.searchsorted(clusters, labels))
+    means = cluster_means(rows, number, k + 1)[:k]
+    means /= np.linalg.norm(means, axis=1, keepdims=True).clip(1e-12)
+    near, cosines = nearest(rows, means, min(2, k))
+    typicality = cosines[:, 0].copy()
+    for block, x in rows.blocks():
+        own = np.flatnonzero(number[block] < k)
+        typicality[block][own] = np.einsum(
+            "ij,ij->i", x[own], means[number[block][own]]
+        )
+    margin = np.full(len(labels), np.nan)
+    if k > 1:
+        is_nearest = (near[:, 0] == number) | (number == k)
+        margin = typicality - np.where(is_nearest, cosines[:, 1], cosines[:, 0])
+    shown = SimilarityDisplay.from_features(means, clusters, n_samples=k)
+    return ClusterGeometry(clusters, typicality, margin, shown.similarities)
+
+
+def find_duplicates(rows, least_cosine, most):
+    """Return the pairs of rows with the highest cosines.
+
+    Parameters
+    ----------
+    rows : UnitRows of shape (n, d)
+        Embeddings.
+    least_cosine : float
+        Pairs below are left out.
+    most : int
+        Largest number of pairs.
+
+    Returns
+    -------
+    pairs : list of (int, int, float)
+        Two rows and their cosine, highest first. Each row is compared with its five
+        nearest ones.
+    """
+    n = len(rows)
+    if n < 2:
+        return []
+    near, cosines = kneighbors(rows, min(5, n - 1), random_state=0)
+    first, column = np.nonzero(cosines >= least_cosine)
+    second, cosine = near[first, column], cosines[first, column]
+    low, high = np.minimum(first, second), np.maximum(first, second)
+    _, once = np.unique(np.stack([low, high]), axis=1, return_index=True)
+    once = once[np.lexsort((high[once], low[once], -cosine[once]))][:most]
+    return [(int(low[i]), int(high[i]), min(1.0, float(cosine[i]))) for i in once]
+
+
+def find_outliers(typicality, labels, most):
+    """Return the images that are far less typical than others of their cluster.
+
+    Parameters
+    ----------
+    typicality : ndarray of shape (n,)
+        Cosine of each image to the mean of its cluster.
+    labels : ndarray of shape (n,)
+        Cluster of each; noise is left out.
+    most : int
+        Largest number of images.
+
+    Returns
+    -------
+    outliers : list of (int, float)
+        Images with a modified z-score of 3.5 or more below the median of their cluster,
+        and this score, highest first.
+    """
+    gap = np.zeros(len(labels))
+    spread = np.zeros(len(labels))
+    for cluster in np.unique(labels[labels >= 0]):
+        own = labels == cluster
+        gap[own] = np.median(typicality[own]) - typicality[own]
+        spread[own] = np.median(np.abs(gap[own]))
+    if not (spread > 0).any():
+        return []
+    # A cluster of near copies has hardly any spread; others say what is much.
+    scores = _QUARTILE * gap / np.maximum(spread, np.median(spread[spread > 0]) / 2)
+    order = np.argsort(-scores, kind="stable")[:most]
+    return [(int(i), float(scores[i])) for i in order if scores[i] >= OUTLIER]
+
+
+def choose_shown(labels, typicality, margin, first, most):
+    """Return which images to show where there are too many: ascending indices.
+
+    Parameters
+    ----------
+    labels, typicality, margin : ndarray of shape (n,)
+        See :class:`ClusterGeometry`.
+    first : list of int
+        Images that must be among them.
+    most : int
+        Largest number of images.
+
+    Returns
+    -------
+    shown : ndarray of int
+        Besides `first` the eight most typical and the eight with the least margin of
+        each cluster; then images spread evenly over all clusters, from the most to the
+        least typical.
+    """
+    n = len(labels)
+    if n <= most:
+        return np.arange(n)
+    chosen = list(dict.fromkeys(first))
+    for cluster in np.unique(labels):
+        own = np.flatnonzero(labels == cluster)
+        chosen += own[np.argsort(-typicality[own], kind="stable")[:8]].tolist()
+        chosen += own[np.argsort(margin[own], kind="stable")[:8]].tolist()
+    chosen = list(dict.fromkeys(chosen))[:most]
+    rest = np.setdiff1d(np.arange(n), chosen)
+    rest = rest[np.lexsort((-typicality[rest], labels[rest]))]
+    even = np.linspace(0, len(rest) - 1, most - len(chosen)).round().astype(int)
+    return np.sort(np.concatenate([np.array(chosen, dtype=int), rest[even]]))

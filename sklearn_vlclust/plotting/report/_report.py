@@ -1,0 +1,322 @@
+"""ClusterReport: one HTML file that shows clusters of images."""
+
+import os
+
+import numpy as np
+
+from ...embedding._images import check_images
+from ...embedding._rows import UnitRows
+from ...training._files import write_atomically
+from .._assignments import read_labels, read_names, read_rows
+from .._coding_length import CodingLengthDisplay
+from .._embedding_map import lay_out
+from ._findings import choose_shown, find_duplicates, find_outliers, measure_clusters
+from ._page import render
+from ._thumbnails import make_thumbnails
+
+_DUPLICATES, _OUTLIERS = 100, 60  # at most
+
+
+class ClusterReport:
+    """Clusters of images on one page, in one HTML file that needs no network.
+
+    How many clusters and why, pictures and names of each, a map of all images, what is
+    alike, what may be there twice and what does not fit in. Any browser opens the file.
+
+    Build it by :meth:`from_estimator`.
+
+    Parameters
+    ----------
+    thumbnails : list of `n` bytes
+        A small picture of each image that is shown, a WebP file.
+    image_names : list of `n` str
+        What each image is called.
+    labels : ndarray of shape (n,), int
+        Cluster of each image; a negative one is noise.
+    coordinates : ndarray of shape (n, 2)
+        Place of each image on the map.
+    typicality : ndarray of shape (n,)
+        How typical each is of its cluster: a cosine.
+    certainty : ndarray of shape (n,)
+        How sure its cluster is: a probability, or a margin of cosines. May be NaN.
+    sizes : dict of int to int
+        Number of images of each cluster, whether shown or not, and of noise as -1.
+    similarities : ndarray of shape (k, k)
+        Similarity of the clusters, in the order of their labels.
+    cluster_names : dict of int to list of (str, float), default=None
+        Nouns of clusters and their scores, best first.
+    nouns : list of `n` lists of (str, float), default=None
+        Nouns that are near to each image, and their weights.
+    duplicates : list of (int, int, float), default=()
+        Pairs of images that may be the same, and their cosine.
+    outliers : list of (int, float), default=()
+        Images that do not fit in, and by how much.
+    curves : list of CodingLengthDisplay, default=()
+        How the number of clusters was chosen.
+    method : str, default=""
+        What clustered the images.
+    params : dict of str to str, default=None
+        Its parameters.
+    certainty_name : {"probability", "margin"}, default="margin"
+        What `certainty` is.
+    name_score : str, default="score"
+        What the scores of nouns are.
+    title : str, default=None
+        Title of the page.
+
+    See Also
+    --------
+    ContactSheetDisplay : One picture of all clusters.
+    EmbeddingMapDisplay : The map alone.
+    CodingLengthDisplay : The curve alone.
+
+    Notes
+    -----
+    The thumbnails share 18 MiB (24 MiB as text): of 10,000 photographs each is about
+    96 pixels wide. Nothing in the page is loaded from elsewhere, and its content
+    security policy forbids it. File names are shown from the folder on that all images
+    have in common, so that a report tells nobody where they lie.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.cluster import KMeans
+    >>> from sklearn_vlclust.plotting import ClusterReport
+    >>> rng = np.random.default_rng(0)
+    >>> images = rng.integers(0, 255, (30, 16, 16, 3), dtype=np.uint8)
+    >>> X = np.eye(3, 8)[np.arange(30) % 3] + 0.1 * rng.normal(size=(30, 8))
+    >>> kmeans = KMeans(3, random_state=0).fit(X)
+    >>> report = ClusterReport.from_estimator(kmeans, images, embeddings=X)
+    >>> report.save("report.html").name
+    'report.html'
+    """
+
+    def __init__(
+        self,
+        thumbnails,
+        image_names,
+        labels,
+        coordinates,
+        typicality,
+        certainty,
+        sizes,
+        similarities,
+        *,
+        cluster_names=None,
+        nouns=None,
+        duplicates=(),
+        outliers=(),
+        curves=(),
+        method="",
+        params=None,
+        certainty_name="margin",
+        name_score="score",
+        title=None,
+    ):
+        self.thumbnails = thumbnails
+        self.image_names = image_names
+        self.labels = labels
+        self.coordinates = coordinates
+        self.typicality = typicality
+        self.certainty = certainty
+        self.sizes = sizes
+        self.similarities = similarities
+        self.cluster_names = cluster_names
+        self.nouns = nouns
+        self.duplicates = duplicates
+        self.outliers = outliers
+        self.curves = curves
+        self.method = method
+        self.params = params
+        self.certainty_name = certainty_name
+        self.name_score = name_score
+        self.title = title
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        images,
+        *,
+        embeddings=None,
+        captioner=None,
+        selector=None,
+        title=None,
+        max_images=10_000,
+        duplicate_cosine=0.97,
+    ):
+        """Report how a fitted clusterer divides images.
+
+        Parameters
+        ----------
+        estimator : clusterer
+            Fitted: clusters are those of its `predict`, or `labels_` where it cannot
+            predict. What `predict_proba` says is shown, if there is such a method.
+        images : images
+            As for the encoders: paths, PIL images or arrays.
+        embeddings : array-like of shape (n_images, n_features), default=None
+            Embeddings of `images`, for an estimator that was fitted on embeddings.
+            None embeds the images by the estimator's `embedder_`, or takes the features
+            of an estimator that learned from pixels.
+        captioner : ClusterCaptioner, default=None
+            Fitted on these clusters: names them. None takes the estimator's
+            `cluster_names_`, if it has any.
+        selector : CodingLengthKSelector, default=None
+            Fitted: shows how the number of clusters was chosen. Not needed for a
+            :class:`~sklearn_vlclust.RateReductionClustering` that chose it itself.
+        title : str, default=None
+            Title of the page; None makes one.
+        max_images : int, default=10_000
+            Largest number of images with a thumbnail and a place on the map. Of more,
+            typical and doubtful ones of each cluster are shown, and others evenly
+            between; numbers, duplicates and outliers are of all.
+        duplicate_cosine : float, default=0.97
+            Pairs of images with a higher cosine are listed as possible duplicates.
+
+        Returns
+        -------
+        report : ClusterReport
+            Call :meth:`save`, or :meth:`to_html`.
+
+        Raises
+        ------
+        ValueError
+            If there is neither an embedder nor embeddings, lengths differ, or an image
+            cannot be decoded.
+        """
+        images = check_images(images)
+        rows, inputs = read_rows(estimator, images, embeddings)
+        labels = read_labels(estimator, inputs)
+        unit = UnitRows(rows)
+        geometry = measure_clusters(unit, labels)
+        duplicates = find_duplicates(unit, duplicate_cosine, _DUPLICATES)
+        outliers = find_outliers(geometry.typicality, labels, _OUTLIERS)
+        first = [i for pair in duplicates for i in pair[:2]] + [i for i, _ in outliers]
+        shown = choose_shown(
+            labels, geometry.typicality, geometry.margin, first, max_images
+        )
+        place = {int(i): place for place, i in enumerate(shown)}
+        certainty, certainty_name = _certainty(estimator, inputs, geometry.margin)
+        pictures = [images[i] for i in shown]
+        return cls(
+            make_thumbnails(pictures),
+            _image_names(images, shown),
+            labels[shown],
+            lay_out(rows[shown], random_state=0),
+            geometry.typicality[shown],
+            certainty[shown],
+            _sizes(labels),
+            geometry.similarities,
+            cluster_names=read_names(estimator, captioner),
+            nouns=_nouns(estimator, rows[shown]),
+            duplicates=[(place[i], place[j], c) for i, j, c in duplicates],
+            outliers=[(place[i], score) for i, score in outliers],
+            curves=_curves(estimator, selector),
+            method=type(estimator).__name__,
+            params=_params(estimator),
+            certainty_name=certainty_name,
+            name_score=_name_score(estimator, captioner),
+            title=title,
+        )
+
+    def to_html(self):
+        """Return the page.
+
+        Returns
+        -------
+        html : str
+            A whole HTML document, which can be encoded as UTF-8 whatever the images
+            are called.
+        """
+        return render(self)
+
+    def save(self, path):
+        """Write the page to a file.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file; replaced in one step if it exists. Folders are made.
+
+        Returns
+        -------
+        path : Path
+            The file.
+        """
+        from pathlib import Path
+
+        html = self.to_html().encode("utf-8")
+        write_atomically(path, lambda name: Path(name).write_bytes(html))
+        return Path(path)
+
+
+def _certainty(estimator, inputs, margin):
+    """Return how sure the cluster of each image is, and what that is called."""
+    if not hasattr(estimator, "predict_proba"):
+        return margin, "margin"
+    return np.asarray(estimator.predict_proba(inputs)).max(axis=1), "probability"
+
+
+def _sizes(labels):
+    clusters, counts = np.unique(np.maximum(labels, -1), return_counts=True)
+    return {int(c): int(n) for c, n in zip(clusters, counts)}
+
+
+def _image_names(images, shown):
+    """Return paths from their common folder on; other images are called by number."""
+    paths = [
+        os.fspath(images[i]) if isinstance(images[i], (str, os.PathLike)) else None
+        for i in shown
+    ]
+    folders = {os.path.dirname(path) for path in paths if path is not None}
+    try:
+        common = os.path.commonpath(folders) if folders else ""
+    except ValueError:  # absolute and relative ones, or several drives
+        common = ""
+    start = len(os.path.join(common, "")) if common else 0
+    return [
+        f"image {i}" if path is None else path[start:] for i, path in zip(shown, paths)
+    ]
+
+
+def _nouns(estimator, rows):
+    """Return the nouns near each image, of an estimator that attends to nouns."""
+    if getattr(estimator, "semantic_space_", None) is None or not hasattr(
+        estimator, "attention"
+    ):
+        return None
+    nouns, weights = estimator.attention(rows)
+    return [
+        [(str(noun), float(weight)) for noun, weight in zip(*pair)]
+        for pair in zip(nouns, weights)
+    ]
+
+
+def _curves(estimator, selector):
+    """Return the curve that the number of clusters was chosen by, then the others."""
+    source = estimator if selector is None else selector
+    curves = getattr(source, "scores_", getattr(source, "k_scores_", None))
+    if selector is None and not isinstance(curves, dict):
+        return []
+    criteria = sorted(curves or (), key=lambda name: name != source.criterion)
+    return [
+        CodingLengthDisplay.from_estimator(source, criterion=criterion)
+        for criterion in criteria or [None]  # None: its error says what is wrong
+    ]
+
+
+def _params(estimator, longest=200):
+    params = estimator.get_params(deep=False)
+    texts = {name: " ".join(repr(value).split()) for name, value in params.items()}
+    return {
+        name: text if len(text) <= longest else text[: longest - 3] + "..."
+        for name, text in texts.items()
+    }
+
+
+def _name_score(estimator, captioner):
+    if captioner is not None:
+        return "votes an image"
+    if hasattr(estimator, "name_scores_"):
+        return "attention times probability"
+    return "score"

@@ -1,0 +1,76 @@
+"""Small pictures of all images, within a given number of bytes."""
+
+from io import BytesIO
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from ...embedding._images import ImageSource, UnreadableImageError, iter_decoded
+
+# Sides of a thumbnail in pixels, largest first.
+SIDES = (192, 160, 128, 112, 96, 80, 64, 48, 32)
+# Bytes of all thumbnails of a report; as text in HTML they take a third more.
+BUDGET = 18 * 2**20
+# Images by which the size of the others is estimated, and what they may err by.
+_SAMPLE, _MARGIN = 64, 1.1
+
+
+def make_thumbnails(images, budget=BUDGET, n_jobs=None):
+    """Return the middle square of each image as a small WebP file.
+
+    One file an image, not sheets of many: a browser then decodes what is on the screen
+    alone, and each has its own name for a screen reader. WebP has hardly any header.
+
+    Parameters
+    ----------
+    images : sequence
+        As returned by :func:`~sklearn_vlclust.embedding.check_images`.
+    budget : int, default=18 MiB
+        Largest number of bytes of all; decides the side of the thumbnails.
+    n_jobs : int, default=None
+        Number of threads; see :func:`iter_decoded`.
+
+    Returns
+    -------
+    thumbnails : list of bytes
+        WebP files of one side, but for images that are smaller themselves.
+
+    Raises
+    ------
+    UnreadableImageError
+        If an image cannot be decoded.
+    """
+    sides = SIDES[SIDES.index(_choose_side(images, budget)) :]
+    for side in sides:
+
+        def shrink(source, side=side):
+            return encode(source.decode(), side)
+
+        thumbnails = []
+        for thumbnail in iter_decoded(images, shrink, n_jobs=n_jobs):
+            if isinstance(thumbnail, UnreadableImageError):
+                raise thumbnail
+            thumbnails.append(thumbnail)
+        if sum(map(len, thumbnails)) <= budget:  # else the sample was no good guess
+            break
+    return thumbnails
+
+
+def encode(picture, side):
+    """Return the middle square of a picture as a WebP file, not enlarged."""
+    side = min(side, *picture.size)
+    square = ImageOps.fit(picture, (side, side), Image.Resampling.LANCZOS)
+    file = BytesIO()
+    square.save(file, "WEBP", quality=60, method=2)
+    return file.getvalue()
+
+
+def _choose_side(images, budget):
+    n = len(images)
+    places = np.unique(np.linspace(0, n - 1, min(n, _SAMPLE)).astype(int))
+    pictures = [ImageSource(images[i], int(i)).decode() for i in places]
+    for side in SIDES:
+        mean = np.mean([len(encode(picture, side)) for picture in pictures])
+        if _MARGIN * mean * n <= budget:
+            return side
+    return SIDES[-1]

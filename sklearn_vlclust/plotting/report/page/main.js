@@ -1,0 +1,8 @@
+startTheme();
+startDialog();
+startThumbnails();
+startClusters();
+startMatrix();
+startMap();
+startFilter();
+applyFilter();
