@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from .machine import describe
+from .machine import Lacking, describe
 
 # Name -> module and, where a module holds several, its function.
 BENCHMARKS = {
@@ -54,7 +54,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def main(arguments=None):
-    """Run what was asked for; return 1 if any of it lacked its data, else 0."""
+    """Run what was asked for; return 1 if any of it lacked what it needs, else 0."""
     first, _, usage = __doc__.partition("\n")
     parser = argparse.ArgumentParser(
         "python -m benchmarks",
@@ -87,7 +87,7 @@ def main(arguments=None):
     for name in options.names or BENCHMARKS:
         try:
             measure(name, options.size, changed, output)
-        except FileNotFoundError as error:
+        except (FileNotFoundError, Lacking) as error:
             print(f"\n{name}: left out, as {error}", flush=True)
             missing = missing or name in options.names
     return int(missing)

@@ -7,7 +7,6 @@ busy machine as well. Bars: at least 1.5 times the images a second, and an encod
 with half of the patches masked at most 0.6 times that of the unmasked one.
 """
 
-import time
 from functools import partial
 
 import numpy as np
@@ -28,6 +27,8 @@ from sklearn_vlclust.cluster.contrastive_masked._patches import patchify
 from sklearn_vlclust.cluster.contrastive_masked._views import StrongView, Views
 from sklearn_vlclust.training import RandomBatches
 from sklearn_vlclust.training._device import new_generator
+
+from .machine import take_turns
 
 # Side of the image -> channels and side of a patch; the network is the default one.
 MODELS = {8: (1, 2), 32: (3, 4)}
@@ -219,7 +220,7 @@ def run(n, sides, repeats, n_workers):
         for workers in n_workers:
             name = f"plain, {workers} DataLoader workers"
             epochs[name] = _plain_epoch(images, side, workers)
-        seconds = _take_turns(epochs, repeats)
+        seconds = take_turns(epochs, repeats)
         ours = seconds["the library"]
         tables[
             f"training stage, {n:,} images of {side} px, patches of {patch_size}"
@@ -236,7 +237,7 @@ def run(n, sides, repeats, n_workers):
             f"{MASK_RATIO:.0%} masked": _encoder_step(side, MASK_RATIO),
             "unmasked": _encoder_step(side, 0.0),
         }
-        seconds = _take_turns(steps, 4 * repeats)
+        seconds = take_turns(steps, 4 * repeats)
         tables[f"encoder step, {2 * BATCH_SIZE} images of {side} px"] = [
             {
                 "what": name,
@@ -247,14 +248,3 @@ def run(n, sides, repeats, n_workers):
             for name, each in seconds.items()
         ]
     return tables
-
-
-def _take_turns(functions, repeats):
-    """Median seconds of each function, after a first call that warms up."""
-    seconds = {name: [] for name in functions}
-    for _ in range(1 + repeats):
-        for name, function in functions.items():
-            start = time.perf_counter()
-            function()
-            seconds[name].append(time.perf_counter() - start)
-    return {name: float(np.median(times[1:])) for name, times in seconds.items()}

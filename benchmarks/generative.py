@@ -7,13 +7,12 @@ on a busy machine as well. Bar at 100 clusters and batches of 512: at least 5 ti
 fast as either.
 """
 
-import time
-
-import numpy as np
 import torch
 
 from sklearn_vlclust.cluster.generative._losses import kernel_matching
 from sklearn_vlclust.training._device import new_generator
+
+from .machine import take_turns
 
 SIZES = {
     "toy": {"batch_sizes": [32], "n_clusters": [10], "n_features": 16, "repeats": 1},
@@ -109,7 +108,7 @@ def run(batch_sizes, n_clusters, n_features, repeats):
     for batch_size in batch_sizes:
         for k in n_clusters:
             batch = make_batch(batch_size, k, n_features)
-            seconds = _take_turns(batch, k, repeats)
+            seconds = take_turns(_steps(batch, k), repeats)
             ours = seconds["one pass"]
             is_bar = (batch_size, k) == BAR_AT
             title = f"{k} clusters, 2 x {batch_size} samples, {n_features} features"
@@ -125,12 +124,9 @@ def run(batch_sizes, n_clusters, n_features, repeats):
     return tables
 
 
-def _take_turns(batch, k, repeats):
-    """Median seconds of loss and gradients, after a first call that warms up."""
-    seconds = {name: [] for name in FUNCTIONS}
-    for _ in range(1 + repeats):
-        for name, function in FUNCTIONS.items():
-            start = time.perf_counter()
-            function(*batch, k).backward()
-            seconds[name].append(time.perf_counter() - start)
-    return {name: float(np.median(times[1:])) for name, times in seconds.items()}
+def _steps(batch, k):
+    """Loss and gradients, by each of the functions."""
+    return {
+        name: lambda function=function: function(*batch, k).backward()
+        for name, function in FUNCTIONS.items()
+    }

@@ -13,6 +13,7 @@ import torch
 from sklearn_vlclust import GenerativeCalibrationClustering
 from sklearn_vlclust.training._device import new_generator
 
+from .machine import EpochClock
 from .masked_quality import digits
 
 SIZES = {
@@ -25,7 +26,7 @@ SIZES = {
 def run(n, ddpm_steps):
     """Seconds of a round either way."""
     X = digits()[0][:n]
-    clock = _Clock()
+    clock = EpochClock()
     model = GenerativeCalibrationClustering(
         10,
         contrast_epochs=1,
@@ -61,15 +62,3 @@ def run(n, ddpm_steps):
             },
         ]
     }
-
-
-class _Clock:
-    """Seconds of each epoch, with what is prepared before it."""
-
-    def __init__(self):
-        self.last, self.seconds = time.perf_counter(), []
-
-    def on_epoch_end(self, estimator, epoch, losses):
-        now = time.perf_counter()
-        self.seconds.append(now - self.last)
-        self.last = now

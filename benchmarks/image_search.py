@@ -5,7 +5,6 @@ fit beside the imports and the pages of X, which the system may drop.
 """
 
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import numpy as np
 
 from sklearn_vlclust.neighbors import ImageSearch, nearest
 
-from .machine import in_fresh_process
+from .machine import GIB, PeakMemory, in_fresh_process
 from .neighbors import embeddings
 
 K, N_QUERIES = 10, 500
@@ -43,15 +42,15 @@ def fit(folder, exact_limit):
     """Fit and save."""
     X = np.load(folder / "X.npy", mmap_mode="r")
     ImageSearch(exact_limit=10).fit(X[:200])  # imports
-    before, start = _anonymous_bytes(), time.perf_counter()
-    with _Peak() as peak:
+    start = time.perf_counter()
+    with PeakMemory() as peak:
         fitted = ImageSearch(n_neighbors=K, exact_limit=exact_limit, random_state=0)
         fitted.fit(X)
     seconds = time.perf_counter() - start
     fitted.save(folder / "search")
     return {
         "fit_s": seconds,
-        "anonymous_gib": (peak.bytes - before) / 2**30,
+        "anonymous_gib": peak.bytes / GIB,
         "recall_": fitted.recall_,
     }
 
@@ -81,30 +80,3 @@ def search(folder):
         "query_of_500_ms": 1e3 * search_s / len(queries),
         "exact_of_500_ms": 1e3 * exact_s / len(queries),
     }
-
-
-def _anonymous_bytes():
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return float("nan")
-    lines = [x for x in status.read_text().splitlines() if x.startswith("RssAnon")]
-    return int(lines[0].split()[1]) * 1024
-
-
-class _Peak:
-    """Largest anonymous memory meanwhile, looked at ten times a second."""
-
-    def __enter__(self):
-        self.bytes, self._done = 0, threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
-        return self
-
-    def _watch(self):
-        while not self._done.wait(0.1):
-            self.bytes = max(self.bytes, _anonymous_bytes())
-
-    def __exit__(self, *error):
-        self._done.set()
-        self._thread.join()
-        self.bytes = max(self.bytes, _anonymous_bytes())

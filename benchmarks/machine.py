@@ -1,14 +1,35 @@
-"""What the figures were measured with, and memory of a process of its own."""
+"""What the figures were measured with: the machine, its memory, and its clock."""
 
 import multiprocessing
 import os
 import platform
 import sys
+import threading
+import time
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
+
 PACKAGES = ["sklearn-vlclust", "scikit-learn", "torch", "skorch", "faiss-cpu", "numpy"]
+
+GIB = 2**30
+
+
+class Lacking(Exception):
+    """What a benchmark needs is not on this machine; the message says how to get it."""
+
+
+def require(package, extra):
+    """Raise `Lacking` if a package of one of the extras is not installed."""
+    if find_spec(package) is None:
+        raise Lacking(
+            f"{package} is not installed; "
+            f'python -m pip install "sklearn-vlclust[{extra}]" brings it'
+        )
 
 
 def describe():
@@ -26,9 +47,11 @@ def describe():
         "processor": _processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+        "memory_gib": round(psutil.virtual_memory().total / GIB),
         "system": platform.system(),
     }
+    if torch.cuda.is_available():
+        machine["gpu"] = torch.cuda.get_device_name()
     return {"versions": versions, "machine": machine}
 
 
@@ -51,6 +74,71 @@ def peak_bytes():
 
     scale = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+
+
+def forget_peak():
+    """Let `peak_bytes` count from now, where the system can; return what it is now."""
+    with suppress(OSError):  # elsewhere than on Linux, the peak so far stays
+        Path("/proc/self/clear_refs").write_text("5")
+    return peak_bytes()
+
+
+class PeakMemory:
+    """Largest anonymous memory meanwhile, looked at ten times a second.
+
+    Pages of files are left out, which the system may drop. On leaving, `bytes` is what
+    was taken beyond the memory at the start; NaN where the system does not tell.
+    """
+
+    def __enter__(self):
+        self._start = self._largest = _anonymous_bytes()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def _watch(self):
+        while not self._done.wait(0.1):
+            self._largest = max(self._largest, _anonymous_bytes())
+
+    def __exit__(self, *error):
+        self._done.set()
+        self._thread.join()
+        self.bytes = max(self._largest, _anonymous_bytes()) - self._start
+
+
+class EpochClock:
+    """Callback of a fit: seconds of each epoch, with what is prepared before it."""
+
+    def __init__(self):
+        self.last, self.seconds = time.perf_counter(), []
+
+    def on_epoch_end(self, estimator, epoch, losses):
+        now = time.perf_counter()
+        self.seconds.append(now - self.last)
+        self.last = now
+
+
+def take_turns(functions, repeats, warm_up=1):
+    """Median seconds of each function, called in turns after calls that warm up.
+
+    In turns, so that the ratios hold on a busy machine as well.
+    """
+    seconds = {name: [] for name in functions}
+    for _ in range(warm_up + repeats):
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: float(np.median(t[warm_up:])) for name, t in seconds.items()}
+
+
+def _anonymous_bytes():
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return float("nan")
+    lines = [x for x in status.read_text().splitlines() if x.startswith("RssAnon")]
+    return int(lines[0].split()[1]) * 1024
 
 
 def _processor():

@@ -9,6 +9,7 @@ import numpy as np
 
 from sklearn_vlclust.neighbors import kneighbors, nearest
 
+from .rows import tile
 from .shared_data import FOLDER
 
 K = 20
@@ -26,20 +27,19 @@ def run(n_exact, repeats, n_cells):
     }
 
 
-def embeddings(n, rng):
-    """Real image embeddings where there are any, tiled and jittered to `n` rows."""
+def real_embeddings(rng):
+    """Return all CLIP embeddings of images that there are, or random rows instead."""
     files = sorted((FOLDER / "clip_vitb32").glob("images_*.npz"))
     if files:
         parts = [np.load(f)[k] for f in files for k in np.load(f) if "emb" in k]
-        seeds = np.concatenate(parts).astype(np.float32)
-    else:
-        seeds = rng.standard_normal((10_000, 512)).astype(np.float32)
-        seeds /= np.linalg.norm(seeds, axis=1, keepdims=True)
-    X = seeds[rng.integers(len(seeds), size=n)]
-    for block in np.array_split(X, 1 + n // 10_000):
-        block += 0.03 * rng.standard_normal(block.shape, dtype=np.float32)
-        block /= np.linalg.norm(block, axis=1, keepdims=True)
-    return X
+        return np.concatenate(parts).astype(np.float32)
+    seeds = rng.standard_normal((10_000, 512)).astype(np.float32)
+    return seeds / np.linalg.norm(seeds, axis=1, keepdims=True)
+
+
+def embeddings(n, rng):
+    """Return these embeddings, tiled and jittered to `n` rows."""
+    return tile(real_embeddings(rng), n, rng)[0]
 
 
 def seconds(function):
@@ -73,14 +73,17 @@ def exact(n, repeats):
 
 def cells(n):
     rng = np.random.default_rng(0)
-    X = embeddings(n, rng)
-    took, (indices, _) = seconds(
-        lambda: kneighbors(X, K, exact_limit=0, random_state=0)
-    )
-    queries = rng.choice(n, min(n, 2000), replace=False)
-    expected, _ = nearest(X[queries], X, K + 1)
+    return search_cells(embeddings(n, rng), rng, exact_limit=0)
+
+
+def search_cells(rows, rng, **params):
+    """Seconds of `kneighbors` with an inverted file, and its share of the nearest."""
+    n = rows.shape[0]
+    took, (indices, _) = seconds(lambda: kneighbors(rows, K, random_state=0, **params))
+    queries = np.sort(rng.choice(n, min(n, 2000), replace=False))
+    expected, _ = nearest(rows[queries], rows, K + 1)
     recall = [
         len(set(found) & (set(true) - {q})) / K
         for q, found, true in zip(queries, indices[queries], expected)
     ]
-    return {"rows": n, "seconds": took, "recall_at_20": float(np.mean(recall))}
+    return {"rows": n, "seconds": took, f"recall_at_{K}": float(np.mean(recall))}

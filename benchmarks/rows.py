@@ -1,8 +1,10 @@
-"""Made-up embeddings: clusters of unit rows, in memory or in a file."""
+"""Embeddings of any number: made-up clusters of unit rows, or real rows tiled."""
 
 import numpy as np
 
 BLOCK = 20_000
+# Standard deviation of what is added to each number of a tiled row.
+JITTER = 0.03
 
 
 def clustered(n, width, n_clusters, seed=0, noise=1.0):
@@ -23,6 +25,26 @@ def write_clustered(path, n, width, n_clusters, seed=0, noise=1.0):
     for start in range(0, n, BLOCK):
         labels = rng.integers(n_clusters, size=min(BLOCK, n - start))
         X[start : start + len(labels)] = _draw(labels, directions, noise, rng)
+    X.flush()
+
+
+def tile(seeds, n, rng):
+    """Return `n` float32 unit rows near rows of `seeds`, and which these are."""
+    index = rng.integers(len(seeds), size=n)
+    X = seeds[index].astype(np.float32)
+    for block in np.array_split(X, 1 + n // BLOCK):
+        block += JITTER * rng.standard_normal(block.shape, dtype=np.float32)
+        block /= np.linalg.norm(block, axis=1, keepdims=True)
+    return X, index
+
+
+def write_tiled(path, seeds, n, seed=0):
+    """Write the rows of `tile` to a .npy file, a block at a time."""
+    rng = np.random.default_rng(seed)
+    shape = n, seeds.shape[1]
+    X = np.lib.format.open_memmap(path, "w+", np.float32, shape)
+    for start in range(0, n, BLOCK):
+        X[start : start + BLOCK] = tile(seeds, min(BLOCK, n - start), rng)[0]
     X.flush()
 
 
