@@ -27,8 +27,9 @@ from .._compat import (
     StrOptions,
     _fit_context,
 )
+from ..embedding._distributed import by_blocks, without_fit
 from ..embedding._read import read_embeddings
-from ..embedding._resolve import make_embedder
+from ..embedding._resolve import embed_images, make_embedder
 from ..embedding._rows import UnitRows, row_norms
 from ..metrics import simplified_silhouette_score
 from ..metrics._clusters import cluster_means
@@ -50,6 +51,14 @@ from ..training._device import new_generator
 
 # Parameters that may differ between a killed fit and the one that resumes it.
 _FREE_PARAMS = {"callbacks", "checkpoint", "device", "verbose"}
+# What prediction needs of a fit.
+_PREDICTING = {
+    "network_",
+    "embedder_",
+    "image_shape_",
+    "n_features_in_",
+    "feature_names_in_",
+}
 
 
 class BaseDeepClusterer(
@@ -101,9 +110,10 @@ class BaseDeepClusterer(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or images
-            Embeddings (NumPy array, memmap or torch tensor; only the direction of a
-            row counts), or images: a list or array of paths, PIL images, or an array
-            of shape (n_samples, height, width, channels).
+            Embeddings (NumPy array, memmap, torch tensor, dask array, or a folder of
+            `.npy` files; only the direction of a row counts), or images: a list or
+            array of paths, PIL images, an array of shape (n_samples, height, width,
+            channels), or a dask bag or array of these.
         y : Ignored
             Passed on to scikit-learn callbacks; the fit never sees it.
 
@@ -136,6 +146,7 @@ class BaseDeepClusterer(
         self._describe(rows)
         return self
 
+    @by_blocks
     def predict(self, X):
         """Cluster of each sample.
 
@@ -147,10 +158,12 @@ class BaseDeepClusterer(
         Returns
         -------
         labels : ndarray of shape (n_samples,), int64
-            Cluster of each sample, the likeliest of :meth:`predict_proba`.
+            Cluster of each sample, the likeliest of :meth:`predict_proba`. A dask
+            array for a dask `X`, of which nothing is computed yet.
         """
         return self._predict(X, _most_likely)
 
+    @by_blocks
     def predict_proba(self, X):
         """Soft assignment of each sample.
 
@@ -162,10 +175,11 @@ class BaseDeepClusterer(
         Returns
         -------
         proba : ndarray of shape (n_samples, n_clusters)
-            Probability of each cluster; rows sum to 1.
+            Probability of each cluster; rows sum to 1. A dask array for a dask `X`.
         """
         return self._predict(X, lambda network, x: network.logits(x).softmax(dim=1))
 
+    @by_blocks
     def transform(self, X):
         """Learned features of each sample: the logits of the cluster head.
 
@@ -177,7 +191,7 @@ class BaseDeepClusterer(
         Returns
         -------
         features : ndarray of shape (n_samples, n_clusters)
-            Their softmax is :meth:`predict_proba`.
+            Their softmax is :meth:`predict_proba`. A dask array for a dask `X`.
         """
         return self._predict(X, lambda network, x: network.logits(x))
 
@@ -245,6 +259,11 @@ class BaseDeepClusterer(
             ensure_min_samples=2 if reset else 1,
         )
 
+    def _to_workers(self):
+        """Return a copy that predicts and knows no more."""
+        others = {"callbacks", "checkpoint", "semantic_space"} & set(vars(self))
+        return without_fit(self, _PREDICTING, **dict.fromkeys(others))
+
     def _rows(self, X, zero_rows):
         """Return what `_read` read as rows to train on."""
         return UnitRows(X, zero_rows=zero_rows)
@@ -262,7 +281,7 @@ class BaseDeepClusterer(
     def _embed(self, images):
         if getattr(self, "embedder_", None) is None:
             self.embedder_ = make_embedder(self.embedder, verbose=self.verbose)
-        return self.embedder_.transform(images)
+        return embed_images(self.embedder_, images)
 
     def _draw_seed(self):
         """Draw the seed of the fit; a checkpoint without fixed seed brings its own."""

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, StrOptions
+from ..embedding._distributed import by_blocks, gather, is_dask
 from ..embedding._images import is_images
 from ..embedding._pixels import read_pixels, typical_side
 from ..embedding._read import read_embeddings
@@ -49,6 +50,7 @@ class BaseImageClusterer(BaseDeepClusterer):
         "n_jobs": [Integral, None],
     }
 
+    @by_blocks
     def transform(self, X):
         """Instance features of each sample.
 
@@ -99,6 +101,8 @@ class BaseImageClusterer(BaseDeepClusterer):
             return read_embeddings(
                 self, X, reset=reset, embed=None, ensure_min_samples=smallest
             )
+        if is_dask(X):
+            X = gather(X)
         if reset:
             side = self._choose_side(typical_side(X))
             channels = None

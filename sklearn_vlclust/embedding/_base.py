@@ -1,5 +1,6 @@
 """What all encoders share: batches, the cache, skipped files, progress."""
 
+import copy
 import hashlib
 import os
 import threading
@@ -19,6 +20,7 @@ from torch.nn import functional as F
 
 from .._compat import HTMLReprMixin, Interval, StrOptions
 from ._cache import EmbeddingCache, cached_rows
+from ._distributed import by_blocks, is_dask
 from ._images import UnreadableImageError, check_images, iter_decoded
 
 # Networks in use, shared by clones: a grid search loads the weights once. An entry
@@ -72,10 +74,11 @@ class BaseEmbedder(
             The embedder itself.
         """
         self._validate_params()
-        if X is not None:
+        if X is not None and not is_dask(X):
             check_images(X)
         return self
 
+    @by_blocks
     def transform(self, X):
         """Embed images.
 
@@ -86,13 +89,15 @@ class BaseEmbedder(
             (height, width, channels), or one uint8 array of shape
             (n, height, width, channels). Images are turned upright by their EXIF
             tag, transparent parts become white, 16-bit grey is scaled to 8 bits,
-            and of an animation the first frame is taken.
+            and of an animation the first frame is taken. Or a dask bag or array of
+            images, which are embedded by its workers.
 
         Returns
         -------
         X_out : ndarray of shape (n_images, n_features_out), float32
-            Rows of unit length. With `on_error="skip"`, unreadable images have no
-            row: `kept_` holds the indices of those that do, `errors_` the others.
+            Rows of unit length; a dask array for one or a bag. With `on_error="skip"`,
+            unreadable images have no row: `kept_` holds the indices of those that do,
+            `errors_` the others.
 
         Raises
         ------
@@ -229,6 +234,14 @@ class BaseEmbedder(
             return key, None, self._preprocess(source.decode())
 
         return prepare
+
+    def _to_workers(self):
+        if self.on_error == "skip":
+            raise ValueError(
+                "on_error='skip' is not for dask collections: nothing would tell which "
+                "rows are left out. Take the images that cannot be read out first."
+            )
+        return copy.copy(self)
 
     @property
     def _network(self):

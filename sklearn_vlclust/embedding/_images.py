@@ -14,6 +14,7 @@ import numpy as np
 from joblib import cpu_count, effective_n_jobs
 from PIL import Image, ImageOps
 
+from ._distributed import is_dask
 from ._shards import holds_shards
 
 ACCEPTED = (
@@ -55,12 +56,15 @@ def is_images(X) -> bool:
         True for a 4-D array and for a 1-D collection that starts with a path, a
         PIL image or a 3-D array. A single path is an image as well, and
         :func:`check_images` then says that a list is needed; that of a `.npy` file, or
-        of a folder that holds some, is embeddings.
+        of a folder that holds some, is embeddings. Of dask, bags and all arrays but
+        those of two dimensions are images.
     """
     if isinstance(X, (str, os.PathLike)):
         return not holds_shards(X)
     if isinstance(X, Image.Image):
         return True
+    if is_dask(X):
+        return getattr(X, "ndim", 1) != 2
     ndim = getattr(X, "ndim", None)
     if ndim is not None and ndim != 1:
         return ndim == 4

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_array, validate_data
 
+from ._distributed import gather, is_dask
 from ._images import is_images
 from ._rows import UnitRows
 from ._shards import ShardedRows, open_shards
@@ -19,8 +20,8 @@ def read_embeddings(estimator, X, *, reset, embed, ensure_min_samples=1):
     estimator : estimator
         Whose input `X` is; gets `n_features_in_` if `reset`.
     X : array-like of shape (n_samples, n_features), or images
-        Embeddings (array, memmap, tensor on any device, folder of `.npy` shards or
-        what :func:`open_shards` made of one), or images.
+        Embeddings (array, memmap, tensor on any device, dask array, folder of `.npy`
+        shards or what :func:`open_shards` made of one), or images.
     reset : bool
         True at fit, False later.
     embed : callable
@@ -64,6 +65,8 @@ def _as_rows(X):
 
     What is on disk in another dtype than float32 or float64 is converted as it is read.
     """
+    if is_dask(X):
+        X = gather(X)
     if isinstance(X, torch.Tensor):
         X = X.detach().cpu()
         X = (X if X.dtype in (torch.float32, torch.float64) else X.float()).numpy()

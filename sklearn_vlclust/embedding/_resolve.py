@@ -2,6 +2,8 @@
 
 from sklearn.base import clone
 
+from ._distributed import gather, is_dask
+
 
 def make_embedder(embedder, verbose=0):
     """Return the encoder that an estimator's parameter `embedder` stands for.
@@ -28,3 +30,13 @@ def make_embedder(embedder, verbose=0):
 
         return OfflineEmbedder(verbose=verbose)
     return clone(embedder)
+
+
+def embed_images(embedder, images):
+    """Embed images; those of a dask collection by its workers, if the encoder can.
+
+    Encoders of this library can. Others get the images as a list or an array.
+    """
+    if is_dask(images) and not hasattr(embedder, "_to_workers"):
+        images = gather(images)
+    return embedder.transform(images)

@@ -23,6 +23,7 @@ from ..cluster._spectral import (
     knn_affinity,
 )
 from ..cluster.rate_reduction import RateReductionClustering
+from ..embedding._distributed import by_blocks, without_fit
 from ..embedding._read import read_embeddings
 from ..embedding._rows import UnitRows
 from ..metrics import simplified_silhouette_score
@@ -217,6 +218,7 @@ class CodingLengthKSelector(HTMLReprMixin, ClusterMixin, BaseEstimator):
         self._warn(k, len(X))
         return self
 
+    @by_blocks
     def predict(self, X):
         """Cluster of each sample.
 
@@ -260,6 +262,18 @@ class CodingLengthKSelector(HTMLReprMixin, ClusterMixin, BaseEstimator):
             self, X, reset=reset, embed=_refuse, ensure_min_samples=minimum
         )
         return X, UnitRows(X, zero_rows=zero_rows)
+
+    def _to_workers(self):
+        """Return a copy that predicts and knows no more."""
+        kept = {"labels_", "n_clusters_", "n_features_in_", "feature_names_in_"}
+        if not hasattr(getattr(self, "estimator_", None), "predict"):
+            return without_fit(self, kept | {"features_"})
+        estimator = self.estimator_
+        if not self._is_wrapper():
+            estimator = estimator._to_workers()
+        return without_fit(
+            self, kept, estimator=clone(self.estimator), estimator_=estimator
+        )
 
     def _numbers(self, n):
         """Return the numbers of clusters to compare, ascending."""

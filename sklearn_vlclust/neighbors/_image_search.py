@@ -14,9 +14,10 @@ from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, HTMLReprMixin, Interval, StrOptions, _fit_context
+from ..embedding._distributed import gather, is_dask
 from ..embedding._images import is_images
 from ..embedding._read import read_embeddings
-from ..embedding._resolve import make_embedder
+from ..embedding._resolve import embed_images, make_embedder
 from ..embedding._rows import BLOCK_ROWS, UnitRows, row_blocks
 from ..training import load_model, save_model
 from ..training._files import write_atomically
@@ -155,9 +156,10 @@ class ImageSearch(HTMLReprMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or images
-            Embeddings (NumPy array, memmap or torch tensor; only the direction of a row
-            counts), or images: a list or array of paths, PIL images, or an array of
-            shape (n_samples, height, width, channels).
+            Embeddings (NumPy array, memmap, torch tensor, dask array, or a folder of
+            `.npy` files; only the direction of a row counts), or images: a list or
+            array of paths, PIL images, or an array of shape (n_samples, height, width,
+            channels).
         y : Ignored
             Not used, present for API consistency.
         paths : sequence of str or Path, default=None
@@ -361,7 +363,7 @@ class ImageSearch(HTMLReprMixin, BaseEstimator):
         return f"{n:,} image{'s' * (n != 1)}" if n else ""
 
     def _embed(self, images):
-        return self._encoder().transform(images)
+        return embed_images(self._encoder(), images)
 
     def _encoder(self):
         """Return the encoder of queries, which must be that of the images."""
@@ -450,6 +452,7 @@ def _paths_of(X):
     """Return paths as an object array of str; None if `X` is anything else."""
     if not is_images(X) or getattr(X, "ndim", 1) != 1:
         return None
+    X = gather(X) if is_dask(X) else X
     if not all(isinstance(path, str | os.PathLike) for path in X):
         return None
     return _as_paths(X)

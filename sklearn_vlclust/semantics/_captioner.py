@@ -15,7 +15,7 @@ from sklearn.utils.validation import (
 
 from .._compat import HasMethods, HTMLReprMixin, Interval, StrOptions, _fit_context
 from ..embedding._read import read_embeddings
-from ..embedding._resolve import make_embedder
+from ..embedding._resolve import embed_images, make_embedder
 from ..embedding._rows import UnitRows
 from ..metrics._clusters import cluster_means
 from ..neighbors import nearest
@@ -172,10 +172,10 @@ class ClusterCaptioner(HTMLReprMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or images
-            Embeddings of the encoder that made the nouns' vectors (NumPy array, memmap
-            or torch tensor; only the direction of a row counts), or images: a list or
-            array of paths, PIL images, or an array of shape (n_samples, height, width,
-            channels).
+            Embeddings of the encoder that made the nouns' vectors (NumPy array, memmap,
+            torch tensor, dask array, or a folder of `.npy` files; only the direction of
+            a row counts), or images: a list or array of paths, PIL images, or an array
+            of shape (n_samples, height, width, channels).
         y : array-like of shape (n_samples,)
             Cluster of each image: the `labels_` or the prediction of any clusterer.
             Images with a negative label (noise of DBSCAN and HDBSCAN) are left out.
@@ -241,7 +241,7 @@ class ClusterCaptioner(HTMLReprMixin, BaseEstimator):
         return f"{n:,} cluster{'s' * (n != 1)}" if n else ""
 
     def _embed(self, images):
-        return self._make_embedder().transform(images)
+        return embed_images(self._make_embedder(), images)
 
     def _make_embedder(self):
         # Made when needed: an encoder with its network is not kept or pickled.

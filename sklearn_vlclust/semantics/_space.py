@@ -17,8 +17,9 @@ from .._compat import (
     _check_feature_names_in,
     _fit_context,
 )
+from ..embedding._distributed import by_blocks, without_fit
 from ..embedding._read import read_embeddings
-from ..embedding._resolve import make_embedder
+from ..embedding._resolve import embed_images, make_embedder
 from ..embedding._rows import UnitRows, row_norms
 from ..neighbors import nearest
 from ._encoding import noun_vectors, read_vocabulary
@@ -164,9 +165,10 @@ class SemanticSpace(HTMLReprMixin, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or images
-            Embeddings (NumPy array, memmap or torch tensor; only the direction of a
-            row counts), or images: a list or array of paths, PIL images, or an array
-            of shape (n_samples, height, width, channels).
+            Embeddings (NumPy array, memmap, torch tensor, dask array, or a folder of
+            `.npy` files; only the direction of a row counts), or images: a list or
+            array of paths, PIL images, an array of shape (n_samples, height, width,
+            channels), or a dask bag or array of these.
         y : Ignored
             Not used, present for API consistency.
 
@@ -184,6 +186,7 @@ class SemanticSpace(HTMLReprMixin, TransformerMixin, BaseEstimator):
         X, zero_rows = self._read(X, reset=True)
         return self._fit_rows(UnitRows(X, zero_rows=zero_rows))
 
+    @by_blocks
     def transform(self, X):
         """Cosine similarity of each image to each noun.
 
@@ -195,7 +198,8 @@ class SemanticSpace(HTMLReprMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         similarities : ndarray of shape (n_samples, n_nouns)
-            Between -1 and 1; the columns are :meth:`get_feature_names_out`.
+            Between -1 and 1; the columns are :meth:`get_feature_names_out`. A dask
+            array for a dask `X`.
         """
         check_is_fitted(self)
         X, zero_rows = self._read(X, reset=False)
@@ -283,9 +287,13 @@ class SemanticSpace(HTMLReprMixin, TransformerMixin, BaseEstimator):
         """Return embeddings and whether rows of zeros are let through."""
 
         def embed(images):
-            return self._make_embedder().transform(images)
+            return embed_images(self._make_embedder(), images)
 
         return read_embeddings(self, X, reset=reset, embed=embed)
+
+    def _to_workers(self):
+        kept = {"nouns_", "embeddings_", "n_features_in_", "feature_names_in_"}
+        return without_fit(self, kept, vocabulary=None)
 
     def _make_embedder(self):
         # Made when needed: an encoder with its network is not kept or pickled.

@@ -7,6 +7,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from ..._compat import Interval, StrOptions
+from ...embedding._distributed import by_blocks
 from ...metrics._clusters import cluster_members
 from ...metrics._coding_rate import partition_coding_rate
 from ...neighbors import kneighbors
@@ -266,6 +267,7 @@ class RateReductionClustering(BaseDeepClusterer):
         self.verbose = verbose
         self.random_state = random_state
 
+    @by_blocks
     def transform(self, X):
         """Learned features `Z` of each sample.
 
