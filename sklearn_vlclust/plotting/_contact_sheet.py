@@ -148,15 +148,10 @@ class ContactSheetDisplay:
         """
         import matplotlib.pyplot as plt
 
-        n_rows, n_columns = len(self.pictures), max(map(len, self.pictures))
-        step = _CELL + _GAP
-        sheet = np.full((n_rows * step, n_columns * step, 3), 255, dtype=np.uint8)
-        for row, pictures in enumerate(self.pictures):
-            for column, picture in enumerate(pictures):
-                top, left = row * step, column * step
-                sheet[top : top + _CELL, left : left + _CELL] = picture
+        sheet, step = _sheet(self.pictures)[:, :, :3], _CELL + _GAP
         if ax is None:
-            size = (n_columns + _LABEL) * step / 100, n_rows * step / 100
+            height, width, _ = sheet.shape
+            size = (width + _LABEL * step) / 100, height / 100
             figure = plt.figure(figsize=size)
             ax = figure.add_axes((0, 0, 1, 1))
         self.ax_, self.figure_ = ax, ax.figure
@@ -178,30 +173,55 @@ class ContactSheetDisplay:
         )
         for text, shift, style in (
             (title, 2, {"fontsize": 13, "fontweight": "bold", "va": "bottom"}),
-            (small, -5, {"fontsize": 8.5, "color": "0.4", "va": "top"}),
+            (small, -5, {"fontsize": 8.5, "alpha": 0.75, "va": "top"}),
         ):
             self.texts_.append(
                 self.ax_.annotate(
-                    text, (x, y), (0, shift), textcoords="offset points", **style
+                    text,
+                    (x, y),
+                    (0, shift),
+                    textcoords="offset points",
+                    parse_math=False,
+                    **style,
                 )
             )
 
 
-def _typicality(estimator, images, embeddings):
-    """Return the cluster of each image, and its cosine to the cluster's centre."""
+def _embed(estimator, images, embeddings):
+    """Return what `predict` takes: the embeddings of images, given or made here."""
     from sklearn.utils.validation import check_is_fitted
 
     check_is_fitted(estimator)
     if getattr(estimator, "image_shape_", None) is not None:
-        embeddings = images  # it learned from the pixels
-    if embeddings is None:
-        embedder = getattr(estimator, "embedder_", None)
-        if embedder is None:
-            raise ValueError(
-                f"This {type(estimator).__name__} was fitted on embeddings: pass "
-                "those of the images as embeddings=."
-            )
-        embeddings = embedder.encode_images(images)
+        return images  # it learned from the pixels
+    if embeddings is not None:
+        return embeddings
+    embedder = getattr(estimator, "embedder_", None)
+    if embedder is None:
+        raise ValueError(
+            f"This {type(estimator).__name__} was fitted on embeddings: pass those of "
+            "the images as embeddings=."
+        )
+    return embedder.encode_images(images)
+
+
+def _sheet(rows):
+    """Put pictures side by side, row by row; what is empty (None) is transparent."""
+    step = _CELL + _GAP
+    size = len(rows) * step, max(map(len, rows)) * step, 4
+    sheet = np.full(size, (255, 255, 255, 0), dtype=np.uint8)
+    for row, pictures in enumerate(rows):
+        for column, picture in enumerate(pictures):
+            if picture is not None:
+                top, left = row * step, column * step
+                place = sheet[top : top + _CELL, left : left + _CELL]
+                place[:, :, :3], place[:, :, 3] = picture, 255
+    return sheet
+
+
+def _typicality(estimator, images, embeddings):
+    """Return the cluster of each image, and its cosine to the cluster's centre."""
+    embeddings = _embed(estimator, images, embeddings)
     labels = estimator.predict(embeddings)
     # Centres lie where the estimator clusters: among features, if it learns any.
     learned = getattr(estimator, "_learns_features", False)

@@ -239,8 +239,10 @@ class SpectrumDisplay:
         self.ax_ = _axes(ax, (6, 4))
         self.figure_ = self.ax_.figure
         self.lines_ = []
+        # In the colour of the text, which is seen in any style.
+        all_samples = {"lw": 2.5, "color": self.ax_.xaxis.label.get_color()}
         for number, (name, values) in enumerate(self.spectra.items()):
-            style = {"lw": 1, "alpha": 0.7} if number else {"lw": 2.5, "color": "k"}
+            style = {"lw": 1, "alpha": 0.7} if number else all_samples
             self.lines_ += self.ax_.plot(
                 np.arange(1, len(values) + 1), values, label=name, **style
             )

@@ -1,0 +1,278 @@
+"""Clusters against classes, once it is known which is which."""
+
+import numpy as np
+from sklearn.utils.validation import check_consistent_length, column_or_1d
+
+from ..metrics import match_clusters
+
+_NORMALIZE = ("true", "pred", "all", None)
+_READABLE = 20  # rows or columns with numbers in them
+_NAME = 18  # characters
+_CELL, _LARGEST = 0.45, 16.0  # inches, of a number and of the matrix
+
+
+class ClusterConfusionDisplay:
+    """Confusion matrix of clusters, each matched with the class it agrees with most.
+
+    :class:`~sklearn.metrics.ConfusionMatrixDisplay` compares labels of one kind, and
+    numbers of clusters mean nothing. Here clusters and classes are matched one to one
+    by the Hungarian method, as for
+    :func:`~sklearn_vlclust.metrics.clustering_accuracy`, so that what agrees is on the
+    diagonal. There may be more clusters than classes or fewer: what is left over comes
+    last, and noise after it. Build it by :meth:`from_estimator` or
+    :meth:`from_predictions`.
+
+    Parameters
+    ----------
+    confusion_matrix : ndarray of shape (n_classes, n_clusters)
+        Samples of each class in each cluster, or shares of them. Row and column `i` are
+        matched, up to the smaller number.
+    classes : array-like of shape (n_classes,)
+        Names of the rows.
+    clusters : array-like of shape (n_clusters,)
+        Names of the columns.
+
+    Attributes
+    ----------
+    display_ : ConfusionMatrixDisplay
+        scikit-learn's display, which has drawn it.
+    ax_ : matplotlib Axes
+        Axes with the matrix.
+    figure_ : matplotlib Figure
+        Figure that holds it.
+    im_ : matplotlib AxesImage
+        The matrix.
+    text_ : ndarray of shape (n_classes, n_clusters) of matplotlib Text, or None
+        The numbers in it.
+
+    See Also
+    --------
+    sklearn_vlclust.metrics.clustering_accuracy : Share of samples on the diagonal.
+
+    Examples
+    --------
+    >>> from sklearn_vlclust.plotting import ClusterConfusionDisplay
+    >>> y = ["cat", "cat", "cat", "dog", "dog"]
+    >>> display = ClusterConfusionDisplay.from_predictions(y, [1, 1, 0, 0, -1])
+    >>> display.clusters
+    ['1', '0', 'noise']
+    >>> display.confusion_matrix
+    array([[2, 1, 0],
+           [0, 1, 1]])
+    """
+
+    def __init__(self, confusion_matrix, *, classes, clusters):
+        self.confusion_matrix = confusion_matrix
+        self.classes = classes
+        self.clusters = clusters
+
+    @classmethod
+    def from_estimator(cls, estimator, X, y, *, normalize=None, names=None):
+        """Compare the clusters of a fitted clusterer with classes.
+
+        Parameters
+        ----------
+        estimator : clusterer
+            Fitted. One without `predict` is taken by its `labels_`: `X` is then what
+            it was fitted on.
+        X : array-like of shape (n_samples, n_features), or images
+            What `estimator` takes.
+        y : array-like of shape (n_samples,)
+            Class of each sample.
+        normalize : {"true", "pred", "all"}, default=None
+            Shares of the class, of the cluster or of all samples; None counts.
+        names : list of str or of sequences of str, default=None
+            Names of cluster 0, 1, .... None takes the estimator's `cluster_names_`
+            where it has them.
+
+        Returns
+        -------
+        display : ClusterConfusionDisplay
+            Not yet drawn: call :meth:`plot`.
+
+        Raises
+        ------
+        ValueError
+            If the lengths differ, or `normalize` is another.
+        """
+        from sklearn.utils.validation import check_is_fitted
+
+        check_is_fitted(estimator)
+        labels = (
+            estimator.predict(X) if hasattr(estimator, "predict") else estimator.labels_
+        )
+        if names is None:
+            names = getattr(estimator, "cluster_names_", None)
+        return cls.from_predictions(y, labels, normalize=normalize, names=names)
+
+    @classmethod
+    def from_predictions(cls, y_true, labels, *, normalize=None, names=None):
+        """Compare any clusters with classes.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n_samples,)
+            Class of each sample.
+        labels : array-like of shape (n_samples,), int
+            Cluster of each sample; negative is noise, which no class is matched with.
+        normalize : {"true", "pred", "all"}, default=None
+            Shares of the class, of the cluster or of all samples; None counts.
+        names : list of str or of sequences of str, default=None
+            Names of cluster 0, 1, ..., which are written after their numbers; of
+            several the first.
+
+        Returns
+        -------
+        display : ClusterConfusionDisplay
+            Not yet drawn: call :meth:`plot`.
+
+        Raises
+        ------
+        ValueError
+            If the lengths differ, there are no samples, a cluster has no name, or
+            `normalize` is another.
+        """
+        y_true, labels = column_or_1d(y_true), column_or_1d(labels)
+        check_consistent_length(y_true, labels)
+        if not len(labels):
+            raise ValueError("y_true and labels are empty: one of each a sample.")
+        if labels.dtype.kind not in "iu":
+            raise ValueError(
+                f"labels are of dtype {labels.dtype}; clusters are integers."
+            )
+        if normalize not in _NORMALIZE:
+            raise ValueError(f"normalize={normalize!r} is none of {_NORMALIZE}.")
+        labels = np.where(labels < 0, -1, labels)
+        classes, rows = np.unique(y_true, return_inverse=True)
+        clusters, columns = np.unique(labels, return_inverse=True)
+        counts = np.zeros((len(classes), len(clusters)), dtype=np.int64)
+        np.add.at(counts, (rows, columns), 1)
+        row_order, column_order = _match(classes, clusters, rows, labels)
+        counts = counts[np.ix_(row_order, column_order)]
+        return cls(
+            _normalize(counts, normalize),
+            classes=[str(c) for c in classes[row_order]],
+            clusters=[_name(int(c), names) for c in clusters[column_order]],
+        )
+
+    def plot(
+        self,
+        *,
+        include_values=None,
+        cmap="viridis",
+        xticks_rotation=None,
+        values_format=None,
+        ax=None,
+        colorbar=True,
+        im_kw=None,
+        text_kw=None,
+    ):
+        """Draw the matrix, as scikit-learn does.
+
+        Parameters
+        ----------
+        include_values : bool, default=None
+            Whether numbers are written; None writes them up to 20 rows and columns.
+        cmap : str or Colormap, default="viridis"
+            Colours.
+        xticks_rotation : {"vertical", "horizontal"} or float, default=None
+            Of the names of clusters; None turns long ones.
+        values_format : str, default=None
+            How numbers are written.
+        ax : matplotlib Axes, default=None
+            Where to; None makes a figure that fits the matrix.
+        colorbar : bool, default=True
+            Whether a colour bar is drawn.
+        im_kw, text_kw : dict, default=None
+            Passed to `imshow` and `text` of matplotlib.
+
+        Returns
+        -------
+        display : ClusterConfusionDisplay
+            Itself.
+        """
+        from sklearn.metrics import ConfusionMatrixDisplay
+
+        from ._features import _axes
+
+        n_rows, n_columns = np.shape(self.confusion_matrix)
+        if include_values is None:
+            include_values = max(n_rows, n_columns) <= _READABLE
+        if xticks_rotation is None:
+            long = max(map(len, self.clusters)) > 3
+            xticks_rotation = "vertical" if long else "horizontal"
+        cell = min(_CELL, _LARGEST / max(n_rows, n_columns))
+        ax = _axes(ax, (max(3 + cell * n_columns, 4.5), max(1.5 + cell * n_rows, 3)))
+        # scikit-learn draws square matrices: rows or columns are added, and cut off.
+        n = max(n_rows, n_columns)
+        square = np.zeros((n, n), dtype=np.asarray(self.confusion_matrix).dtype)
+        square[:n_rows, :n_columns] = self.confusion_matrix
+        self.display_ = ConfusionMatrixDisplay(square).plot(
+            include_values=include_values,
+            cmap=cmap,
+            xticks_rotation=xticks_rotation,
+            values_format=values_format,
+            ax=ax,
+            colorbar=colorbar,
+            im_kw=im_kw,
+            text_kw=text_kw,
+        )
+        self.ax_, self.figure_ = ax, ax.figure
+        self.im_, self.text_ = self.display_.im_, self.display_.text_
+        if include_values:
+            kept = self.text_[:n_rows, :n_columns]
+            for text in set(self.text_.flat) - set(kept.flat):
+                text.remove()
+            self.text_ = kept
+        ax.set(
+            xlim=(-0.5, n_columns - 0.5),
+            ylim=(n_rows - 0.5, -0.5),
+            xticks=range(n_columns),
+            yticks=range(n_rows),
+            xlabel="cluster",
+            ylabel="class",
+        )
+        ax.set_xticklabels(self.clusters, rotation=xticks_rotation, parse_math=False)
+        ax.set_yticklabels(self.classes, parse_math=False)
+        return self
+
+
+def _match(classes, clusters, rows, labels):
+    """Return orders of classes and clusters: matched ones, the others, noise."""
+    matching = {}
+    if (labels >= 0).any():
+        matching = match_clusters(rows[labels >= 0], labels[labels >= 0])
+    pairs = sorted((row, cluster) for cluster, row in matching.items())
+    row_order = [row for row, _ in pairs]
+    row_order += [i for i in range(len(classes)) if i not in set(row_order)]
+    taken = [cluster for _, cluster in pairs]
+    rest = [c for c in clusters.tolist() if c not in matching]
+    rest.sort(key=lambda c: (c < 0, c))
+    return row_order, np.searchsorted(clusters, taken + rest)
+
+
+def _normalize(counts, normalize):
+    if normalize is None:
+        return counts
+    axis = {"true": 1, "pred": 0, "all": None}[normalize]
+    totals = counts.sum(axis=axis, keepdims=True)
+    return counts / np.maximum(totals, 1)
+
+
+def _name(cluster, names):
+    """Return the number of a cluster and its name, shortened."""
+    if cluster < 0:
+        return "noise"
+    if names is None:
+        return str(cluster)
+    if cluster >= len(names):
+        raise ValueError(
+            f"names has {len(names)} entries, but there is a cluster {cluster}."
+        )
+    own = names[cluster]
+    own = [own] if isinstance(own, str) else own
+    if not len(own):
+        return str(cluster)
+    name = str(own[0])
+    name = name if len(name) <= _NAME else name[: _NAME - 1] + "…"
+    return f"{cluster} {name}".rstrip()

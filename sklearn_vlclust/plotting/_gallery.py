@@ -1,0 +1,307 @@
+"""Clusters to judge by eye: what is typical of them, and what may not belong."""
+
+import textwrap
+from numbers import Integral
+
+import numpy as np
+
+from ..embedding._images import check_images
+from ._contact_sheet import _CELL, _GAP, _embed, _sheet, _square, _title, _typicality
+
+_SHOWN = 6  # clusters, unless they are chosen
+_BAND = 72  # pixels above a cluster, for its name
+_BETWEEN = 48  # pixels between its halves
+_SCALE = 160  # pixels an inch
+
+
+class ClusterGalleryDisplay:
+    """Chosen clusters of images: the most typical ones beside the least certain.
+
+    A :class:`ContactSheetDisplay` gives an overview, a row of typical images a cluster.
+    Here each cluster has a block of its own, whose right half shows where it ends:
+    images that the clusterer nearly put elsewhere. Build it by :meth:`from_estimator`
+    or :meth:`from_predictions`.
+
+    Parameters
+    ----------
+    typical, uncertain : list of lists of PIL.Image.Image
+        Pictures of each cluster: the most typical first, and the least certain first.
+    certainties : list of array-like of float
+        Certainty of each of the `uncertain`, between 0 and 1; NaN where unknown.
+    sizes : list of int
+        Number of images of each cluster.
+    names : list of sequences of str
+        Names of each cluster, best first.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the gallery.
+    figure_ : matplotlib Figure
+        Figure that holds it.
+    images_ : list of matplotlib AxesImage
+        The pictures, an image a cluster.
+    texts_ : list of matplotlib Text
+        Names, sizes and what either half shows, four a cluster.
+
+    See Also
+    --------
+    ContactSheetDisplay : All clusters, a row each.
+
+    Examples
+    --------
+    >>> from sklearn_vlclust.plotting import ClusterGalleryDisplay
+    >>> display = ClusterGalleryDisplay.from_estimator(
+    ...     mca, paths, clusters=[3, 7]
+    ... )  # doctest: +SKIP
+    >>> display.plot().figure_.savefig("gallery.png")  # doctest: +SKIP
+    """
+
+    def __init__(self, typical, uncertain, certainties, sizes, names):
+        self.typical = typical
+        self.uncertain = uncertain
+        self.certainties = certainties
+        self.sizes = sizes
+        self.names = names
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, images, *, embeddings=None, clusters=None, n_pictures=12
+    ):
+        """Show clusters of a fitted clusterer.
+
+        Parameters
+        ----------
+        estimator : clusterer
+            With `cluster_centers_`, and `cluster_names_` where words are known. Without
+            `predict_proba` the images far from their center are the uncertain ones.
+        images : images
+            As for the encoders: paths, PIL images or arrays.
+        embeddings : array-like of shape (n_images, n_features), default=None
+            Embeddings of `images`, for an estimator that was fitted on embeddings.
+            None embeds the images by the estimator's `embedder_`.
+        clusters : sequence of int, default=None
+            Clusters to show, in this order; None is the six largest.
+        n_pictures : int, default=12
+            Largest number of pictures of either kind a cluster. Of a small cluster each
+            half of its images is shown once.
+
+        Returns
+        -------
+        display : ClusterGalleryDisplay
+            Not yet drawn: call :meth:`plot`.
+
+        Raises
+        ------
+        ValueError
+            If there is neither an embedder nor embeddings, or no such cluster.
+        """
+        inputs = _embed(estimator, images, embeddings)
+        labels, typicality = _typicality(estimator, images, inputs)
+        certainty = None
+        if hasattr(estimator, "predict_proba"):
+            certainty = np.asarray(estimator.predict_proba(inputs)).max(axis=1)
+        return cls.from_predictions(
+            images,
+            labels,
+            typicality=typicality,
+            certainty=certainty,
+            names=getattr(estimator, "cluster_names_", None),
+            clusters=clusters,
+            n_pictures=n_pictures,
+        )
+
+    @classmethod
+    def from_predictions(
+        cls,
+        images,
+        labels,
+        *,
+        typicality,
+        certainty=None,
+        names=None,
+        clusters=None,
+        n_pictures=12,
+    ):
+        """Show clusters of any division of images.
+
+        Parameters
+        ----------
+        images : images
+            As for the encoders: paths, PIL images or arrays.
+        labels : array-like of shape (n_images,), int
+            Cluster of each image, from 0; a negative one is noise.
+        typicality : array-like of shape (n_images,)
+            Images with high values are typical of their cluster.
+        certainty : array-like of shape (n_images,), default=None
+            Probability that an image belongs to its cluster. None takes the least
+            typical images for the least certain.
+        names : list of sequences of str, default=None
+            Names of cluster 0, 1, ..., best first.
+        clusters : sequence of int, default=None
+            Clusters to show, in this order; None is the six largest.
+        n_pictures : int, default=12
+            Largest number of pictures of either kind a cluster.
+
+        Returns
+        -------
+        display : ClusterGalleryDisplay
+            Not yet drawn: call :meth:`plot`.
+
+        Raises
+        ------
+        ValueError
+            If the lengths differ, there is no such cluster or it has no names, or an
+            image cannot be read.
+        """
+        images, labels = check_images(images), np.asarray(labels)
+        typicality = _one_each("typicality", typicality, images, labels)
+        if certainty is None:
+            known, certainty = np.full(len(labels), np.nan), typicality
+        else:
+            known = certainty = _one_each("certainty", certainty, images, labels)
+        if not isinstance(n_pictures, Integral) or n_pictures < 1:
+            raise ValueError(f"n_pictures={n_pictures!r} is no integer above 0.")
+        clusters = _choose(clusters, labels, names)
+        blocks = []
+        for cluster in clusters:
+            members = np.flatnonzero(labels == cluster)
+            half = min(n_pictures, -(-len(members) // 2))
+            order = members[np.argsort(-typicality[members], kind="stable")]
+            typical, rest = order[:half], order[half:]
+            doubtful = rest[np.argsort(certainty[rest], kind="stable")][:n_pictures]
+            blocks.append((typical, doubtful))
+        return cls(
+            [[_square(images[i], i) for i in typical] for typical, _ in blocks],
+            [[_square(images[i], i) for i in doubtful] for _, doubtful in blocks],
+            [known[doubtful] for _, doubtful in blocks],
+            [int((labels == c).sum()) for c in clusters],
+            [_title(c, names) for c in clusters],
+        )
+
+    def plot(self, *, ax=None, n_columns=4):
+        """Draw the gallery.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to; None makes a figure that fits the number of clusters.
+        n_columns : int, default=4
+            Pictures beside each other in either half.
+
+        Returns
+        -------
+        display : ClusterGalleryDisplay
+            Itself.
+        """
+        import matplotlib.pyplot as plt
+
+        sheets = [
+            _both_halves(left, right, n_columns)
+            for left, right in zip(self.typical, self.uncertain)
+        ]
+        width = sheets[0].shape[1]
+        height = sum(_BAND + len(sheet) for sheet in sheets)
+        if ax is None:
+            figure = plt.figure(figsize=(width / _SCALE, height / _SCALE))
+            ax = figure.add_axes((0.01, 0, 0.98, 1))
+        self.ax_, self.figure_ = ax, ax.figure
+        self.images_, self.texts_ = [], []
+        middle, top = n_columns * (_CELL + _GAP) + _BETWEEN, 0
+        for number, sheet in enumerate(sheets):
+            top += _BAND
+            bottom = top + len(sheet)
+            self.images_.append(
+                ax.imshow(
+                    sheet, extent=(0, width, bottom, top), interpolation="lanczos"
+                )
+            )
+            self._write(number, top, middle)
+            top = bottom
+        ax.set(xlim=(0, width), ylim=(height, 0), aspect="equal")
+        ax.set_axis_off()
+        return self
+
+    def _write(self, number, top, middle):
+        size, names = self.sizes[number], [str(n) for n in self.names[number]]
+        others = ", ".join(names[1:4])
+        count = f"{size:,} picture{'s' * (size != 1)}"
+        span = _span(self.certainties[number])
+        quiet = {"fontsize": 9, "alpha": 0.8}
+        for x, rise, text, style in (
+            (
+                0,
+                17,
+                textwrap.shorten(names[0], 40, placeholder="…"),
+                {"weight": "bold"},
+            ),
+            (middle, 17, textwrap.shorten(others, 60, placeholder="…"), quiet),
+            (0, 4, f"{count}, most typical", quiet),
+            (middle, 4, f"least certain{span}", quiet),
+        ):
+            self.texts_.append(
+                self.ax_.annotate(
+                    text,
+                    (x, top),
+                    (0, rise),
+                    textcoords="offset points",
+                    parse_math=False,
+                    **style,
+                )
+            )
+
+
+def _one_each(name, values, images, labels):
+    values = np.asarray(values, dtype=float)
+    if not len(images) == len(labels) == len(values):
+        raise ValueError(
+            f"{len(images)} images, {len(labels)} labels and {len(values)} values of "
+            f"{name}: expected as many of each."
+        )
+    return values
+
+
+def _choose(clusters, labels, names):
+    """Return the clusters to show, all of which have images and names."""
+    found, sizes = np.unique(labels, return_counts=True)
+    if clusters is None:
+        # Noise is shown if it is asked for.
+        sizes = np.where(found < 0, -1, sizes)
+        order = np.argsort(-sizes, kind="stable")[:_SHOWN]
+        clusters = [c for c in found[order] if c >= 0] or list(found[:1])
+    clusters = [int(c) for c in clusters]
+    if not clusters:
+        raise ValueError("clusters is empty: give at least one, or None.")
+    missing = [c for c in clusters if c not in found]
+    if missing:
+        raise ValueError(
+            f"clusters={clusters} has {missing}, to which no image belongs. There are "
+            f"clusters {found[0]} to {found[-1]}."
+        )
+    if names is not None and max(clusters) >= len(names):
+        raise ValueError(
+            f"names has {len(names)} entries, but clusters go up to {max(clusters)}."
+        )
+    return clusters
+
+
+def _span(certainties):
+    """Return from where to where certainties go, to be written after a word."""
+    known = np.asarray(certainties, dtype=float)
+    known = known[~np.isnan(known)]
+    if not len(known):
+        return ""
+    low, high = (f"{100 * value:.0f}" for value in (known.min(), known.max()))
+    return f" ({low} %)" if low == high else f" ({low} to {high} %)"
+
+
+def _both_halves(left, right, n_columns):
+    """Return the pictures of a cluster, half beside half."""
+    n_rows = max(1, -(-max(len(left), len(right)) // n_columns))
+    sheets = []
+    for half in (left, right):
+        places = [*half, *[None] * (n_rows * n_columns - len(half))]
+        rows = [places[i * n_columns : (i + 1) * n_columns] for i in range(n_rows)]
+        sheets.append(_sheet(rows))
+    height = len(sheets[0])
+    return np.hstack([sheets[0], np.zeros((height, _BETWEEN, 4), np.uint8), sheets[1]])

@@ -1,0 +1,236 @@
+"""What training did: loss terms, epoch by epoch."""
+
+from itertools import groupby
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+_NO_TERMS = ("epoch", "phase")
+_MARKED = 60  # epochs that are marked
+
+
+class TrainingCurveDisplay:
+    """Loss and its terms against epochs.
+
+    A loss that still falls at the end asks for more epochs. Terms that enter later
+    begin there, and where a fit has phases (`"phase"` in `history_`), each of which
+    minimises something else, lines are broken. Build it by :meth:`from_estimator` or
+    :meth:`from_history`.
+
+    Parameters
+    ----------
+    epochs : array-like of shape (n_epochs,), int
+        Numbers of the epochs.
+    losses : dict of str to array-like of shape (n_epochs,)
+        Loss terms by name; NaN where a term is not part of the loss. ``"loss"`` is
+        the total.
+    phases : list of (str, int, int), default=()
+        Name, first and last epoch of each phase.
+    name : str, default=None
+        What was trained.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the curves.
+    figure_ : matplotlib Figure
+        Figure that holds it.
+    lines_ : dict of str to matplotlib Line2D
+        The curve of each term.
+    phase_lines_ : list of matplotlib Line2D
+        Where phases end.
+    phase_texts_ : list of matplotlib Text
+        Their names.
+
+    See Also
+    --------
+    sklearn.model_selection.LearningCurveDisplay : Scores against numbers of samples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_vlclust import MCAClustering
+    >>> from sklearn_vlclust.plotting import TrainingCurveDisplay
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.repeat(np.eye(3, 8), 30, axis=0) + 0.1 * rng.normal(size=(90, 8))
+    >>> mca = MCAClustering(3, semantic_space=None, max_iter=5, random_state=0).fit(X)
+    >>> list(TrainingCurveDisplay.from_estimator(mca).losses)
+    ['loss', 'image_consistency', 'balance']
+    """
+
+    def __init__(self, epochs, losses, phases=(), name=None):
+        self.epochs = epochs
+        self.losses = losses
+        self.phases = phases
+        self.name = name
+
+    @classmethod
+    def from_estimator(cls, estimator, *, terms=None):
+        """Show how a fitted estimator was trained.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted, with `history_`.
+        terms : list of str, default=None
+            Terms to show, ``"loss"`` being the total. None is all.
+
+        Returns
+        -------
+        display : TrainingCurveDisplay
+            Not yet drawn: call :meth:`plot`.
+
+        Raises
+        ------
+        ValueError
+            If the estimator has no history, or there is no such term.
+        """
+        check_is_fitted(estimator)
+        name = type(estimator).__name__
+        if not hasattr(estimator, "history_"):
+            raise ValueError(
+                f"This {name} has no history_: it is trained in no epochs. Give a "
+                "fitted clusterer of this library that trains a network."
+            )
+        return cls.from_history(estimator.history_, terms=terms, name=name)
+
+    @classmethod
+    def from_history(cls, history, *, terms=None, name=None):
+        """Show any history.
+
+        Parameters
+        ----------
+        history : list of dict
+            As `history_`: ``"epoch"``, loss terms by name and perhaps ``"phase"``.
+        terms : list of str, default=None
+            Terms to show. None is all.
+        name : str, default=None
+            What was trained.
+
+        Returns
+        -------
+        display : TrainingCurveDisplay
+            Not yet drawn: call :meth:`plot`.
+
+        Raises
+        ------
+        ValueError
+            If the history is empty, or there is no such term.
+        """
+        if not len(history):
+            raise ValueError("history is empty: no epoch has ended.")
+        known = dict.fromkeys(k for row in history for k in row if k not in _NO_TERMS)
+        chosen = list(known) if terms is None else list(terms)
+        missing = [term for term in chosen if term not in known]
+        if missing or not chosen:
+            raise ValueError(f"terms={terms!r}: expected some of {list(known)}.")
+        losses = {
+            term: np.array([row.get(term, np.nan) for row in history], dtype=float)
+            for term in chosen
+        }
+        epochs = np.array([row["epoch"] for row in history])
+        return cls(epochs, losses, _phases(history), name)
+
+    def plot(self, *, ax=None, yscale="linear"):
+        """Draw the curves.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to; None makes a figure.
+        yscale : {"linear", "log", "symlog"}, default="linear"
+            Scale of the losses. "log" is for values above 0 alone; "symlog" takes
+            others, too.
+
+        Returns
+        -------
+        display : TrainingCurveDisplay
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If a term has values that `yscale` cannot show.
+        """
+        import matplotlib.pyplot as plt
+        from matplotlib.ticker import MaxNLocator
+
+        from ._features import _axes
+
+        self._check_scale(yscale)
+        self.ax_ = _axes(ax, (7, 4.5))
+        self.figure_ = self.ax_.figure
+        self.lines_ = {}
+        marker = "." if len(self.epochs) <= _MARKED else ""
+        # The total in the colour of the text: in any style it is seen.
+        total = {"color": plt.rcParams["text.color"], "lw": 2, "zorder": 3}
+        for term, values in self.losses.items():
+            style = total if term == "loss" else {"lw": 1.2}
+            (self.lines_[term],) = self.ax_.plot(
+                *self._broken(values), marker=marker, label=_label(term), **style
+            )
+        self.ax_.set_yscale(yscale)
+        self.ax_.set(xlabel="epoch", ylabel="loss", title=self.name or "")
+        self.ax_.xaxis.set_major_locator(MaxNLocator(integer=True))
+        self._draw_phases()
+        beside = {"loc": "upper left", "bbox_to_anchor": (1, 1)}
+        self.ax_.legend(fontsize="small", **(beside if len(self.losses) > 3 else {}))
+        return self
+
+    def _check_scale(self, yscale):
+        if yscale not in ("linear", "log", "symlog"):
+            raise ValueError(
+                f"yscale={yscale!r} is none of 'linear', 'log' and 'symlog'."
+            )
+        below = [t for t, v in self.losses.items() if np.nanmin(v) <= 0]
+        if yscale == "log" and below:
+            raise ValueError(
+                "yscale='log' cannot show values of 0 or below, such as those of "
+                f"{', '.join(map(repr, below))}: give yscale='symlog', or leave these "
+                "terms out by terms=."
+            )
+
+    def _broken(self, values):
+        """Return epochs and values with a gap between phases."""
+        ends = [last for _, _, last in self.phases[:-1]]
+        places = np.searchsorted(self.epochs, ends, side="right")
+        epochs = np.insert(np.asarray(self.epochs, dtype=float), places, np.nan)
+        return epochs, np.insert(np.asarray(values, dtype=float), places, np.nan)
+
+    def _draw_phases(self):
+        self.phase_lines_, self.phase_texts_ = [], []
+        n_epochs = max(1, len(self.epochs))
+        style = {"textcoords": "offset points", "fontsize": "small", "alpha": 0.8}
+        for name, first, last in self.phases:
+            if last < self.epochs[-1]:
+                self.phase_lines_.append(
+                    self.ax_.axvline(last + 0.5, color="0.5", lw=0.8, ls=":")
+                )
+            short = (last - first + 1) / n_epochs < 0.02 * len(name)
+            self.phase_texts_.append(
+                self.ax_.annotate(
+                    name,
+                    ((first + last) / 2, 1),
+                    (0, -4),
+                    xycoords=self.ax_.get_xaxis_transform(),
+                    rotation=90 if short else 0,
+                    ha="center",
+                    va="top",
+                    **style,
+                )
+            )
+
+
+def _phases(history):
+    """Return name, first and last epoch of each phase; none if they have no names."""
+    if not any("phase" in row for row in history):
+        return []
+    phases = []
+    for name, rows in groupby(history, key=lambda row: row.get("phase", "")):
+        epochs = [row["epoch"] for row in rows]
+        phases.append((name, epochs[0], epochs[-1]))
+    return phases
+
+
+def _label(term):
+    return "total" if term == "loss" else term.replace("_", " ")
