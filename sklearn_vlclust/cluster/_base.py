@@ -28,6 +28,7 @@ from .._compat import (
     _fit_context,
 )
 from ..embedding._distributed import by_blocks, without_fit
+from ..embedding._memory import check_memory
 from ..embedding._read import read_embeddings
 from ..embedding._resolve import embed_images, make_embedder
 from ..embedding._rows import UnitRows, row_norms
@@ -127,6 +128,8 @@ class BaseDeepClusterer(
         ValueError
             If `X` has fewer rows than clusters, or a row of zeros, NaN or infinity; if
             its width does not fit the words; or if `checkpoint` is not this fit's.
+        MemoryError
+            If all pairs of a batch are compared, and do not fit in memory.
         """
         X, zero_rows = self._read(X, reset=True)
         if self.n_clusters is not None and len(X) < self.n_clusters:
@@ -134,6 +137,7 @@ class BaseDeepClusterer(
                 f"n_samples={len(X)} should be >= n_clusters={self.n_clusters}."
             )
         device = resolve_device(self.device)
+        self._check_batches(len(X), device)
         seed = self._draw_seed()
         rng, generator = np.random.RandomState(seed), new_generator(seed)
         rows = self._rows(X, zero_rows)
@@ -283,6 +287,25 @@ class BaseDeepClusterer(
             self.embedder_ = make_embedder(self.embedder, verbose=self.verbose)
         return embed_images(self.embedder_, images)
 
+    @property
+    def _samples_a_batch(self):
+        return self.batch_size
+
+    def _count_pair_matrices(self):
+        """Return how many matrices of all pairs of both views training holds."""
+        return 0.0
+
+    def _check_batches(self, n, device):
+        """Refuse batches of which all pairs do not fit in memory; a GPU does so."""
+        size = min(self._samples_a_batch, n)
+        if device.type == "cpu":
+            check_memory(
+                int(self._count_pair_matrices() * 4 * (2 * size) ** 2),
+                f"batch_size={self._samples_a_batch}: to compare all pairs of "
+                f"{size:,} samples",
+                "Give smaller batches.",
+            )
+
     def _draw_seed(self):
         """Draw the seed of the fit; a checkpoint without fixed seed brings its own."""
         path = self.checkpoint
@@ -393,11 +416,14 @@ class BaseDeepClusterer(
         network = self.network_
         if device.type != "cpu" or dtype is not torch.float32:
             network = copy.deepcopy(network).to(device, dtype)
-        results = []
+        results = None
         for block in gen_batches(len(X), self._inference_rows):
             x = torch.from_numpy(self._inputs(X, block, zero_rows))
-            results.append(function(network, x.to(device)).cpu())
-        return torch.cat(results).numpy()
+            part = function(network, x.to(device)).cpu().numpy()
+            if results is None:
+                results = _allocate((len(X), *part.shape[1:]), part.dtype)
+            results[block] = part
+        return results
 
     @property
     def _n_features_out(self):
@@ -407,6 +433,15 @@ class BaseDeepClusterer(
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _allocate(shape, dtype):
+    check_memory(
+        int(np.prod(shape)) * dtype.itemsize,
+        f"A result of shape {shape}",
+        "Give X in parts, or as a dask array, of which results are computed by blocks.",
+    )
+    return np.empty(shape, dtype)
 
 
 def _most_likely(network, x):

@@ -9,11 +9,15 @@ from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import LinearOperator, eigsh
 from sklearn.exceptions import ConvergenceWarning
 
+from ..embedding._memory import check_memory
 from ..neighbors import kneighbors
 from ._partition import partition, partition_centers
 
 # A dense decomposition up to this many rows, or rows an eigenvector: as fast or faster.
 DENSE_ROWS, DENSE_ROWS_A_VECTOR = 500, 12
+# And what it may take, unless the other one takes as much: its basis has two vectors
+# for each that is wanted.
+DENSE_BYTES = 4 * 2**30
 # Rows that the starts of k-means are tried on, and rows a cluster.
 SAMPLE_ROWS, SAMPLE_ROWS_A_CLUSTER = 2000, 30
 # Random starts, beside the one by pivots, and rounds on the sample and on all rows.
@@ -169,6 +173,11 @@ class SpectralCut:
     max_k : int
         As given, or `n` if that is less.
 
+    Raises
+    ------
+    MemoryError
+        If the decomposition does not fit in memory.
+
     References
     ----------
     .. [1] Ng, Jordan, Weiss, "On spectral clustering: analysis and an algorithm",
@@ -244,7 +253,16 @@ class SpectralCut:
     def _decompose(self, graph, known, k):
         """Return the k leading eigenpairs beside those that are known."""
         n = graph.shape[0]
-        if n <= max(DENSE_ROWS, DENSE_ROWS_A_VECTOR * k):
+        dense_bytes, basis_bytes = 4 * 8 * n**2, 3 * 8 * n * k
+        is_dense = n <= max(DENSE_ROWS, DENSE_ROWS_A_VECTOR * k) and (
+            dense_bytes <= DENSE_BYTES or n <= 2 * k + 1
+        )
+        check_memory(
+            dense_bytes if is_dense else basis_bytes,
+            f"A cut of {n:,} rows into up to {self.max_k:,} clusters",
+            "Ask for fewer (n_clusters, max_clusters, k_range).",
+        )
+        if is_dense:
             dense = graph.toarray() - 2 * (known @ known.T).toarray()
             values, vectors = eigh(dense, subset_by_index=[n - k, n - 1])
         else:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ._memory import check_memory
+
 # Where clip-retrieval puts image embeddings, in the folder that it writes.
 IMAGE_SHARDS = "img_emb"
 
@@ -159,6 +161,11 @@ class ShardedRows:
     def __array__(self, dtype=None, copy=None):
         if copy is False:
             raise ValueError("Rows on disk cannot become an array without a copy.")
+        check_memory(
+            self.nbytes,
+            f"All of {self!r} as one array",
+            "Estimators of this library read it block by block.",
+        )
         return self[:].astype(dtype or self.dtype, copy=False)
 
     def __repr__(self):

@@ -9,6 +9,8 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
+from ..embedding._memory import check_memory
+
 _LARGEST = 10  # clusters whose spectra are drawn
 
 
@@ -111,6 +113,11 @@ class SimilarityDisplay:
         order = np.argsort(labels, kind="stable")
         norms = np.linalg.norm(features, axis=1, keepdims=True).clip(1e-12)
         unit = (features / norms)[order]
+        check_memory(
+            2 * len(unit) ** 2 * unit.itemsize,
+            f"n_samples={n_samples}: the cosines of all pairs of {len(unit):,} rows",
+            "Show fewer.",
+        )
         return cls(np.abs(unit @ unit.T), np.unique(labels, return_counts=True)[1])
 
     def plot(self, *, ax=None, cmap="viridis"):

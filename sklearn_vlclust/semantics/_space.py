@@ -18,6 +18,7 @@ from .._compat import (
     _fit_context,
 )
 from ..embedding._distributed import by_blocks, without_fit
+from ..embedding._memory import check_memory
 from ..embedding._read import read_embeddings
 from ..embedding._resolve import embed_images, make_embedder
 from ..embedding._rows import UnitRows, row_norms
@@ -200,10 +201,20 @@ class SemanticSpace(HTMLReprMixin, TransformerMixin, BaseEstimator):
         similarities : ndarray of shape (n_samples, n_nouns)
             Between -1 and 1; the columns are :meth:`get_feature_names_out`. A dask
             array for a dask `X`.
+
+        Raises
+        ------
+        MemoryError
+            If they do not fit in memory.
         """
         check_is_fitted(self)
         X, zero_rows = self._read(X, reset=False)
         nouns = self.embeddings_.astype(X.dtype, copy=False)
+        check_memory(
+            len(X) * len(nouns) * X.itemsize,
+            f"The cosines of {len(X):,} images and {len(nouns):,} nouns",
+            "Give X in parts or as a dask array, or use kneighbors or mixture.",
+        )
         similarities = np.empty((len(X), len(nouns)), dtype=X.dtype)
         for block, rows in _unit_blocks(X, len(nouns), zero_rows):
             np.matmul(rows, nouns.T, out=similarities[block])

@@ -377,6 +377,9 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
                 f"tell the clusters apart. Give at least {2 * self.n_clusters}."
             )
 
+    def _count_pair_matrices(self):
+        return 3.0 if self.instance_contrast else 0.0
+
     @property
     def _reconstructs(self):
         """Whether anything is masked that can be reconstructed."""

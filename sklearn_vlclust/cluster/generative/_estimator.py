@@ -326,6 +326,9 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
         given = {name: getattr(self, name) for name in auto}
         return {n: auto[n] if value == "auto" else value for n, value in given.items()}
 
+    def _count_pair_matrices(self):
+        return 3.0
+
     def _count_epochs(self, n):
         a_round = self.calibration_epochs + self.refinement_epochs
         return sum(self._stages().values()) + self.n_rounds * a_round

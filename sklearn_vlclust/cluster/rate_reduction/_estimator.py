@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..._compat import Interval, StrOptions
 from ...embedding._distributed import by_blocks
+from ...embedding._memory import check_memory
 from ...metrics._clusters import cluster_members
 from ...metrics._coding_rate import partition_coding_rate
 from ...neighbors import kneighbors
@@ -296,6 +297,11 @@ class RateReductionClustering(BaseDeepClusterer):
         Pi : ndarray of shape (n_samples, n_samples)
             Symmetric; rows and columns sum to 1.
 
+        Raises
+        ------
+        MemoryError
+            If the result does not fit in memory.
+
         Warns
         -----
         ConvergenceWarning
@@ -303,6 +309,11 @@ class RateReductionClustering(BaseDeepClusterer):
             the sums are not 1.
         """
         codes = self._predict(X, lambda network, x: network.codes(x))
+        check_memory(
+            4 * len(codes) ** 2 * codes.itemsize,
+            f"The membership of {len(codes):,} samples in one another",
+            "Give fewer: it is that of a batch.",
+        )
         Pi = sinkhorn_membership(torch.from_numpy(codes), self.gamma)
         warn_not_converged(membership_residual(Pi).item(), self.gamma)
         return Pi.numpy()
@@ -383,6 +394,9 @@ class RateReductionClustering(BaseDeepClusterer):
                 "Give larger batches or fewer components."
             )
         return self.n_components
+
+    def _count_pair_matrices(self):
+        return 1.5
 
     def _count_epochs(self, n):
         if self.max_iter != "auto":
