@@ -5,7 +5,8 @@ python -m benchmarks --quick            those that end in minutes
 python -m benchmarks accuracy --set n_seeds=1 --set 'data=["dtd"]'
 
 A benchmark is a module with `SIZES`, the arguments of its `run` at each size, and
-`run`, which returns tables: name -> list of rows, each a dict of columns.
+`run`, which returns tables: name -> list of rows, each a dict of columns. Where another
+function of it takes other arguments, say `run_dec`, they are in `RUN_DEC_SIZES`.
 """
 
 import argparse
@@ -25,6 +26,11 @@ BENCHMARKS = {
     "image_search": ("image_search", "run"),
     "search_quality": ("search_quality", "run"),
     "fit": ("fit", "run"),
+    "predict": ("fit", "run_predict"),
+    "peers": ("peers", "run"),
+    "peers_dec": ("peers", "run_dec"),
+    "scaling": ("scaling", "run"),
+    "gpu": ("gpu", "run"),
     "memory": ("memory", "run"),
     "memory_rate_reduction": ("memory", "run_rate_reduction"),
     "semantic_space": ("semantic_space", "run"),
@@ -97,10 +103,11 @@ def measure(name, size, changed, output):
     """Run one benchmark, print its tables and write them to a JSON file."""
     module_name, function = BENCHMARKS[name]
     module = importlib.import_module(f".{module_name}", __package__)
-    if size not in module.SIZES:
+    sizes = getattr(module, f"{function.upper()}_SIZES", module.SIZES)
+    if size not in sizes:
         print(f"\n{name}: left out, as it has no {size} size", flush=True)
         return
-    arguments = {**module.SIZES[size], **changed}
+    arguments = {**sizes[size], **changed}
     print(f"\n{name}: {module.__doc__.splitlines()[0]}", flush=True)
     start = time.perf_counter()
     tables = getattr(module, function)(**arguments)
