@@ -125,7 +125,7 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
         Each has ``on_epoch_end(estimator, epoch, losses)``, and ends the training by
         returning True. During the call the estimator can predict.
     verbose : int, default=0
-        1 shows a progress bar with the time left.
+        1 shows a progress bar a stage, with the time left.
     random_state : int, RandomState instance or None, default=None
         Same seed, same labels, on one machine. Global seeds are left alone.
 
@@ -144,8 +144,8 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
     network_ : torch.nn.Module
         Transformer, decoder and both MLPs, on the CPU.
     history_ : list of dict
-        Per epoch the mean of each loss term by name; ``"entropy"`` near
-        ``2 log(n_clusters)`` means even clusters.
+        Per epoch its stage (``"phase"``) and the mean of each loss term by name;
+        ``"entropy"`` near ``2 log(n_clusters)`` means even clusters.
     n_iter_ : int
         Number of epochs run.
     n_features_in_ : int
