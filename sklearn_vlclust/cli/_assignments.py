@@ -3,7 +3,6 @@
 import csv
 import io
 import os
-from pathlib import Path
 
 import numpy as np
 
@@ -97,10 +96,10 @@ def check_csv_target(path, overwrite):
     if not os.path.lexists(path):
         return
     heading = ",".join(COLUMNS).encode()
-    try:
-        is_ours = Path(path).read_bytes()[: len(heading)] == heading
-    except OSError:
-        is_ours = False
+    is_ours = False
+    if os.path.isfile(path):
+        with open(path, "rb") as file:
+            is_ours = file.read(len(heading)) == heading
     if not is_ours:
         raise CommandError(
             f"--out {str(path)!r} is there and not a table of vlclust.", OCCUPIED

@@ -16,7 +16,7 @@ def choose_n_clusters(X, max_k, seed, terminal):
     from ..model_selection import CodingLengthKSelector
 
     with terminal.stage("Choosing the number of clusters"):
-        k_range = range(min(2, len(X)), min(max_k, len(X)) + 1)
+        k_range = list(range(min(2, len(X)), min(max_k, len(X)) + 1))
         return CodingLengthKSelector(k_range=k_range, random_state=seed).fit(X)
 
 

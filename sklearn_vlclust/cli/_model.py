@@ -59,6 +59,15 @@ class Model:
         """Name of the folder of the pictures."""
         return os.path.basename(self.source) or self.source
 
+    def check_encoder(self):
+        """Raise ValueError unless the encoder is the one that embedded the images."""
+        now, then = self.search.embedder.encoder_id, self.search.encoder_id_
+        if now != then:
+            raise ValueError(
+                f"The images of this model were embedded by {then}, but {self.encoder} "
+                f"is {now}: cluster again."
+            )
+
     def save(self, folder):
         """Write the model to a folder; it is whole once its description is there."""
         folder = Path(folder)

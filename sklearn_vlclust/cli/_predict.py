@@ -50,6 +50,7 @@ def predict(
     with terminal.remarks_of_the_library():
         fitted = Model.load(model, device=device, batch_size=batch_size, cache=cache)
         folder = Path(os.path.abspath(folder.expanduser()))
+        fitted.check_encoder()
         paths = [str(folder)] if folder.is_file() else list_pictures(folder)
         X, kept, errors = embed(fitted.search.embedder, paths, terminal)
         proba = fitted.estimator.predict_proba(X)

@@ -11,6 +11,7 @@ from ._options import Sorting
 
 # What a run has put there, so that the next one can take away that and nothing else.
 MANIFEST = "vlclust-images.json"
+_PART = ".vlclust-copying"
 _LONGEST_NAME = 255  # bytes, of most file systems
 
 
@@ -47,7 +48,7 @@ def sort_images(rows, folder, how, terminal):
             if how is Sorting.link:
                 os.symlink(entry["source"], target)
             else:
-                _copy(entry["source"], target)
+                _copy(entry["source"], target, folder / _PART)
             advance(i + 1)
 
 
@@ -110,14 +111,11 @@ def _free_name(name, taken):
     return candidate
 
 
-def _copy(source, target):
-    """Copy a file in one step: half a copy has another name."""
-
-    def write(name):
-        shutil.copyfile(source, name)
-        shutil.copystat(source, name)
-
-    write_atomically(target, write)
+def _copy(source, target, part):
+    """Copy a file in one step: half a copy has the name `part`."""
+    shutil.copyfile(source, part)
+    shutil.copystat(source, part)
+    os.replace(part, target)
 
 
 def _is_as_written(path, entry):

@@ -1,0 +1,51 @@
+"""`vlclust doctor`."""
+
+import importlib.metadata
+
+import pytest
+
+from sklearn_vlclust.cli import _checks
+from tests.cli.conftest import vlclust
+
+
+def test_this_installation_is_ready():
+    pytest.importorskip("efficientnet_lite_pytorch", reason="no extra 'offline'")
+    run = vlclust("doctor", "--json")
+    assert run.code == 0 and run.json["ok"], run.json
+    checks = {check["name"]: check for check in run.json["checks"]}
+    for name in ("torch", "device", "extra offline", "WordNet", "disk", "memory"):
+        assert checks[name]["ok"] and checks[name]["found"], name
+    import torch
+
+    assert checks["torch"]["found"] == importlib.metadata.version("torch")
+    assert checks["device"]["found"].startswith(
+        "cuda" if torch.cuda.is_available() else ("cpu", "mps")
+    )
+    for check in checks.values():
+        assert check["ok"] or check["advice"], check["name"]
+    shown = vlclust("doctor").out
+    assert "WordNet" in shown and "Ready." in shown
+
+
+def test_what_is_missing_is_told_with_what_to_do(monkeypatch, tmp_path):
+    real = importlib.metadata.version
+
+    def version(name):
+        if name.startswith(("efficientnet", "diffusers", "faiss-cpu")):
+            raise importlib.metadata.PackageNotFoundError(name)
+        return "0.1" if name == "torch" else real(name)
+
+    monkeypatch.setattr(_checks, "version", version)
+    monkeypatch.setattr(_checks, "_find_clip_weights", lambda: "")
+    monkeypatch.setenv("SKLEARN_VLCLUST_DATA", str(tmp_path))
+    run = vlclust("doctor", "--json")
+    assert run.code == 1 and not run.json["ok"]
+    checks = {check["name"]: check for check in run.json["checks"]}
+    assert checks["faiss-cpu"]["advice"] == "pip install 'faiss-cpu>=1.9'"
+    assert checks["torch"]["found"] == "0.1" and not checks["torch"]["ok"]
+    assert "sklearn-vlclust[offline]" in checks["an encoder"]["advice"]
+    assert checks["an encoder"]["needed"] and not checks["an encoder"]["ok"]
+    assert not checks["extra generative"]["needed"]
+    assert checks["data folder"]["found"] == str(tmp_path)
+    shown = vlclust("doctor")
+    assert shown.code == 1 and "BROKEN" in shown.out and "to mend" in shown.out

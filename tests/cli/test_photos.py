@@ -1,0 +1,50 @@
+"""Real photographs, with the offline encoder and nothing said about them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from sklearn_vlclust.datasets import get_data_home
+from sklearn_vlclust.metrics import clustering_accuracy
+from tests.cli.conftest import vlclust
+
+ROOT = Path(__file__).parents[2]
+DATA = Path(os.environ.get("VLCLUST_TEST_DATA", ROOT.parent / "shared" / "data"))
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Every fourth of the 1,670 photographs, in one folder without their classes.
+
+    All of them are embedded in more than a minute, and give 8 clusters with 97.6 %.
+    """
+    pytest.importorskip("efficientnet_lite_pytorch", reason="no extra 'offline'")
+    source = DATA / "images" / "pacs_photo"
+    if not source.is_dir():
+        pytest.skip(f"no shared data: {source} is missing")
+    folder = tmp_path_factory.mktemp("photos")
+    classes = {}
+    for i, path in enumerate(sorted(source.glob("*/*"))[::4]):
+        (folder / f"{i:04d}.jpg").symlink_to(path)
+        classes[str(folder / f"{i:04d}.jpg")] = path.parent.name
+    return folder, classes
+
+
+def test_classes_are_found(photos, tmp_path):
+    folder, classes = photos
+    out = tmp_path / "out"
+    cache = get_data_home() / "embeddings"  # for the next time
+    run = vlclust("cluster", folder, "--out", out, "--cache", cache, "--json")
+    assert run.code == 0, run.err
+    images = run.json["images"]
+    assert len(images) == len(classes) == 418
+    assert 6 <= run.json["n_clusters"] <= 9
+    accuracy = clustering_accuracy(
+        [classes[row["path"]] for row in images], [row["cluster"] for row in images]
+    )
+    assert accuracy >= 0.9
+    names = {name for cluster in run.json["clusters"] for name in cluster["names"]}
+    assert {"guitar", "elephant", "horse", "person"} <= names
+    found = vlclust("search", out, "a guitar", "-n", 20, "--json").json["results"]
+    assert [classes[r["path"]] for r in found].count("guitar") >= 19
