@@ -21,7 +21,7 @@ def demo(*arguments):
     )
 
 
-def test_folder_to_names_and_contact_sheet(tmp_path):
+def test_folder_to_names_and_report(tmp_path):
     photos = DATA / "images" / "pacs_photo"
     if not photos.is_dir():
         pytest.skip(f"no shared data: {photos} is missing")
@@ -32,14 +32,16 @@ def test_folder_to_names_and_contact_sheet(tmp_path):
     (tmp_path / "in" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no more")
     run = demo(tmp_path / "in", "-k", 3, "--output", tmp_path / "out")
     assert run.returncode == 0, run.stderr
-    assert "left out" in run.stdout and "broken.jpg" in run.stdout
+    assert "Left out" in run.stdout and "broken.jpg" in run.stdout
     rows = [line.split() for line in run.stdout.splitlines() if "," in line]
     names = " ".join(word for row in rows for word in row)
     assert all(kind in names for kind in ("dog", "elephant", "guitar"))
-    assert len(list((tmp_path / "out").glob("sheet-*.png"))) == 1
+    report = tmp_path / "out" / "report.html"
+    assert run.stdout.endswith(f"Report: {report}\n")
+    assert "guitar" in report.read_text()
 
 
 def test_a_wrong_folder_is_one_line():
     run = demo("/no/such/folder")
-    assert run.returncode == 1
+    assert run.returncode == 2
     assert "Traceback" not in run.stderr and "/no/such/folder" in run.stderr
