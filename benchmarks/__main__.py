@@ -33,6 +33,8 @@ BENCHMARKS = {
     "gpu": ("gpu", "run"),
     "memory": ("memory", "run"),
     "memory_rate_reduction": ("memory", "run_rate_reduction"),
+    "out_of_core": ("out_of_core", "run"),
+    "dask_predict": ("dask_predict", "run"),
     "semantic_space": ("semantic_space", "run"),
     "accuracy": ("accuracy", "run"),
     "rate_reduction": ("rate_reduction", "run"),

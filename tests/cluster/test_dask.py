@@ -1,7 +1,6 @@
 """Dask collections as X: lazy results, fits that read blocks, and lost workers."""
 
 import errno
-import multiprocessing
 import os
 import pickle
 import tempfile
@@ -32,6 +31,7 @@ from sklearn_vlclust import (  # noqa: E402
 from sklearn_vlclust.embedding import _distributed, is_images  # noqa: E402
 from sklearn_vlclust.model_selection import neighbor_consistency_score  # noqa: E402
 from tests._open_clip import save_random_clip  # noqa: E402
+from tests._workers import forked_workers  # noqa: E402
 from tests.cluster._dies_once import DiesOnce  # noqa: E402
 
 WIDTH = 16
@@ -288,19 +288,14 @@ def test_workers_get_what_they_need(X, name):
 
 @pytest.fixture(scope="module")
 def client():
-    distributed = pytest.importorskip("distributed")
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        pytest.skip("workers are forked from a process that has imported the library")
-    with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
-        modules = ["distributed", "sklearn_vlclust.cluster"]
-        distributed.utils.get_mp_context().set_forkserver_preload(modules)
-        with (
-            distributed.LocalCluster(
-                n_workers=2, threads_per_worker=1, dashboard_address=None
-            ) as cluster,
-            distributed.Client(cluster) as client,
-        ):
-            yield client
+    with (
+        forked_workers() as distributed,
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
 
 
 @pytest.fixture
