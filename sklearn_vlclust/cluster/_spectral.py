@@ -241,6 +241,23 @@ class SpectralCut:
             return by_size(_partition_large(rows, k, smallest, rng))
         return by_size(_spherical_kmeans(rows, k, rng))
 
+    def leak(self, labels):
+        """Return the share of the affinity that lies between clusters.
+
+        Parameters
+        ----------
+        labels : ndarray of shape (n,)
+            Cluster of each row.
+
+        Returns
+        -------
+        share : float
+            Between 0 and 1.
+        """
+        graph = self.affinity.tocoo()
+        apart = labels[graph.row] != labels[graph.col]
+        return float(graph.data[apart].sum() / graph.data.sum())
+
     def _known_vectors(self, root):
         """Return the eigenvectors of the components, at most max_k: (n, c), sparse."""
         n_known = min(self._component.max() + 1, self.max_k)

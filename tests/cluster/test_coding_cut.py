@@ -11,8 +11,8 @@ from sklearn.datasets import load_digits
 
 from sklearn_vlclust.cluster import _coding_cut
 from sklearn_vlclust.cluster._coding_cut import (
-    least_rate_labels,
-    merge_clusters,
+    ClusterRates,
+    cut_and_merge,
     partition_by_rate,
 )
 from sklearn_vlclust.cluster._spectral import (
@@ -43,26 +43,32 @@ def loop_rate(X, labels, eps):
     return total
 
 
-def loop_merge(X, labels, k, eps):
-    """Try every pair, keep the merge of least rate, until `k` are left."""
+def loop_merge(X, labels, k, eps, power):
+    """Try every pair, keep the merge of least cost, until `k` are left."""
     while len(np.unique(labels)) > k:
-        tried = []
+        tried, now = [], loop_rate(X, labels, eps)
         for a, b in combinations(np.unique(labels), 2):
-            merged = np.where(labels == b, a, labels)
-            tried.append((loop_rate(X, merged, eps), a, b))
+            grown = loop_rate(X, np.where(labels == b, a, labels), eps) - now
+            smaller = min((labels == a).sum(), (labels == b).sum())
+            tried.append((grown / smaller**power, a, b))
         _, a, b = min(tried)
         labels = np.where(labels == b, a, labels)
     return labels
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.integers(0, 10**6), st.integers(1, 6), st.sampled_from([0.05, 0.5]))
-def test_merging_equals_loops(seed, k, eps):
+@given(
+    st.integers(0, 10**6),
+    st.integers(1, 6),
+    st.sampled_from([0.05, 0.5]),
+    st.sampled_from([0, 0.5]),
+)
+def test_merging_equals_loops(seed, k, eps, power):
     rng = np.random.default_rng(seed)
     X, _ = subspaces(rng, 3)
     labels = np.unique(rng.integers(0, 7, size=len(X)), return_inverse=True)[1]
-    rate, merged = merge_clusters(torch.from_numpy(X), labels, k, eps)
-    expected = loop_merge(X, labels, k, eps)
+    rate, merged = ClusterRates(torch.from_numpy(X), labels, eps).merge(k, power)
+    expected = loop_merge(X, labels, k, eps, power)
     assert clustering_accuracy(expected, merged[labels]) == 1
     assert rate == pytest.approx(loop_rate(X, expected, eps))
     assert set(merged) == set(range(min(k, labels.max() + 1)))
@@ -71,11 +77,11 @@ def test_merging_equals_loops(seed, k, eps):
 def test_halves_of_groups_are_merged():
     X, y = subspaces(np.random.default_rng(0), 4, n_each=30)
     halves = 2 * y + np.arange(len(y)) % 2
-    _, merged = merge_clusters(torch.from_numpy(X), halves, 4)
+    _, merged = ClusterRates(torch.from_numpy(X), halves).merge(4)
     assert clustering_accuracy(y, merged[halves]) == 1
 
 
-def test_least_rate_repairs_a_cut_that_joins_groups():
+def test_merging_repairs_a_cut_that_joins_groups():
     """The cut of this graph halves one digit and joins two others."""
     X, y = load_digits(return_X_y=True)
     rows = X - X.mean(axis=0)
@@ -83,7 +89,7 @@ def test_least_rate_repairs_a_cut_that_joins_groups():
     near, cosines = kneighbors(rows, 16, random_state=np.random.RandomState(0))
     graph = doubly_stochastic(neighbor_affinity(near, cosines, 0.06))
     cut = SpectralCut(graph, 15, np.random.RandomState(0), residue=0.3)
-    plain, repaired = cut.labels(10, ward=True), least_rate_labels(cut, rows, 10)
+    plain, repaired = cut.labels(10, ward=True), cut_and_merge(cut, rows, 10)
     Z = rows.astype(float)
     assert loop_rate(Z, repaired, 0.1) < loop_rate(Z, plain, 0.1)
     assert clustering_accuracy(y, plain) < 0.85 < 0.9 < clustering_accuracy(y, repaired)
@@ -110,5 +116,5 @@ def test_clusters_of_which_no_row_is_looked_at(monkeypatch):
     X, y = subspaces(np.random.default_rng(0), 2, n_each=30)
     y[[1, 2, 4]] = 2
     for k in (1, 2, 3):
-        _, merged = merge_clusters(torch.from_numpy(X), y, k)
+        _, merged = ClusterRates(torch.from_numpy(X), y).merge(k)
         assert len(merged) == 3 and set(merged) == set(range(k))

@@ -460,7 +460,8 @@ class RateReductionClustering(BaseDeepClusterer):
         """
         natural, sharp, even = self.cuts_
         labels = natural.labels(k, ward=True)
-        if self._leak(sharp.labels(k, ward=True)) < SHARP_LEAKS * self._leak(labels):
+        sharper = sharp.labels(k, ward=True)
+        if natural.leak(sharper) < SHARP_LEAKS * natural.leak(labels):
             labels = sharp.labels(k, ward=True, smallest=SMALLEST)
         else:
             evener = even.labels(k, ward=True)
@@ -470,12 +471,6 @@ class RateReductionClustering(BaseDeepClusterer):
             [main_directions(self.features_[m]) for m in cluster_members(labels)]
         )
         self.network_.set_clusters(torch.from_numpy(directions))
-
-    def _leak(self, labels):
-        """Share of the membership that lies outside clusters, in the natural graph."""
-        graph = self.cuts_[0].affinity.tocoo()
-        apart = labels[graph.row] != labels[graph.col]
-        return graph.data[apart].sum() / len(labels)
 
     def _rate(self, labels):
         """Coding rate of the clusters (eq. 2), which the better cut has less of."""
