@@ -326,9 +326,11 @@ def _tsne(rows, rng):
     from sklearn.manifold import TSNE
 
     seed = rng.randint(2**31 - 1)
+    if np.ptp(rows, axis=0).max() < 1e-6:  # one, or all the same
+        return np.zeros((len(rows), 2))
     n_axes = min(_AXES, *rows.shape)
     axes = PCA(n_axes, random_state=seed).fit_transform(rows.astype(np.float64))
-    if len(rows) < 5 or axes.std(axis=0)[0] < 1e-6:  # too few, or all the same
+    if len(rows) < 5:
         return np.pad(axes, ((0, 0), (0, 2)))[:, :2]
     return TSNE(
         perplexity=min(30.0, (len(rows) - 1) / 3),

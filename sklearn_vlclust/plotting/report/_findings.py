@@ -1,6 +1,7 @@
 """What is worth seeing among clustered images, from their embeddings."""
 
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 
@@ -145,12 +146,14 @@ def choose_shown(labels, typicality, margin, first, most):
     n = len(labels)
     if n <= most:
         return np.arange(n)
-    chosen = list(dict.fromkeys(first))
+    ranked = []
     for cluster in np.unique(labels):
         own = np.flatnonzero(labels == cluster)
-        chosen += own[np.argsort(-typicality[own], kind="stable")[:8]].tolist()
-        chosen += own[np.argsort(margin[own], kind="stable")[:8]].tolist()
-    chosen = list(dict.fromkeys(chosen))[:most]
+        for values in (-typicality, margin):
+            ranked.append(own[np.argsort(values[own], kind="stable")[:8]].tolist())
+    # In turn, so that each cluster has its share if there is no room for all.
+    turns = [i for turn in zip_longest(*ranked) for i in turn if i is not None]
+    chosen = list(dict.fromkeys([*first, *turns]))[:most]
     rest = np.setdiff1d(np.arange(n), chosen)
     rest = rest[np.lexsort((-typicality[rest], labels[rest]))]
     even = np.linspace(0, len(rest) - 1, most - len(chosen)).round().astype(int)

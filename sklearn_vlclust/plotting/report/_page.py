@@ -109,7 +109,7 @@ def page_data(report):
                 "size": report.sizes[label],
                 "color": PALETTE[label % len(PALETTE)],
                 "marker": MARKERS[label % len(MARKERS)],
-                "names": [[n, *_digits([s], 3)] for n, s in names.get(label, [])],
+                "names": [[n, *_digits([s], 5)] for n, s in names.get(label, [])],
             }
             for label in clusters
         ],

@@ -8,7 +8,7 @@ from PIL import Image, ImageOps
 from ...embedding._images import ImageSource, UnreadableImageError, iter_decoded
 
 # Sides of a thumbnail in pixels, largest first.
-SIDES = (192, 160, 128, 112, 96, 80, 64, 48, 32)
+SIDES = (192, 176, 160, 144, 128, 112, 104, 96, 88, 80, 72, 64, 56, 48, 40, 32)
 # Bytes of all thumbnails of a report; as text in HTML they take a third more.
 BUDGET = 18 * 2**20
 # Images by which the size of the others is estimated, and what they may err by.

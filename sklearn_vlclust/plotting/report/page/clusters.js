@@ -12,7 +12,7 @@ function makeCard(group) {
   const facts = [count(group.size, "image")];
   if (group.typicality !== null) facts.push(`mean typicality ${fixed(group.typicality)}`);
   const body = el("div");
-  const node = el("section", { class: "cluster", id, "data-group": id, "aria-labelledby": `${id}-title` },
+  const node = el("article", { class: "cluster", id, "data-group": id, "aria-labelledby": `${id}-title` },
     el("header", {},
       el("h3", { id: `${id}-title` }, chip(group), nameOf(clusterTitle(group))),
       el("p", {}, facts.join(" · "))),
@@ -79,10 +79,15 @@ function whyDetails(group) {
 function whyTable(group) {
   const largest = Math.max(...group.names.map(([, score]) => score ?? 0)) || 1;
   const rows = group.names.map(([noun, score]) => [
-    nameOf(noun), fixed(score, 3), bar((score ?? 0) / largest), alsoNear(noun, group),
+    nameOf(noun), small(score), bar((score ?? 0) / largest), alsoNear(noun, group),
   ]);
-  const table = fillTable(el("table"), ["noun", data.nameScore, "", "also a noun of"], rows, [1]);
-  return el("div", { class: "scroll" }, table);
+  const table = fillTable(el("table"), ["noun", data.nameScore, "", "also a noun of"], rows, { 1: "number", 2: "bars" });
+  return el("div", { class: "scroll" },
+    el("p", {}, "The noun with the highest score names the cluster. These are next to it:"), table);
+}
+
+function small(score) {
+  return score !== null && score > 0 && score < 0.001 ? "< 0.001" : fixed(score, 3);
 }
 
 function alsoNear(noun, group) {
@@ -114,7 +119,7 @@ function nearNouns(group) {
   const header = ["neighbouring noun", "attention an image", "of the images", "nearest images"];
   return [
     el("h4", {}, "Nouns that its images lie next to"),
-    el("div", { class: "scroll" }, fillTable(el("table"), header, rows, [1, 2])),
+    el("div", { class: "scroll" }, fillTable(el("table"), header, rows, { 1: "number", 2: "number" })),
   ];
 }
 
@@ -123,13 +128,28 @@ function renderCards() {
     const shown = state.groups.includes(card.group) && card.group.members.some((i) => state.visible[i]);
     card.node.hidden = !shown;
     card.filled = false;
+    card.node.classList.remove("filled");
+    card.body.replaceChildren();
     cardObserver.unobserve(card.node);
     if (shown) cardObserver.observe(card.node);
   }
   byId("cards").append(...state.groups.map((group) => cards.get(clusterAnchor(group)).node));
+  for (const card of cards.values()) if (isNear(card.node)) fillCard(card); // without a flash
+}
+
+function isNear(node) {
+  const { top, bottom } = node.getBoundingClientRect();
+  return !node.hidden && bottom > 0 && top < innerHeight;
 }
 
 function startClusters() {
   byId("cards").append(...groups.map((group) => makeCard(group).node));
   addEventListener("beforeprint", () => cards.forEach(fillCard));
+  addEventListener("hashchange", () => {
+    const card = cards.get(location.hash.slice(1));
+    if (!card || card.node.hidden) return;
+    fillCard(card);
+    // Cards above it have been filled on the way, and have moved it.
+    setTimeout(() => card.node.scrollIntoView(), 150);
+  });
 }

@@ -8,14 +8,17 @@ const images = data.images;
 const N = images.name.length;
 const NOISE = -1;
 
+// Corners of the marks, in a square from -1 to 1.
 const MARKS = {
-  o: "M1 0A1 1 0 1 1-1 0A1 1 0 1 1 1 0Z",
-  s: "M-.85-.85H.85V.85H-.85Z",
-  "^": "M0-1L1 .8H-1Z",
-  D: "M0-1.15L1.15 0L0 1.15L-1.15 0Z",
-  v: "M0 1L1-.8H-1Z",
-  P: "M-.4-1H.4V-.4H1V.4H.4V1H-.4V.4H-1V-.4H-.4Z",
-  X: "M-1-.5L-.5-1L0-.5L.5-1L1-.5L.5 0L1 .5L.5 1L0 .5L-.5 1L-1 .5L-.5 0Z",
+  o: Array.from({ length: 16 }, (_, at) => [Math.cos((at * Math.PI) / 8), Math.sin((at * Math.PI) / 8)]),
+  s: [[-0.85, -0.85], [0.85, -0.85], [0.85, 0.85], [-0.85, 0.85]],
+  "^": [[0, -1], [1, 0.8], [-1, 0.8]],
+  D: [[0, -1.15], [1.15, 0], [0, 1.15], [-1.15, 0]],
+  v: [[0, 1], [1, -0.8], [-1, -0.8]],
+  P: [[-0.4, -1], [0.4, -1], [0.4, -0.4], [1, -0.4], [1, 0.4], [0.4, 0.4], [0.4, 1], [-0.4, 1],
+    [-0.4, 0.4], [-1, 0.4], [-1, -0.4], [-0.4, -0.4]],
+  X: [[-1, -0.5], [-0.5, -1], [0, -0.5], [0.5, -1], [1, -0.5], [0.5, 0], [1, 0.5], [0.5, 1],
+    [0, 0.5], [-0.5, 1], [-1, 0.5], [-0.5, 0]],
 };
 
 const clusters = data.clusters.map((cluster, number) => ({ ...cluster, number, members: [] }));
@@ -47,7 +50,7 @@ function clusterLink(cluster) {
 
 function chip(cluster) {
   return svg("svg", { class: "chip", viewBox: "-1.15 -1.15 2.3 2.3", "aria-hidden": "true" },
-    svg("path", { d: MARKS[cluster.marker], fill: cluster.color }));
+    svg("polygon", { points: MARKS[cluster.marker].join(" "), fill: cluster.color }));
 }
 
 function picture(i) {

@@ -42,8 +42,9 @@ function fixed(value, digits = 2) {
 }
 
 // A table with a header row; cells are texts or nodes, the first of a row its header.
-function fillTable(table, header, rows, numeric = []) {
-  const kind = (column) => (numeric.includes(column) ? "number" : null);
+// kinds: the class of some columns, by number.
+function fillTable(table, header, rows, kinds = {}) {
+  const kind = (column) => kinds[column] ?? null;
   table.replaceChildren(
     el("thead", {}, el("tr", {}, ...header.map((text, c) =>
       el("th", { scope: "col", class: kind(c) }, text)))),

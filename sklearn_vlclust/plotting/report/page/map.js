@@ -4,9 +4,12 @@ const canvas = byId("map-canvas");
 const tip = byId("map-tip");
 let current = null; // the image that is pointed at
 let pending = false;
-const marks = new Map(); // pictures of the marks, by cluster
+const layer = el("canvas"); // all marks, drawn anew when they move or change
+let stale = true;
 
-function redraw() {
+// Pointing at an image moves a ring over the layer; anything else draws it again.
+function redraw({ layerToo = true } = {}) {
+  stale ||= layerToo;
   if (pending) return;
   pending = true;
   requestAnimationFrame(() => { pending = false; draw(); });
@@ -20,43 +23,44 @@ function draw() {
   const ratio = devicePixelRatio || 1;
   [view.width, view.height] = [canvas.clientWidth, canvas.clientHeight];
   if (!view.width) return;
-  canvas.width = Math.round(view.width * ratio);
-  canvas.height = Math.round(view.height * ratio);
+  if (stale) drawLayer(ratio);
+  stale = false;
+  canvas.width = layer.width;
+  canvas.height = layer.height;
   canvas.classList.toggle("zoomed", view.scale > 1);
   const context = canvas.getContext("2d");
+  context.drawImage(layer, 0, 0);
   context.scale(ratio, ratio);
-  const size = radius();
-  makeMarks(size, ratio);
+  if (!tip.hidden) ring(context);
+}
+
+function drawLayer(ratio) {
+  layer.width = Math.round(view.width * ratio);
+  layer.height = Math.round(view.height * ratio);
+  const context = layer.getContext("2d");
+  context.scale(ratio, ratio);
   for (const lit of [0, 1]) { // what is filtered out lies below
     context.globalAlpha = lit ? 1 : 0.12;
-    for (let i = 0; i < N; i++) {
-      if (state.visible[i] !== lit) continue;
-      const [x, y] = toScreen(images.place[i]);
-      if (x < -9 || y < -9 || x > view.width + 9 || y > view.height + 9) continue;
-      const mark = marks.get(images.cluster[i]);
-      context.drawImage(mark, x - mark.width / ratio / 2, y - mark.height / ratio / 2,
-        mark.width / ratio, mark.height / ratio);
+    for (const group of [...groups].reverse()) {
+      context.fillStyle = group.color;
+      context.beginPath();
+      for (const i of group.members) if (state.visible[i] === lit) addMark(context, group, i);
+      context.fill(); // all at once: thousands of single marks take three times as long
     }
   }
   context.globalAlpha = 1;
   writeNumbers(context);
-  if (current !== null) ring(context, size);
 }
 
-function makeMarks(size, ratio) {
-  const side = Math.ceil((2.6 * size + 2) * ratio);
-  if (marks.side === side) return;
-  marks.side = side;
-  for (const group of groups) {
-    const mark = el("canvas", { width: side, height: side });
-    const context = mark.getContext("2d");
-    context.translate(side / 2, side / 2);
-    const scale = size * ratio * (group === noise ? 0.6 : 1);
-    context.scale(scale, scale);
-    context.fillStyle = group.color;
-    context.fill(new Path2D(MARKS[group.marker]));
-    marks.set(group.number, mark);
-  }
+function addMark(context, group, i) {
+  const [x, y] = toScreen(images.place[i]);
+  if (x < -9 || y < -9 || x > view.width + 9 || y > view.height + 9) return;
+  const size = group === noise ? 0.6 * radius() : radius();
+  MARKS[group.marker].forEach(([right, down], corner) => {
+    if (corner) context.lineTo(x + size * right, y + size * down);
+    else context.moveTo(x + size * right, y + size * down);
+  });
+  context.closePath();
 }
 
 function median(values) {
@@ -71,21 +75,37 @@ function writeNumbers(context) {
   context.lineJoin = "round";
   context.strokeStyle = color("ground");
   context.fillStyle = color("text");
+  const named = clusters.length <= 15 && view.width > 600 && clusters.some(({ names }) => names.length);
+  const taken = [];
   for (const cluster of clusters) {
     cluster.middle ??= [0, 1].map((axis) => median(cluster.members.map((i) => images.place[i][axis])));
     if (!cluster.members.some((i) => state.visible[i])) continue;
     const [x, y] = toScreen(cluster.middle);
-    context.strokeText(cluster.label, x, y);
-    context.fillText(cluster.label, x, y);
+    const full = named ? shortened(clusterTitle(cluster)) : String(cluster.label);
+    const text = isFree(context, full, x, y, taken) ? full : String(cluster.label);
+    context.strokeText(text, x, y);
+    context.fillText(text, x, y);
   }
 }
 
-function ring(context, size) {
+// Whether a text hides none of those written before; if so, its place is taken.
+function isFree(context, text, x, y, taken) {
+  const half = context.measureText(text).width / 2;
+  const free = taken.every((box) => Math.abs(box.y - y) > 16 || Math.abs(box.x - x) > box.half + half);
+  if (free) taken.push({ x, y, half });
+  return free;
+}
+
+function shortened(text) {
+  return text.length > 24 ? `${text.slice(0, 23)}…` : text;
+}
+
+function ring(context) {
   const [x, y] = toScreen(images.place[current]);
   context.lineWidth = 3;
   context.strokeStyle = color("text");
   context.beginPath();
-  context.arc(x, y, size + 5, 0, 2 * Math.PI);
+  context.arc(x, y, radius() + 5, 0, 2 * Math.PI);
   context.stroke();
 }
 
@@ -98,7 +118,7 @@ function pointAt(i) {
       el("span", { class: "muted" }, chip(clusterOf(i)), nameOf(clusterTitle(clusterOf(i)))));
     placeTip();
   }
-  redraw();
+  redraw({ layerToo: false });
 }
 
 function placeTip() {
@@ -116,6 +136,7 @@ function goTo(i) {
   if (x < 20 || y < 20 || x > view.width - 20 || y > view.height - 20) {
     [view.x, view.y] = images.place[i];
     keepInSight();
+    redraw();
   }
   pointAt(i);
   byId("map-live").textContent = `${images.name[i]}, ${clusterTitle(clusterOf(i))}`;
@@ -206,15 +227,18 @@ function startMap() {
   buildGrid();
   canvas.addEventListener("keydown", onMapKey);
   canvas.addEventListener("focus", () => {
-    if (canvas.matches(":focus-visible") && current === null) goTo(anotherCluster(1));
+    if (canvas.matches(":focus-visible")) goTo(current ?? anotherCluster(1));
   });
-  canvas.addEventListener("blur", () => pointAt(null));
+  canvas.addEventListener("blur", () => {
+    tip.hidden = true; // the image stays the current one, for when the focus returns
+    redraw({ layerToo: false });
+  });
   byId("map-in").addEventListener("click", () => zoom(1.5));
   byId("map-out").addEventListener("click", () => zoom(1 / 1.5));
   byId("map-all").addEventListener("click", () => zoom(0));
   startPointer();
-  new ResizeObserver(redraw).observe(canvas);
-  themeListeners.push(redraw);
+  new ResizeObserver(() => redraw()).observe(canvas);
+  themeListeners.push(() => redraw());
 }
 
 function renderMap() {

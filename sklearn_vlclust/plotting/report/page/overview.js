@@ -9,8 +9,8 @@ function renderSizes() {
     bar(group.size / largest), fixed(group.typicality),
   ]);
   const header = ["cluster", "other names", "images", "share", "", "mean typicality"];
-  const table = fillTable(byId("sizes-table"), header, rows, [2, 3, 5]);
-  for (const row of table.rows) row.cells[4].classList.add("bars");
+  const table = fillTable(byId("sizes-table"), header, rows,
+    { 2: "number", 3: "number", 4: "bars", 5: "number" });
   if (!clusters.some((cluster) => cluster.names.length > 1)) {
     for (const row of table.rows) row.cells[1].hidden = true;
   }

@@ -1,0 +1,435 @@
+"""The report in headless Chromium: what a reader sees and can do."""
+
+import os
+import shutil
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from tests.plotting.report.conftest import HOSTILE, draw_report
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright")
+CHROMIUM = os.environ.get("CHROMIUM") or next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
+    None,
+)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if not CHROMIUM:
+        pytest.skip("no Chromium: put it on the PATH, or its place into CHROMIUM")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_report(browser, tmp_path):
+    """Return a function that opens a report; at the end nothing may have gone wrong."""
+    contexts, trouble, home = [], [], []
+
+    def open_it(report, width=1280, **options):
+        path = report.save(tmp_path / "report.html")
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, **options
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: trouble.append(message.text))
+        page.on("pageerror", lambda error: trouble.append(str(error)))
+        page.on("dialog", lambda dialog: trouble.append(dialog.message))
+        page.on("request", lambda request: trouble.append(request.url))
+        page.goto(path.as_uri())
+        page.wait_for_function("document.getElementById('status').textContent")
+        assert trouble[0] == path.as_uri()
+        home.append(path.as_uri())
+        return page
+
+    yield open_it
+    for context in contexts:
+        context.close()
+    inside = ("data:image/webp", "data:,", *home)
+    assert [text for text in trouble if not text.startswith(inside)] == []
+
+
+def units(text):
+    """UTF-16 units of a text, as the browser has them."""
+    raw = text.encode("utf-16-le", "surrogatepass")
+    return np.frombuffer(raw, dtype="<u2").tolist()
+
+
+UNITS = "text => [...Array(text.length).keys()].map(i => text.charCodeAt(i))"
+
+
+def test_all_sections_are_there(report, open_report):
+    page = open_report(report)
+    assert page.title() == page.inner_text("h1") == "Ninety images"
+    headings = page.eval_on_selector_all(
+        "h1, h2, h3, h4", "all => all.map(node => +node.tagName[1])"
+    )
+    assert headings[:2] == [1, 2] and headings.count(1) == 1
+    assert all(b - a <= 1 for a, b in pairwise(headings))
+    assert page.locator("#sizes-table tbody tr").count() == 6
+    assert page.locator("article.cluster").count() == 6
+    assert page.locator("#duplicate-list > li").count() == 2
+    assert page.locator("#outlier-list li").count() == 2
+    assert page.locator(".curve polyline").count() == 2  # a gap between
+    assert page.inner_text("#status") == "All 90 images in 5 clusters"
+
+
+def test_everything_has_a_name(report, open_report):
+    page = open_report(report)
+    page.evaluate("cards.forEach(fillCard)")
+    assert page.locator("img:not([alt])").count() == 0
+    ids = page.eval_on_selector_all("[id]", "all => all.map(node => node.id)")
+    assert len(ids) == len(set(ids))
+    for kind in ("button", "combobox", "searchbox", "application", "link"):
+        nodes = page.get_by_role(kind)
+        assert nodes.count() > 0
+        assert page.get_by_role(kind, name="", exact=True).count() == 0
+    for landmark in ("banner", "navigation", "main", "search", "contentinfo"):
+        assert page.get_by_role(landmark).count() == 1
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_is_shown_as_it_is(text, open_report):
+    report = draw_report(
+        [text, "b", "c"],
+        [0, 0, 1],
+        title=text,
+        params={text: text},
+        cluster_names={0: [(text, 0.5)], 1: [(text, 0.4)]},
+        nouns=[[(text, 1.0)]] * 3,
+        duplicates=[(0, 1, 0.99)],
+        outliers=[(0, 5.0)],
+    )
+    page = open_report(report)
+    page.locator(".why summary").first.click()
+    page.locator(".cluster .thumb").first.click()
+    for selector, attribute in (
+        ("#dialog-title", "textContent"),
+        ("#duplicate-list .name", "textContent"),
+        ("#outlier-list img", "alt"),
+        (".cluster .thumb", "title"),
+        (".why tbody .name", "textContent"),
+    ):
+        shown = page.evaluate(
+            f"([s, a]) => [...document.querySelectorAll(s)].map(n => ({UNITS})(n[a]))",
+            [selector, attribute],
+        )
+        assert units(text) in shown, selector
+    assert page.evaluate("typeof pwned") == "undefined"
+    assert page.locator("script").count() == 2  # the thumbnails were taken out
+    assert page.locator("main script, main img[onerror], svg[onload]").count() == 0
+
+
+def test_two_hundred_names(open_report):
+    rng = np.random.default_rng(0)
+    pieces = [
+        *HOSTILE,
+        *map(chr, range(256)),
+        *map(chr, rng.integers(1, 0x110000, 300)),
+    ]
+    names = ["".join(rng.choice(pieces, rng.integers(1, 9))) for _ in range(200)]
+    page = open_report(draw_report(names, np.arange(200) % 3))
+    page.evaluate("cards.forEach(fillCard)")
+    for _ in range(3):
+        page.locator(".cluster > div button[aria-expanded=false]").first.click()
+    shown = page.evaluate(
+        "[...document.querySelectorAll('.thumbs.all .thumb')].map(node => "
+        f"[+node.dataset.image, ({UNITS})(node.firstChild.alt)])"
+    )
+    assert dict(shown) == {i: units(x) for i, x in enumerate(names)}
+    assert page.evaluate("typeof pwned") == "undefined"
+
+
+def test_the_filter(report, open_report):
+    page = open_report(report)
+    status = page.locator("#status")
+    assert status.get_attribute("aria-live") == "polite"
+    page.fill("#filter-text", "IMAGE-1")
+    sync_api.expect(status).to_have_text("10 of 90 images, in 5 clusters")
+    page.fill("#filter-text", "noun 3")
+    sync_api.expect(status).to_have_text("15 of 90 images, in 1 cluster")
+    shown = page.locator("article.cluster:visible h3").all_inner_texts()
+    assert [" ".join(text.split()) for text in shown] == ["3 noun 3"]
+    page.fill("#filter-text", "nothing is called this")
+    sync_api.expect(status).to_have_text("0 of 90 images, in 0 clusters")
+    page.get_by_role("button", name="Reset").click()
+    sync_api.expect(status).to_have_text("All 90 images in 5 clusters")
+    page.select_option("#filter-cluster", label="Noise")
+    sync_api.expect(status).to_have_text("15 of 90 images, in 0 clusters")
+    assert page.inner_text("article.cluster:visible h3").strip() == "Noise"
+
+
+def test_the_orders(report, open_report):
+    page = open_report(report)
+    page.select_option("#order-clusters", "typicality")
+    tops = page.locator("#sizes-table tbody td:last-child").all_inner_texts()[:5]
+    assert tops == sorted(tops, reverse=True)
+    page.select_option("#filter-cluster", "2")
+    chosen = np.flatnonzero(report.labels == 2)
+
+    def images():
+        page.evaluate("cards.forEach(fillCard)")
+        thumbs = page.locator("#cluster-2 .thumb")
+        return thumbs.evaluate_all("all => all.map(node => +node.dataset.image)")
+
+    for order, values in (
+        ("certainty", report.certainty),
+        ("typicality", -report.typicality),
+    ):
+        page.select_option("#order-images", order)
+        rounded = np.round(values[chosen], 3)
+        assert images() == chosen[np.argsort(rounded, kind="stable")].tolist()
+    page.select_option("#order-images", "name")
+    assert images() == chosen.tolist()
+
+
+def test_pointing_at_the_map_shows_the_image(report, open_report):
+    page = open_report(report)
+    page.locator("#map").scroll_into_view_if_needed()
+    for i in (4, 50, 89):
+        x, y = page.evaluate(f"toScreen(images.place[{i}])")
+        page.hover("#map-canvas", position={"x": x, "y": y})
+        sync_api.expect(page.locator("#map-tip")).to_contain_text(f"image-{i:02d}.png")
+        source = page.get_attribute("#map-tip img", "src")
+        assert source == page.evaluate(f"picture({i})")
+        color = page.evaluate(
+            """async () => {
+              const image = document.querySelector("#map-tip img");
+              await image.decode();
+              const canvas = document.createElement("canvas");
+              canvas.width = canvas.height = 24;
+              const context = canvas.getContext("2d");
+              context.drawImage(image, 0, 0);
+              return [...context.getImageData(12, 12, 1, 1).data].slice(0, 3);
+            }"""
+        )
+        want = (40 + 9 * i % 200, 30 + 23 * i % 220, 60 + 41 * i % 190)
+        np.testing.assert_allclose(color, want, atol=12)
+    page.hover("#sizes-title")
+    assert page.is_hidden("#map-tip")
+
+
+def test_marks_are_drawn_where_images_are(report, open_report):
+    page = open_report(report)
+    page.evaluate("draw()")
+    seen = page.evaluate(
+        """() => {
+          const { width, height } = layer;
+          const pixels = layer.getContext("2d").getImageData(0, 0, width, height).data;
+          return images.place.map((place) => {
+            const [x, y] = toScreen(place).map(Math.round);
+            const at = 4 * (y * width + x);
+            const hex = (value) => value.toString(16).padStart(2, "0");
+            return "#" + [...pixels.slice(at, at + 3)].map(hex).join("");
+          });
+        }"""
+    )
+    want = page.evaluate("images.cluster.map((_, i) => clusterOf(i).color)")
+    hits = [a == b for a, b in zip(seen, want)]
+    assert np.mean(hits) > 0.6  # others lie below a neighbour or a number
+
+
+def test_the_keyboard_reaches_gallery_and_map(report, open_report):
+    page = open_report(report)
+    reached = []
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        reached.append(
+            page.evaluate(
+                "document.activeElement.id || document.activeElement.className"
+            )
+        )
+    for stop in ("skip", "theme", "filter-text", "map-canvas", "thumb"):
+        assert stop in reached
+    first = page.locator("#noise, .cluster").first.locator(".thumbs").first
+    first.locator(".thumb[tabindex='0']").focus()
+    before = page.evaluate("document.activeElement.dataset.image")
+    page.keyboard.press("ArrowRight")
+    after = page.evaluate("document.activeElement.dataset.image")
+    assert before != after
+    page.keyboard.press("Enter")
+    assert page.inner_text("#dialog-title") == f"folder/image-{int(after):02d}.png"
+    page.keyboard.press("Escape")
+    assert page.is_hidden("#image-dialog")
+    assert page.evaluate("document.activeElement.dataset.image") == after
+    assert (
+        page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        == "solid"
+    )
+
+
+def test_the_map_by_keyboard(report, open_report):
+    page = open_report(report)
+    page.focus("#map-all")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate("document.activeElement.id") == "map-canvas"
+    live = page.locator("#map-live")
+    sync_api.expect(live).to_contain_text("noun 0")
+    page.keyboard.press("PageDown")
+    sync_api.expect(live).to_contain_text("noun 1")
+    said = live.inner_text()
+    assert (
+        page.is_visible("#map-tip")
+        and page.inner_text("#map-tip .name >> nth=0") in said
+    )
+    start = page.evaluate("images.place[current]")
+    page.keyboard.press("ArrowLeft")
+    if live.inner_text() != said:
+        assert page.evaluate("images.place[current][0]") < start[0]
+    chosen = page.evaluate("current")
+    page.keyboard.press("+")
+    assert page.evaluate("view.scale") == 1.5
+    page.keyboard.press("Enter")
+    assert page.inner_text("#dialog-title") == f"folder/image-{chosen:02d}.png"
+    page.keyboard.press("Escape")
+    assert page.evaluate("current") == chosen
+    page.keyboard.press("0")
+    assert page.evaluate("view.scale") == 1
+
+
+def test_why_a_cluster_has_its_name(report, open_report):
+    page = open_report(report)
+    card = page.locator("#cluster-1")
+    card.locator(".why summary").click()
+    text = card.locator(".why").inner_text()
+    for part in ("noun 1", "0.500", "votes an image", "< 0.001", "tabby", "lynx"):
+        assert part in text
+    row = card.locator(".why tr", has_text="shared")
+    assert row.get_by_role("link").count() == 4  # the other clusters that it is near
+
+
+def test_show_all_and_links(report, open_report):
+    labels = np.zeros(400, int)
+    labels[300:] = 1
+    page = open_report(draw_report([f"{i}.png" for i in range(400)], labels))
+    page.locator("#sizes-table a").last.click()
+    page.wait_for_timeout(400)
+    assert 0 <= page.evaluate("byId('cluster-1').getBoundingClientRect().top") < 300
+    card = page.locator("#cluster-0")
+    card.get_by_role("button", name="Show all 300").click()
+    rows = card.locator(".thumbs.all .thumb")
+    assert rows.count() >= 120
+    for _ in range(3):
+        card.locator(".thumbs.all").evaluate("node => { node.scrollTop = 1e6 }")
+        page.wait_for_timeout(150)
+    sync_api.expect(rows).to_have_count(300)
+    card.get_by_role("button", name="Show fewer").click()
+    assert rows.count() == 0
+
+
+CONTRASTS = """() => {
+  const rgb = text => text.match(/[\\d.]+/g).map(Number);
+  const light = color => [0.2126, 0.7152, 0.0722].reduce((sum, weight, at) => {
+    const v = color[at] / 255;
+    return sum + weight * (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+  }, 0.05);
+  const ground = node => {
+    for (; node; node = node.parentElement) {
+      const color = rgb(getComputedStyle(node).backgroundColor);
+      if (color[3] !== 0) return color;
+    }
+  };
+  const found = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const node = walker.currentNode.parentElement;
+    if (!walker.currentNode.data.trim() || !node.checkVisibility()) continue;
+    const style = getComputedStyle(node);
+    const ink = node.namespaceURI.includes("svg") ? style.fill : style.color;
+    const [a, b] = [light(rgb(ink)), light(ground(node))];
+    found.push([Math.max(a, b) / Math.min(a, b), walker.currentNode.data]);
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out(report, open_report, scheme):
+    page = open_report(report, color_scheme=scheme)
+    page.evaluate(
+        "document.querySelectorAll('details').forEach(d => { d.open = true })"
+    )
+    found = page.evaluate(CONTRASTS)
+    assert len(found) > 100
+    assert [row for row in found if row[0] < 4.5] == []
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 28)"}[scheme]
+
+
+def test_the_switch_between_light_and_dark(report, open_report):
+    page = open_report(report, color_scheme="light")
+    page.select_option("#theme", "dark")
+    assert page.get_attribute("html", "data-theme") == "dark"
+    page.reload()
+    assert page.get_attribute("html", "data-theme") == "dark"
+    page.select_option("#theme", "auto")
+    assert page.get_attribute("html", "data-theme") == "light"
+
+
+@pytest.mark.parametrize("width", [320, 375])
+def test_a_phone_needs_no_sideways_scrolling(open_report, width):
+    report = draw_report(
+        [f"{'x' * 200}{i}.png" for i in range(30)],
+        np.arange(30) % 3,
+        title="y" * 200,
+        cluster_names={c: [("z" * 100, 0.5), ("long " * 30, 0.2)] for c in range(3)},
+        params={"p" * 60: "v" * 200},
+        duplicates=[(0, 1, 0.99)],
+        outliers=[(2, 5.0)],
+    )
+    page = open_report(report, width=width)
+    page.evaluate("cards.forEach(fillCard)")
+    page.evaluate(
+        "document.querySelectorAll('details').forEach(d => { d.open = true })"
+    )
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    page.locator(".cluster .thumb").first.click()
+    box = page.locator("#image-dialog").bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= width
+
+
+def test_nothing_moves_by_itself(report, open_report):
+    page = open_report(report, reduced_motion="reduce")
+    page.select_option("#filter-cluster", "1")
+    assert page.evaluate("document.getAnimations().length") == 0
+    assert (
+        page.evaluate("getComputedStyle(document.documentElement).scrollBehavior")
+        == "auto"
+    )
+
+
+def test_without_scripts_numbers_are_there(report, open_report, browser, tmp_path):
+    path = report.save(tmp_path / "plain.html")
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(path.as_uri())
+    assert page.locator(".facts dd").all_inner_texts()[:2] == ["90", "5"]
+    assert page.is_visible("noscript") or "need JavaScript" in page.inner_text("main")
+    context.close()
+
+
+def test_the_matrix_by_keyboard(report, open_report):
+    page = open_report(report)
+    page.focus("#matrix")
+    page.keyboard.press("ArrowRight")
+    row, column = page.evaluate("matrix.at.map(place => data.order[place])")
+    value = report.similarities[row, column]
+    live = page.inner_text("#matrix-live")
+    assert f"noun {row}" in live and f"noun {column}" in live and f"{value:.2f}" in live
+
+
+def test_one_image_and_only_noise(open_report):
+    page = open_report(draw_report(["only.png"], [0]))
+    assert page.inner_text("#status") == "All 1 image in 1 cluster"
+    page = open_report(draw_report(["a", "b"], [-1, -1]))
+    assert page.inner_text("#status") == "All 2 images in 0 clusters"

@@ -1,0 +1,119 @@
+"""Typical, doubtful, doubled and outlying images; thumbnails within their bytes."""
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sklearn_vlclust.embedding._rows import UnitRows
+from sklearn_vlclust.plotting import CodingLengthDisplay
+from sklearn_vlclust.plotting.report._curve import draw_curve
+from sklearn_vlclust.plotting.report._findings import (
+    choose_shown,
+    find_duplicates,
+    find_outliers,
+    measure_clusters,
+)
+from sklearn_vlclust.plotting.report._thumbnails import make_thumbnails
+
+
+def test_measures_are_cosines_to_means():
+    rng = np.random.default_rng(0)
+    X, labels = rng.normal(size=(50, 6)), rng.integers(-1, 4, 50) * 2
+    labels[labels < 0] = -1
+    found = measure_clusters(UnitRows(X), labels)
+    unit = X / np.linalg.norm(X, axis=1, keepdims=True)
+    means = np.stack([unit[labels == c].mean(axis=0) for c in (0, 2, 4, 6)])
+    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    cosines = unit @ means.T
+    np.testing.assert_array_equal(found.clusters, [0, 2, 4, 6])
+    np.testing.assert_allclose(found.similarities, abs(means @ means.T), atol=1e-5)
+    for i in range(50):
+        own = labels[i] // 2 if labels[i] >= 0 else cosines[i].argmax()
+        others = np.delete(cosines[i], own)
+        assert found.typicality[i] == pytest.approx(cosines[i, own], abs=1e-5)
+        gap = cosines[i, own] - others.max()
+        assert found.margin[i] == pytest.approx(gap, abs=1e-5)
+
+
+def test_one_cluster_has_no_margin():
+    found = measure_clusters(UnitRows(np.eye(3)), np.zeros(3, int))
+    assert np.isnan(found.margin).all() and found.similarities.shape == (1, 1)
+
+
+def test_each_pair_once_highest_first():
+    X = np.eye(8)
+    X[5] = X[1] + [0, 0, 0, 0, 0, 0.1, 0, 0]
+    X[7] = X[2]
+    pairs = find_duplicates(UnitRows(X), 0.9, 10)
+    assert [(i, j) for i, j, _ in pairs] == [(2, 7), (1, 5)]
+    assert pairs[0][2] == pytest.approx(1)
+    assert len(find_duplicates(UnitRows(X), 0.9, 1)) == 1
+    assert find_duplicates(UnitRows(X[:1]), 0.9, 1) == []
+
+
+def test_outliers_are_far_below_their_own_cluster():
+    rng = np.random.default_rng(0)
+    typicality = np.r_[
+        0.9 + 0.01 * rng.normal(size=50), 0.5 + 0.1 * rng.normal(size=50)
+    ]
+    labels = np.repeat([0, 1], 50)
+    typicality[7] = 0.7  # less typical of its cluster than 0.5 is of the other
+    found = find_outliers(typicality, labels, 10)
+    assert found[0][0] == 7 and found[0][1] > 5
+    assert all(score >= 3.5 for _, score in found)
+    assert find_outliers(np.ones(100), labels, 10) == []
+    noise = np.full(100, -1)
+    assert find_outliers(typicality, noise, 10) == []
+
+
+def test_shown_images_are_spread_over_clusters():
+    labels = np.repeat([0, 1, -1], [900, 80, 20])
+    typicality = np.linspace(1, 0, 1000)
+    shown = choose_shown(labels, typicality, typicality, [555], 200)
+    assert len(shown) == len(set(shown)) == 200 and 555 in shown
+    counts = [(labels[shown] == c).sum() for c in (0, 1, -1)]
+    assert counts[0] > 100 and min(counts) >= 16
+    every = choose_shown(labels, typicality, typicality, [], 1000)
+    np.testing.assert_array_equal(every, np.arange(1000))
+
+
+def test_thumbnails_fit_their_budget():
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 255, (40, 100, 140, 3), dtype=np.uint8)
+    for budget, largest in ((40 * 30_000, 100), (40 * 1_500, 80)):
+        thumbnails = make_thumbnails(noise, budget)
+        assert sum(map(len, thumbnails)) <= budget
+        sizes = {Image.open(BytesIO(t)).size for t in thumbnails}
+        assert len(sizes) == 1 and max(max(sizes)) <= largest
+
+
+def test_a_sample_that_misleads():
+    """The images that the size is estimated by are blank, the others are not."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 255, (96, 64, 64, 3), dtype=np.uint8)
+    pixels[np.unique(np.linspace(0, 95, 64).astype(int))] = 0
+    assert sum(map(len, make_thumbnails(pixels, 96 * 500))) <= 96 * 500
+
+
+def test_thumbnails_are_middle_squares_and_not_enlarged():
+    pixels = np.zeros((1, 10, 30, 3), dtype=np.uint8)
+    pixels[:, :, 10:20] = (0, 200, 0)
+    (thumbnail,) = make_thumbnails(pixels)
+    with Image.open(BytesIO(thumbnail)) as picture:
+        assert picture.size == (10, 10)
+        np.testing.assert_allclose(picture.getpixel((5, 5)), (0, 200, 0), atol=12)
+
+
+def test_the_curve_has_gaps_and_round_ticks():
+    display = CodingLengthDisplay([2, 3, 4, 5, 6], [10.0, 30.0, np.nan, 20.0, 25.0], 3)
+    drawing = draw_curve(display)
+    assert [len(line.split()) for line in drawing["lines"]] == [2, 2]
+    assert drawing["table"][2] == (4, "none")
+    assert [text for _, text in drawing["y_ticks"]] == ["10", "15", "20", "25", "30"]
+    assert [text for _, text in drawing["x_ticks"]] == ["2", "3", "4", "5", "6"]
+    left, _, right, _ = drawing["box"]
+    assert float(drawing["chosen"]) == pytest.approx(left + (right - left) / 4, abs=0.1)
+    one = draw_curve(CodingLengthDisplay([5], [0.0], 5))
+    assert one["points"] and np.isfinite(float(one["chosen"]))
