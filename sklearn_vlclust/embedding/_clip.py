@@ -51,6 +51,9 @@ class CLIPEmbedder(BaseEmbedder):
         left out and reported in `errors_`.
     verbose : int, default=0
         1 shows a progress bar.
+    compile : bool, default=False
+        Whether torch compiles the image encoder, at the first batch and again at the
+        first of another size, which takes a while: for many images on a GPU.
 
     Attributes
     ----------
@@ -83,8 +86,9 @@ class CLIPEmbedder(BaseEmbedder):
         "model": [str, os.PathLike],
         "pretrained": [str, os.PathLike],
         "precision": [StrOptions({"auto", "fp32", "fp16", "bf16"})],
+        "compile": ["boolean"],
     }
-    _network_params = ("model", "pretrained", "device", "precision")
+    _network_params = ("model", "pretrained", "device", "precision", "compile")
 
     def __init__(
         self,
@@ -97,6 +101,7 @@ class CLIPEmbedder(BaseEmbedder):
         n_jobs=None,
         on_error="raise",
         verbose=0,
+        compile=False,
     ):
         self.model = model
         self.pretrained = pretrained
@@ -107,6 +112,7 @@ class CLIPEmbedder(BaseEmbedder):
         self.n_jobs = n_jobs
         self.on_error = on_error
         self.verbose = verbose
+        self.compile = compile
 
     @property
     def encoder_id(self) -> str:
@@ -173,18 +179,26 @@ class CLIPEmbedder(BaseEmbedder):
                 "checkpoint of this very model."
             ) from error
         model.eval().requires_grad_(False)
+        if self.compile:
+            model.visual.compile()
         dtype = open_clip.get_input_dtype(precision) or torch.float32
         return _Network(model, preprocess, tokenizer, device, dtype)
 
     @torch.inference_mode()
     def _encode_image_batch(self, batch):
+        from ..training._device import to_device
+
         network = self._network
-        return network.model.encode_image(batch.to(network.device, network.dtype))
+        images = to_device(batch, network.device).to(network.dtype)
+        return network.model.encode_image(images)
 
     @torch.inference_mode()
     def _encode_text_batch(self, texts):
+        from ..training._device import to_device
+
         network = self._network
-        return network.model.encode_text(network.tokenizer(texts).to(network.device))
+        tokens = to_device(network.tokenizer(texts), network.device)
+        return network.model.encode_text(tokens)
 
     def _preprocess(self, image):
         return self._network.preprocess(image)

@@ -42,3 +42,26 @@ def new_generator(seed):
     It lives on the CPU, so that the same seed draws the same numbers on any device.
     """
     return torch.Generator().manual_seed(int(seed))
+
+
+def to_device(tensor, device):
+    """Copy a CPU tensor to a device without waiting for what runs there.
+
+    CUDA waits at every copy from memory that can be paged out, so that it is pinned
+    first. What is queued later finds the copy done.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor
+        On the CPU; it may be dropped once this returns.
+    device : torch.device
+        Where it is wanted.
+
+    Returns
+    -------
+    tensor : torch.Tensor
+        On the device; the same one where it is there already.
+    """
+    if device.type != "cuda" or tensor.device.type != "cpu":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)

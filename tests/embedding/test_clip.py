@@ -270,6 +270,24 @@ def test_feature_names_and_frames(clip_folder, photos, rows):
     np.testing.assert_allclose(frame, rows, atol=1e-6)
 
 
+def test_a_compiled_encoder_gives_the_same_rows(clip_folder, photos, rows, monkeypatch):
+    translated, compile_module = [], torch.nn.Module.compile
+
+    def backend(graph, inputs):
+        translated.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(
+        torch.nn.Module,
+        "compile",
+        lambda module: compile_module(module, backend=backend),
+    )
+    embedder = CLIPEmbedder(clip_folder, compile=True)
+    np.testing.assert_allclose(embedder.transform(photos), rows, atol=1e-6)
+    assert translated
+    assert embedder.encoder_id == CLIPEmbedder(clip_folder).encoder_id
+
+
 def test_half_precision_is_close(clip_folder, photos, rows):
     embedder = CLIPEmbedder(clip_folder, precision="bf16")
     half = embedder.transform(photos)

@@ -13,7 +13,7 @@ from sklearn_vlclust.training import (
     resolve_device,
     train,
 )
-from sklearn_vlclust.training._device import new_generator
+from sklearn_vlclust.training._device import new_generator, to_device
 
 
 class Rows:
@@ -192,3 +192,13 @@ def test_criterion_sets_the_learning_rate_of_an_epoch():
     assert [lr for lr, _ in seen] == [0.025, 0.0, 0.025]
     assert torch.equal(seen[0][1], seen[1][1])
     assert not torch.equal(seen[1][1], seen[2][1])
+
+
+@pytest.mark.parametrize("device", ["cpu", "auto"])
+def test_a_copy_to_a_device_is_the_same_tensor(device):
+    x = torch.arange(6).reshape(2, 3).T  # not contiguous
+    device = resolve_device(device)
+    copy = to_device(x, device)
+    assert copy.device.type == device.type
+    assert torch.equal(copy.cpu(), x)
+    assert to_device(copy, device) is copy  # nothing is copied twice
