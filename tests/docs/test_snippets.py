@@ -84,11 +84,17 @@ def workplace(materials, tmp_path, monkeypatch):
         (tmp_path / path.name).symlink_to(path)
     monkeypatch.chdir(tmp_path)
 
+    here = {None, "", "localhost", "127.0.0.1", "::1", socket.gethostname()}
+
     def refuse(*args, **kwargs):
         raise OSError("no network in this test")
 
+    def look_up(host, *args, **kwargs):  # a Dask cluster asks for its own address
+        return (getaddrinfo if host in here else refuse)(host, *args, **kwargs)
+
+    getaddrinfo = socket.getaddrinfo
     monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
 
 
 PLAIN, NEED_CLIP = with_snippets(False), with_snippets(True)
