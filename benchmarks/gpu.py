@@ -9,7 +9,6 @@ H200 unless it is set.
 
 import json
 import tempfile
-import time
 import warnings
 from collections import deque
 from functools import partial
@@ -36,7 +35,7 @@ from sklearn_vlclust.training import RandomBatches, resolve_device, train
 from sklearn_vlclust.training._device import new_generator
 
 from .fit import breakdown
-from .machine import EpochClock, Lacking, require
+from .machine import EpochClock, Lacking, Stopwatch, require
 from .rows import clustered, nouns
 
 TINY_CLIP = {
@@ -95,6 +94,7 @@ SIZES = {
             "side": 320,
             "batch_size": 512,
             "n_batches": 100,
+            "compiled": True,
         },
         "mca": {
             "n": 1_281_167,
@@ -131,35 +131,51 @@ def run(device, embedding, mca, steps, pixels, peak_tflops=None, parts=PARTS):
 
 
 def run_embedding(
-    device, peak_tflops, model, n_images, n_files, side, batch_size, n_batches
+    device,
+    peak_tflops,
+    model,
+    n_images,
+    n_files,
+    side,
+    batch_size,
+    n_batches,
+    compiled=False,
 ):
-    """Images a second, from files to rows, and of each half of the way alone."""
+    """Images a second, from files to rows, and of each half of the way alone.
+
+    `compiled` adds the forward pass of the compiled encoder.
+    """
     with tempfile.TemporaryDirectory() as folder:
         config = write_random_clip(folder, model)
         files = write_jpegs(folder, n_files, side)
         paths = [files[i % n_files] for i in range(n_images)]
         embedder = CLIPEmbedder(folder, batch_size=batch_size, device=device)
         embedder.transform(paths[:batch_size])  # loads weights, starts kernels
-        start = time.perf_counter()
-        embedder.transform(paths)
-        whole = n_images / (time.perf_counter() - start)
-        start = time.perf_counter()
-        deque(iter_decoded(paths, embedder._preparer(None)), maxlen=0)
-        read = n_images / (time.perf_counter() - start)
+        with Stopwatch() as whole:
+            embedder.transform(paths)
+        with Stopwatch() as read:
+            deque(iter_decoded(paths, embedder._preparer(None)), maxlen=0)
         image_size = config["vision_cfg"]["image_size"]
         images = torch.rand(batch_size, 3, image_size, image_size, device=device)
         encode = partial(embedder._encode_image_batch, images)
-        forward = n_batches * batch_size / _seconds(encode, n_batches, device)
+        forward = _time(encode, n_batches, device)
+        measured = [
+            ("files to rows", n_images, whole),
+            ("reading and resizing alone", n_images, read),
+            ("forward pass alone", n_batches * batch_size, forward),
+        ]
+        if compiled:
+            embedder.set_params(compile=True)
+            forward = _time(encode, n_batches, device)
+            measured.append(("the same, compiled", n_batches * batch_size, forward))
         precision = embedder._device_and_precision()[1]
     flops = count_flops(config)
     rows = []
-    for what, rate in {
-        "files to rows": whole,
-        "reading and resizing alone": read,
-        "forward pass alone": forward,
-    }.items():
+    for what, n, watch in measured:
+        rate = n / watch.seconds
         row = {"what": what, "images_a_second": rate}
-        if what != "reading and resizing alone":
+        row["core_ms_an_image"] = 1000 * watch.core_seconds / n
+        if watch is not read:
             row["tflops"] = rate * flops / 1e12
             if peak_tflops:
                 row["share_of_peak"] = row["tflops"] / peak_tflops
@@ -314,15 +330,15 @@ def count_flops(config):
     return embed + vision["layers"] * block + 2 * width * config["embed_dim"]
 
 
-def _seconds(function, repeats, device):
-    """Seconds of all calls together, after one that warms up."""
+def _time(function, repeats, device):
+    """Time all calls together, after one that warms up."""
     function()
     _wait(device)
-    start = time.perf_counter()
-    for _ in range(repeats):
-        function()
-    _wait(device)
-    return time.perf_counter() - start
+    with Stopwatch() as watch:
+        for _ in range(repeats):
+            function()
+        _wait(device)
+    return watch
 
 
 def _wait(device):

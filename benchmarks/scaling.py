@@ -44,8 +44,8 @@ MAX_ITER, DEFAULT_MAX_ITER = 3, 30
 # Documented sizes up to which neighbors are exact, and cells that are visited above:
 # of MCAClustering's fit, and of `kneighbors` as it comes.
 SEARCHES = {"MCAClustering": (EXACT_ROWS, 8), "kneighbors": (200_000, 16)}
-# Rows a predict at least, so that small sizes are not measured by one short call.
-PREDICTED = 100_000
+# Seconds of a core for which predict is called again and again.
+ENOUGH = 1.0
 
 
 def run(sizes, n_clusters, n_fitted, exact_limit=None):
@@ -109,16 +109,20 @@ def predict(path, n_clusters, n_fitted):
     rows = []
     for what, model in barely_trained(X[:n_fitted], n_clusters, words).items():
         _quietly(model.predict, X[:n_fitted])
-        calls = -(-PREDICTED // len(X))
-        with PeakMemory() as peak, Stopwatch() as watch:
-            for _ in range(calls):
-                model.predict(X)
+        seconds, core_seconds, n_predicted = 0.0, 0.0, 0
+        with PeakMemory() as peak:
+            while core_seconds < ENOUGH:
+                with Stopwatch() as watch:
+                    model.predict(X)
+                seconds += watch.seconds
+                core_seconds += watch.core_seconds
+                n_predicted += len(X)
         rows.append(
             {
                 "what": what,
                 "rows": len(X),
-                "rows_a_second": calls * len(X) / watch.seconds,
-                "us_a_row": 1e6 * watch.core_seconds / (calls * len(X)),
+                "rows_a_second": n_predicted / seconds,
+                "us_a_row": 1e6 * core_seconds / n_predicted,
                 "beyond_X_gib": peak.bytes / GIB,
                 "bar": "<= 1.5 times",
             }
