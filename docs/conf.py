@@ -5,6 +5,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import cost_table
+import results_plot
 import results_table
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
@@ -62,4 +64,7 @@ def setup(app):
     renderers = (write_math, None)
     app.add_html_math_renderer("mathml", renderers, renderers)
     app.connect("autodoc-skip-member", skip_inherited)
-    results_table.write_page(Path(__file__).parent / "_build" / "results.inc")
+    build = Path(__file__).parent / "_build"
+    results_table.write_page(build / "results.inc")
+    results_plot.write_plots(build / "plots", build / "plots.inc")
+    cost_table.write_page(build / "cost.inc")
