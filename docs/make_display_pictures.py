@@ -25,7 +25,7 @@ CROPS = 40
 OUTPUT = Path(__file__).parent / "_static"
 # The grounds of the theme of the documentation.
 STYLES = {
-    "light": ["default"],
+    "light": ["default"],  # displays are first drawn in it
     "dark": [
         "dark_background",
         dict.fromkeys(
@@ -47,7 +47,7 @@ def crops(name, rng):
 
 
 def displays():
-    """Yield names, displays and how they are drawn."""
+    """Yield names, displays drawn in the default style, and how they are drawn."""
     rng = np.random.default_rng(0)
     images = [crop for name in ("china.jpg", "flower.jpg") for crop in crops(name, rng)]
     embedder = OfflineEmbedder()
@@ -57,7 +57,8 @@ def displays():
         mca, images, embeddings=X, n_pictures=8
     )
     yield "gallery", gallery, {}
-    yield "tree", SemanticTreeDisplay.from_estimator(mca), {"max_rows": 30}
+    rows = {"max_rows": 30}
+    yield "tree", SemanticTreeDisplay.from_estimator(mca, **rows), rows
 
     digits = load_digits(n_class=6)
     masked = ContrastiveMaskedClustering(6, random_state=0).fit(digits.data)
@@ -71,7 +72,8 @@ def main():
         for page, style in STYLES.items():
             with plt.style.context(style):
                 path = OUTPUT / f"display_{name}_{page}.png"
-                display.plot(**how).figure_.savefig(path, dpi=80)
+                drawn = display if page == "light" else display.plot(**how)
+                drawn.figure_.savefig(path, dpi=80)
                 plt.close("all")
             with Image.open(path) as picture:  # 256 colors take a third of the space
                 picture.convert("RGB").quantize(256, kmeans=2).save(path, optimize=True)

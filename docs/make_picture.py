@@ -65,7 +65,7 @@ def main():
         print(cluster, kinds, *names, sep="  ")
     display = ContactSheetDisplay.from_estimator(mca, images, embeddings=X, n_columns=6)
     OUTPUT.parent.mkdir(exist_ok=True)
-    figure = display.plot().figure_
+    figure = display.figure_
     figure.savefig(OUTPUT, dpi=64)
     with Image.open(OUTPUT) as sheet:  # 256 colors take a third of the space
         sheet.convert("RGB").quantize(256, kmeans=2).save(OUTPUT, optimize=True)

@@ -64,7 +64,7 @@ class CodingLengthDisplay:
         self.label = label
 
     @classmethod
-    def from_estimator(cls, estimator, *, criterion=None):
+    def from_estimator(cls, estimator, *, criterion=None, ax=None):
         """Show how a fitted estimator came by its number of clusters.
 
         Parameters
@@ -73,37 +73,20 @@ class CodingLengthDisplay:
             Fitted; the latter with ``n_clusters=None``.
         criterion : {"persistence", "coding_length"}, default=None
             Which curve. None is the one that the estimator chose by.
+        ax : matplotlib Axes, default=None
+            Where to draw it; None makes a figure.
 
         Returns
         -------
         display : CodingLengthDisplay
-            Not yet drawn: call :meth:`plot`.
+            Drawn; :meth:`plot` draws it again elsewhere.
 
         Raises
         ------
         ValueError
             If the estimator was given its number of clusters, or has no such curve.
         """
-        check_is_fitted(estimator)
-        curves = getattr(estimator, "scores_", getattr(estimator, "k_scores_", None))
-        if not isinstance(curves, dict):
-            raise ValueError(
-                f"This {type(estimator).__name__} estimated no number of clusters: "
-                "give a CodingLengthKSelector, or a RateReductionClustering that was "
-                "fitted with n_clusters=None."
-            )
-        criterion = criterion or estimator.criterion
-        if criterion not in curves:
-            raise ValueError(
-                f"criterion={criterion!r} is none of the curves of this "
-                f"{type(estimator).__name__}: {sorted(curves)}."
-            )
-        return cls(
-            np.asarray(estimator.k_values_),
-            np.asarray(curves[criterion], dtype=float),
-            int(estimator.n_clusters_),
-            _LABELS[criterion],
-        )
+        return cls(*_read_curve(estimator, criterion)).plot(ax=ax)
 
     def plot(self, *, ax=None):
         """Draw the curve.
@@ -130,3 +113,28 @@ class CodingLengthDisplay:
         self.ax_.set(xlabel="number of clusters", ylabel=self.label)
         self.ax_.legend()
         return self
+
+
+def _read_curve(estimator, criterion=None):
+    """Return numbers of clusters, their scores, the one chosen and what scores are."""
+    check_is_fitted(estimator)
+    name = type(estimator).__name__
+    curves = getattr(estimator, "scores_", getattr(estimator, "k_scores_", None))
+    if not isinstance(curves, dict):
+        raise ValueError(
+            f"This {name} estimated no number of clusters: give a "
+            "CodingLengthKSelector, or a RateReductionClustering that was fitted with "
+            "n_clusters=None."
+        )
+    criterion = criterion or estimator.criterion
+    if criterion not in curves:
+        raise ValueError(
+            f"criterion={criterion!r} is none of the curves of this {name}: "
+            f"{sorted(curves)}."
+        )
+    return (
+        np.asarray(estimator.k_values_),
+        np.asarray(curves[criterion], dtype=float),
+        int(estimator.n_clusters_),
+        _LABELS[criterion],
+    )

@@ -67,7 +67,23 @@ class ClusterConfusionDisplay:
         self.clusters = clusters
 
     @classmethod
-    def from_estimator(cls, estimator, X, y, *, normalize=None, names=None):
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        y,
+        *,
+        normalize=None,
+        names=None,
+        include_values=None,
+        cmap="viridis",
+        xticks_rotation=None,
+        values_format=None,
+        ax=None,
+        colorbar=True,
+        im_kw=None,
+        text_kw=None,
+    ):
         """Compare the clusters of a fitted clusterer with classes.
 
         Parameters
@@ -84,11 +100,25 @@ class ClusterConfusionDisplay:
         names : list of str or of sequences of str, default=None
             Names of cluster 0, 1, .... None takes the estimator's `cluster_names_`
             where it has them.
+        include_values : bool, default=None
+            Whether numbers are written; None writes them up to 20 rows and columns.
+        cmap : str or Colormap, default="viridis"
+            Colours.
+        xticks_rotation : {"vertical", "horizontal"} or float, default=None
+            Of the names of clusters; None turns long ones.
+        values_format : str, default=None
+            How numbers are written.
+        ax : matplotlib Axes, default=None
+            Where to draw it; None makes a figure that fits the matrix.
+        colorbar : bool, default=True
+            Whether a colour bar is drawn.
+        im_kw, text_kw : dict, default=None
+            Passed to `imshow` and `text` of matplotlib.
 
         Returns
         -------
         display : ClusterConfusionDisplay
-            Not yet drawn: call :meth:`plot`.
+            Drawn; :meth:`plot` draws it again elsewhere.
 
         Raises
         ------
@@ -103,10 +133,38 @@ class ClusterConfusionDisplay:
         )
         if names is None:
             names = getattr(estimator, "cluster_names_", None)
-        return cls.from_predictions(y, labels, normalize=normalize, names=names)
+        return cls.from_predictions(
+            y,
+            labels,
+            normalize=normalize,
+            names=names,
+            include_values=include_values,
+            cmap=cmap,
+            xticks_rotation=xticks_rotation,
+            values_format=values_format,
+            ax=ax,
+            colorbar=colorbar,
+            im_kw=im_kw,
+            text_kw=text_kw,
+        )
 
     @classmethod
-    def from_predictions(cls, y_true, labels, *, normalize=None, names=None):
+    def from_predictions(
+        cls,
+        y_true,
+        labels,
+        *,
+        normalize=None,
+        names=None,
+        include_values=None,
+        cmap="viridis",
+        xticks_rotation=None,
+        values_format=None,
+        ax=None,
+        colorbar=True,
+        im_kw=None,
+        text_kw=None,
+    ):
         """Compare any clusters with classes.
 
         Parameters
@@ -120,11 +178,25 @@ class ClusterConfusionDisplay:
         names : list of str or of sequences of str, default=None
             Names of cluster 0, 1, ..., which are written after their numbers; of
             several the first.
+        include_values : bool, default=None
+            Whether numbers are written; None writes them up to 20 rows and columns.
+        cmap : str or Colormap, default="viridis"
+            Colours.
+        xticks_rotation : {"vertical", "horizontal"} or float, default=None
+            Of the names of clusters; None turns long ones.
+        values_format : str, default=None
+            How numbers are written.
+        ax : matplotlib Axes, default=None
+            Where to draw it; None makes a figure that fits the matrix.
+        colorbar : bool, default=True
+            Whether a colour bar is drawn.
+        im_kw, text_kw : dict, default=None
+            Passed to `imshow` and `text` of matplotlib.
 
         Returns
         -------
         display : ClusterConfusionDisplay
-            Not yet drawn: call :meth:`plot`.
+            Drawn; :meth:`plot` draws it again elsewhere.
 
         Raises
         ------
@@ -149,10 +221,20 @@ class ClusterConfusionDisplay:
         np.add.at(counts, (rows, columns), 1)
         row_order, column_order = _match(classes, clusters, rows, labels)
         counts = counts[np.ix_(row_order, column_order)]
-        return cls(
+        display = cls(
             _normalize(counts, normalize),
             classes=[str(c) for c in classes[row_order]],
             clusters=[_name(int(c), names) for c in clusters[column_order]],
+        )
+        return display.plot(
+            include_values=include_values,
+            cmap=cmap,
+            xticks_rotation=xticks_rotation,
+            values_format=values_format,
+            ax=ax,
+            colorbar=colorbar,
+            im_kw=im_kw,
+            text_kw=text_kw,
         )
 
     def plot(

@@ -39,7 +39,7 @@ class ContactSheetDisplay:
     --------
     >>> from sklearn_vlclust.plotting import ContactSheetDisplay
     >>> display = ContactSheetDisplay.from_estimator(mca, paths)  # doctest: +SKIP
-    >>> display.plot().figure_.savefig("sheet.png", dpi=100)  # doctest: +SKIP
+    >>> display.figure_.savefig("sheet.png", dpi=100)  # doctest: +SKIP
     """
 
     def __init__(self, pictures, sizes, names):
@@ -48,7 +48,9 @@ class ContactSheetDisplay:
         self.names = names
 
     @classmethod
-    def from_estimator(cls, estimator, images, *, embeddings=None, n_columns=8):
+    def from_estimator(
+        cls, estimator, images, *, embeddings=None, n_columns=8, ax=None
+    ):
         """Show how a fitted clusterer divides images.
 
         Parameters
@@ -63,11 +65,14 @@ class ContactSheetDisplay:
             :class:`~sklearn_vlclust.ContrastiveMaskedClustering` of images.
         n_columns : int, default=8
             Number of pictures a cluster.
+        ax : matplotlib Axes, default=None
+            Where to draw it; None makes a figure that fits the number
+            of clusters.
 
         Returns
         -------
         display : ContactSheetDisplay
-            Not yet drawn: call :meth:`plot`.
+            Drawn; :meth:`plot` draws it again elsewhere.
 
         Raises
         ------
@@ -81,11 +86,12 @@ class ContactSheetDisplay:
             typicality=typicality,
             names=getattr(estimator, "cluster_names_", None),
             n_columns=n_columns,
+            ax=ax,
         )
 
     @classmethod
     def from_predictions(
-        cls, images, labels, *, typicality=None, names=None, n_columns=8
+        cls, images, labels, *, typicality=None, names=None, n_columns=8, ax=None
     ):
         """Show a division of images.
 
@@ -101,37 +107,23 @@ class ContactSheetDisplay:
             Names of cluster 0, 1, ..., best first.
         n_columns : int, default=8
             Number of pictures a cluster.
+        ax : matplotlib Axes, default=None
+            Where to draw it; None makes a figure that fits the number
+            of clusters.
 
         Returns
         -------
         display : ContactSheetDisplay
-            Not yet drawn: call :meth:`plot`. Clusters without images are left out.
+            Drawn; :meth:`plot` draws it again elsewhere. Clusters without images are
+            left out.
 
         Raises
         ------
         ValueError
             If the lengths differ, a cluster has no names, or an image cannot be read.
         """
-        images = check_images(images)
-        labels = np.asarray(labels)
-        typicality = np.zeros(len(labels)) if typicality is None else typicality
-        if not len(images) == len(labels) == len(typicality):
-            raise ValueError(
-                f"{len(images)} images, {len(labels)} labels and {len(typicality)} "
-                "values of typicality: expected as many of each."
-            )
-        clusters = np.unique(labels)
-        if names is not None and clusters[-1] >= len(names):
-            raise ValueError(
-                f"names has {len(names)} entries, but labels go up to {clusters[-1]}."
-            )
-        order = np.argsort(-np.asarray(typicality), kind="stable")
-        pictures = [
-            [_square(images[i], i) for i in order[labels[order] == c][:n_columns]]
-            for c in clusters
-        ]
-        sizes = [int((labels == c).sum()) for c in clusters]
-        return cls(pictures, sizes, [_title(c, names) for c in clusters])
+        rows = _choose_pictures(images, labels, typicality, names, n_columns)
+        return cls(*rows).plot(ax=ax)
 
     def plot(self, *, ax=None):
         """Draw the sheet.
@@ -185,6 +177,30 @@ class ContactSheetDisplay:
                     **style,
                 )
             )
+
+
+def _choose_pictures(images, labels, typicality=None, names=None, n_columns=8):
+    """Return pictures, sizes and names of each cluster, as the display takes them."""
+    images = check_images(images)
+    labels = np.asarray(labels)
+    typicality = np.zeros(len(labels)) if typicality is None else typicality
+    if not len(images) == len(labels) == len(typicality):
+        raise ValueError(
+            f"{len(images)} images, {len(labels)} labels and {len(typicality)} "
+            "values of typicality: expected as many of each."
+        )
+    clusters = np.unique(labels)
+    if names is not None and clusters[-1] >= len(names):
+        raise ValueError(
+            f"names has {len(names)} entries, but labels go up to {clusters[-1]}."
+        )
+    order = np.argsort(-np.asarray(typicality), kind="stable")
+    pictures = [
+        [_square(images[i], i) for i in order[labels[order] == c][:n_columns]]
+        for c in clusters
+    ]
+    sizes = [int((labels == c).sum()) for c in clusters]
+    return pictures, sizes, [_title(c, names) for c in clusters]
 
 
 def _embed(estimator, images, embeddings):

@@ -104,7 +104,16 @@ class EmbeddingMapDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, *, images=None, n_samples=5000, random_state=None
+        cls,
+        estimator,
+        X,
+        *,
+        images=None,
+        n_samples=5000,
+        random_state=None,
+        ax=None,
+        s=None,
+        thumbnail_size=48,
     ):
         """Show how a fitted clusterer divides `X`.
 
@@ -121,11 +130,17 @@ class EmbeddingMapDisplay:
             Largest number of rows that t-SNE lays out; see Notes of the class.
         random_state : int, RandomState instance or None, default=None
             Draws them, and is that of t-SNE.
+        ax : matplotlib Axes, default=None
+            Where to draw it; None makes a figure.
+        s : float, default=None
+            Area of a marker in square points; None chooses by the number of images.
+        thumbnail_size : float, default=48
+            Longer side of the thumbnails, in points.
 
         Returns
         -------
         display : EmbeddingMapDisplay
-            Not yet drawn: call :meth:`plot`.
+            Drawn; :meth:`plot` draws it again elsewhere.
 
         Raises
         ------
@@ -145,11 +160,24 @@ class EmbeddingMapDisplay:
             images=images,
             n_samples=n_samples,
             random_state=random_state,
+            ax=ax,
+            s=s,
+            thumbnail_size=thumbnail_size,
         )
 
     @classmethod
     def from_embeddings(
-        cls, X, labels, *, names=None, images=None, n_samples=5000, random_state=None
+        cls,
+        X,
+        labels,
+        *,
+        names=None,
+        images=None,
+        n_samples=5000,
+        random_state=None,
+        ax=None,
+        s=None,
+        thumbnail_size=48,
     ):
         """Show any embeddings and clusters.
 
@@ -167,11 +195,17 @@ class EmbeddingMapDisplay:
             Largest number of rows that t-SNE lays out; see Notes of the class.
         random_state : int, RandomState instance or None, default=None
             Draws them, and is that of t-SNE.
+        ax : matplotlib Axes, default=None
+            Where to draw it; None makes a figure.
+        s : float, default=None
+            Area of a marker in square points; None chooses by the number of images.
+        thumbnail_size : float, default=48
+            Longer side of the thumbnails, in points.
 
         Returns
         -------
         display : EmbeddingMapDisplay
-            Not yet drawn: call :meth:`plot`.
+            Drawn; :meth:`plot` draws it again elsewhere.
 
         Raises
         ------
@@ -191,7 +225,8 @@ class EmbeddingMapDisplay:
                 i: ImageSource(images[i], i).decode()
                 for i in _medoids(coordinates, labels)
             }
-        return cls(coordinates, labels, names or None, thumbnails)
+        display = cls(coordinates, labels, names or None, thumbnails)
+        return display.plot(ax=ax, s=s, thumbnail_size=thumbnail_size)
 
     def plot(self, *, ax=None, s=None, thumbnail_size=48):
         """Draw the map.

@@ -58,7 +58,16 @@ class SimilarityDisplay:
         self.sizes = sizes
 
     @classmethod
-    def from_estimator(cls, estimator, X, *, n_samples=1000, random_state=None):
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        *,
+        n_samples=1000,
+        random_state=None,
+        ax=None,
+        cmap="viridis",
+    ):
         """Show the features that a fitted clusterer gives `X`.
 
         Parameters
@@ -71,11 +80,15 @@ class SimilarityDisplay:
             Largest number of rows shown, drawn at random.
         random_state : int, RandomState instance or None, default=None
             Draws them.
+        ax : matplotlib Axes, default=None
+            Where to draw it; None makes a figure.
+        cmap : str or Colormap, default="viridis"
+            Colours from 0 to 1.
 
         Returns
         -------
         display : SimilarityDisplay
-            Not yet drawn: call :meth:`plot`.
+            Drawn; :meth:`plot` draws it again elsewhere.
         """
         check_is_fitted(estimator)
         return cls.from_features(
@@ -83,10 +96,21 @@ class SimilarityDisplay:
             estimator.predict(X),
             n_samples=n_samples,
             random_state=random_state,
+            ax=ax,
+            cmap=cmap,
         )
 
     @classmethod
-    def from_features(cls, features, labels, *, n_samples=1000, random_state=None):
+    def from_features(
+        cls,
+        features,
+        labels,
+        *,
+        n_samples=1000,
+        random_state=None,
+        ax=None,
+        cmap="viridis",
+    ):
         """Show any features and clusters.
 
         Parameters
@@ -99,11 +123,15 @@ class SimilarityDisplay:
             Largest number of rows shown, drawn at random.
         random_state : int, RandomState instance or None, default=None
             Draws them.
+        ax : matplotlib Axes, default=None
+            Where to draw it; None makes a figure.
+        cmap : str or Colormap, default="viridis"
+            Colours from 0 to 1.
 
         Returns
         -------
         display : SimilarityDisplay
-            Not yet drawn: call :meth:`plot`.
+            Drawn; :meth:`plot` draws it again elsewhere.
         """
         features, labels = _check(features, labels)
         if len(labels) > n_samples:
@@ -111,14 +139,16 @@ class SimilarityDisplay:
             drawn = np.sort(rng.choice(len(labels), n_samples, replace=False))
             features, labels = features[drawn], labels[drawn]
         order = np.argsort(labels, kind="stable")
-        norms = np.linalg.norm(features, axis=1, keepdims=True).clip(1e-12)
-        unit = (features / norms)[order]
         check_memory(
-            2 * len(unit) ** 2 * unit.itemsize,
-            f"n_samples={n_samples}: the cosines of all pairs of {len(unit):,} rows",
+            2 * len(order) ** 2 * features.itemsize,
+            f"n_samples={n_samples}: the cosines of all pairs of {len(order):,} rows",
             "Show fewer.",
         )
-        return cls(np.abs(unit @ unit.T), np.unique(labels, return_counts=True)[1])
+        display = cls(
+            absolute_cosines(features[order]),
+            np.unique(labels, return_counts=True)[1],
+        )
+        return display.plot(ax=ax, cmap=cmap)
 
     def plot(self, *, ax=None, cmap="viridis"):
         """Draw the similarities.
@@ -186,7 +216,7 @@ class SpectrumDisplay:
         self.spectra = spectra
 
     @classmethod
-    def from_estimator(cls, estimator, X):
+    def from_estimator(cls, estimator, X, *, ax=None):
         """Show the features that a fitted clusterer gives `X`.
 
         Parameters
@@ -195,17 +225,19 @@ class SpectrumDisplay:
             With `transform` and `predict`.
         X : array-like of shape (n, n_features), or images
             What `estimator` takes.
+        ax : matplotlib Axes, default=None
+            Where to draw it; None makes a figure.
 
         Returns
         -------
         display : SpectrumDisplay
-            Not yet drawn: call :meth:`plot`.
+            Drawn; :meth:`plot` draws it again elsewhere.
         """
         check_is_fitted(estimator)
-        return cls.from_features(estimator.transform(X), estimator.predict(X))
+        return cls.from_features(estimator.transform(X), estimator.predict(X), ax=ax)
 
     @classmethod
-    def from_features(cls, features, labels=None):
+    def from_features(cls, features, labels=None, *, ax=None):
         """Show any features, and the clusters of them if there are any.
 
         Parameters
@@ -214,11 +246,13 @@ class SpectrumDisplay:
             Features, not centred.
         labels : array-like of shape (n,), default=None
             Cluster of each row. The ten largest clusters are shown.
+        ax : matplotlib Axes, default=None
+            Where to draw it; None makes a figure.
 
         Returns
         -------
         display : SpectrumDisplay
-            Not yet drawn: call :meth:`plot`.
+            Drawn; :meth:`plot` draws it again elsewhere.
         """
         features, labels = _check(
             features, np.zeros(len(features)) if labels is None else labels
@@ -228,7 +262,7 @@ class SpectrumDisplay:
         if len(clusters) > 1:
             for cluster in clusters[np.argsort(-counts, kind="stable")][:_LARGEST]:
                 spectra[f"cluster {cluster}"] = _spectrum(features[labels == cluster])
-        return cls(spectra)
+        return cls(spectra).plot(ax=ax)
 
     def plot(self, *, ax=None):
         """Draw the spectra.
@@ -260,6 +294,12 @@ class SpectrumDisplay:
         )
         self.ax_.legend(fontsize="small")
         return self
+
+
+def absolute_cosines(rows):
+    """Return the absolute cosines of all pairs of rows, (n, n)."""
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
+    return np.abs(unit @ unit.T)
 
 
 def _check(features, labels):

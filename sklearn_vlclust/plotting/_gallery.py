@@ -54,7 +54,7 @@ class ClusterGalleryDisplay:
     >>> display = ClusterGalleryDisplay.from_estimator(
     ...     mca, paths, clusters=[3, 7]
     ... )  # doctest: +SKIP
-    >>> display.plot().figure_.savefig("gallery.png")  # doctest: +SKIP
+    >>> display.figure_.savefig("gallery.png")  # doctest: +SKIP
     """
 
     def __init__(self, typical, uncertain, certainties, sizes, names):
@@ -66,7 +66,15 @@ class ClusterGalleryDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, images, *, embeddings=None, clusters=None, n_pictures=12
+        cls,
+        estimator,
+        images,
+        *,
+        embeddings=None,
+        clusters=None,
+        n_pictures=12,
+        ax=None,
+        n_columns=4,
     ):
         """Show clusters of a fitted clusterer.
 
@@ -85,11 +93,16 @@ class ClusterGalleryDisplay:
         n_pictures : int, default=12
             Largest number of pictures of either kind a cluster. Of a small cluster each
             half of its images is shown once.
+        ax : matplotlib Axes, default=None
+            Where to draw it; None makes a figure that fits the number
+            of clusters.
+        n_columns : int, default=4
+            Pictures beside each other in either half.
 
         Returns
         -------
         display : ClusterGalleryDisplay
-            Not yet drawn: call :meth:`plot`.
+            Drawn; :meth:`plot` draws it again elsewhere.
 
         Raises
         ------
@@ -109,6 +122,8 @@ class ClusterGalleryDisplay:
             names=getattr(estimator, "cluster_names_", None),
             clusters=clusters,
             n_pictures=n_pictures,
+            ax=ax,
+            n_columns=n_columns,
         )
 
     @classmethod
@@ -122,6 +137,8 @@ class ClusterGalleryDisplay:
         names=None,
         clusters=None,
         n_pictures=12,
+        ax=None,
+        n_columns=4,
     ):
         """Show clusters of any division of images.
 
@@ -142,11 +159,16 @@ class ClusterGalleryDisplay:
             Clusters to show, in this order; None is the six largest.
         n_pictures : int, default=12
             Largest number of pictures of either kind a cluster.
+        ax : matplotlib Axes, default=None
+            Where to draw it; None makes a figure that fits the number
+            of clusters.
+        n_columns : int, default=4
+            Pictures beside each other in either half.
 
         Returns
         -------
         display : ClusterGalleryDisplay
-            Not yet drawn: call :meth:`plot`.
+            Drawn; :meth:`plot` draws it again elsewhere.
 
         Raises
         ------
@@ -171,13 +193,14 @@ class ClusterGalleryDisplay:
             typical, rest = order[:half], order[half:]
             doubtful = rest[np.argsort(certainty[rest], kind="stable")][:n_pictures]
             blocks.append((typical, doubtful))
-        return cls(
+        display = cls(
             [[_square(images[i], i) for i in typical] for typical, _ in blocks],
             [[_square(images[i], i) for i in doubtful] for _, doubtful in blocks],
             [known[doubtful] for _, doubtful in blocks],
             [int((labels == c).sum()) for c in clusters],
             [_title(c, names) for c in clusters],
         )
+        return display.plot(ax=ax, n_columns=n_columns)
 
     def plot(self, *, ax=None, n_columns=4):
         """Draw the gallery.

@@ -2,7 +2,13 @@
 
 import numpy as np
 
-from ._contact_sheet import _CELL, ContactSheetDisplay, _square, _typicality
+from ._contact_sheet import (
+    _CELL,
+    ContactSheetDisplay,
+    _choose_pictures,
+    _square,
+    _typicality,
+)
 
 
 class GeneratedImagesDisplay:
@@ -35,7 +41,7 @@ class GeneratedImagesDisplay:
     --------
     >>> from sklearn_vlclust.plotting import GeneratedImagesDisplay
     >>> display = GeneratedImagesDisplay.from_estimator(gcc, X)  # doctest: +SKIP
-    >>> display.plot().figure_.savefig("generated.png")  # doctest: +SKIP
+    >>> display.figure_.savefig("generated.png")  # doctest: +SKIP
     """
 
     def __init__(self, pictures, sizes, names):
@@ -44,7 +50,9 @@ class GeneratedImagesDisplay:
         self.names = names
 
     @classmethod
-    def from_estimator(cls, estimator, images, *, n_columns=8, random_state=None):
+    def from_estimator(
+        cls, estimator, images, *, n_columns=8, random_state=None, ax=None
+    ):
         """Show real images of a fitted clusterer beside ones that it generates.
 
         Parameters
@@ -57,11 +65,14 @@ class GeneratedImagesDisplay:
             Number of pictures of either kind a cluster.
         random_state : int, RandomState instance or None, default=None
             Draws the generated ones.
+        ax : matplotlib Axes, default=None
+            Where to draw it; None makes a figure that fits the number
+            of clusters.
 
         Returns
         -------
         display : GeneratedImagesDisplay
-            Not yet drawn: call :meth:`plot`.
+            Drawn; :meth:`plot` draws it again elsewhere.
 
         Raises
         ------
@@ -80,16 +91,16 @@ class GeneratedImagesDisplay:
             )
         rng = check_random_state(random_state)
         labels, typicality = _typicality(estimator, images, None)
-        real = ContactSheetDisplay.from_predictions(
-            images, labels, typicality=typicality, n_columns=n_columns
+        real, sizes, names = _choose_pictures(
+            images, labels, typicality, n_columns=n_columns
         )
         white = Image.new("RGB", (_CELL, _CELL), "white")
         rows = []
-        for cluster, pictures in zip(np.unique(labels), real.pictures):
+        for cluster, pictures in zip(np.unique(labels), real):
             made = estimator.generate(n_columns, int(cluster), random_state=rng)
             gap = [white] * (n_columns - len(pictures) + 1)
             rows.append(pictures + gap + [_square(image, 0) for image in made])
-        return cls(rows, real.sizes, real.names)
+        return cls(rows, sizes, names).plot(ax=ax)
 
     def plot(self, *, ax=None):
         """Draw the sheet.

@@ -62,8 +62,10 @@ class SemanticTreeDisplay:
     Examples
     --------
     >>> from sklearn_vlclust.plotting import SemanticTreeDisplay
-    >>> display = SemanticTreeDisplay.from_estimator(space)  # doctest: +SKIP
-    >>> display.plot(max_rows=60).figure_.savefig("tree.png")  # doctest: +SKIP
+    >>> display = SemanticTreeDisplay.from_estimator(
+    ...     space, max_rows=60
+    ... )  # doctest: +SKIP
+    >>> display.figure_.savefig("tree.png")  # doctest: +SKIP
     """
 
     def __init__(self, names, parents, depths, n_nouns, kept, min_depth):
@@ -75,18 +77,28 @@ class SemanticTreeDisplay:
         self.min_depth = min_depth
 
     @classmethod
-    def from_estimator(cls, estimator):
+    def from_estimator(
+        cls, estimator, *, ax=None, max_rows=40, max_children=8, max_depth=None
+    ):
         """Show the nouns of a fitted semantic space.
 
         Parameters
         ----------
         estimator : SemanticSpace or MCAClustering
             Fitted; the latter with words.
+        ax : matplotlib Axes, default=None
+            Where to draw it; None makes a figure that fits the rows.
+        max_rows : int, default=40
+            Largest number of rows; see :meth:`plot`.
+        max_children : int, default=8
+            Nodes shown below one; the others are counted in a row.
+        max_depth : int, default=None
+            Levels shown; None is all.
 
         Returns
         -------
         display : SemanticTreeDisplay
-            Not yet drawn: call :meth:`plot`.
+            Drawn; :meth:`plot` draws it again elsewhere.
 
         Raises
         ------
@@ -103,11 +115,27 @@ class SemanticTreeDisplay:
                 "SemanticSpace, or an MCAClustering that was fitted with words."
             )
         return cls.from_synsets(
-            space.synsets_, nouns=space.nouns_, min_depth=space.gamma_h
+            space.synsets_,
+            nouns=space.nouns_,
+            min_depth=space.gamma_h,
+            ax=ax,
+            max_rows=max_rows,
+            max_children=max_children,
+            max_depth=max_depth,
         )
 
     @classmethod
-    def from_synsets(cls, synsets, *, nouns=None, min_depth=0):
+    def from_synsets(
+        cls,
+        synsets,
+        *,
+        nouns=None,
+        min_depth=0,
+        ax=None,
+        max_rows=40,
+        max_children=8,
+        max_depth=None,
+    ):
         """Show any synsets of WordNet.
 
         Parameters
@@ -118,12 +146,20 @@ class SemanticTreeDisplay:
             What to call each. None is the first word of the synset.
         min_depth : int, default=0
             Levels that are shown as removed.
+        ax : matplotlib Axes, default=None
+            Where to draw it; None makes a figure that fits the rows.
+        max_rows : int, default=40
+            Largest number of rows; see :meth:`plot`.
+        max_children : int, default=8
+            Nodes shown below one; the others are counted in a row.
+        max_depth : int, default=None
+            Levels shown; None is all.
 
         Returns
         -------
         display : SemanticTreeDisplay
-            Not yet drawn: call :meth:`plot`. Of several hypernyms, a node is below the
-            one with the shortest path to `entity`.
+            Drawn; :meth:`plot` draws it again elsewhere. Of several hypernyms, a node
+            is below the one with the shortest path to `entity`.
 
         Raises
         ------
@@ -159,13 +195,16 @@ class SemanticTreeDisplay:
                 totals[above[position]] += totals[position]
         order = sorted(above, key=lambda i: (hierarchy.depths[i], hierarchy.names[i]))
         number = {position: i for i, position in enumerate(order)}
-        return cls(
+        display = cls(
             [", ".join(own.get(i, hierarchy.lemmas[i][:1])) for i in order],
             np.array([number.get(above[i], -1) for i in order]),
             np.array([int(hierarchy.depths[i]) for i in order]),
             np.array([totals[i] for i in order]),
             np.array([i in own for i in order]),
             min_depth,
+        )
+        return display.plot(
+            ax=ax, max_rows=max_rows, max_children=max_children, max_depth=max_depth
         )
 
     def plot(self, *, ax=None, max_rows=40, max_children=8, max_depth=None):

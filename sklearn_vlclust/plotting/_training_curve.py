@@ -65,7 +65,7 @@ class TrainingCurveDisplay:
         self.name = name
 
     @classmethod
-    def from_estimator(cls, estimator, *, terms=None):
+    def from_estimator(cls, estimator, *, terms=None, ax=None, yscale="linear"):
         """Show how a fitted estimator was trained.
 
         Parameters
@@ -74,16 +74,21 @@ class TrainingCurveDisplay:
             Fitted, with `history_`.
         terms : list of str, default=None
             Terms to show, ``"loss"`` being the total. None is all.
+        ax : matplotlib Axes, default=None
+            Where to draw it; None makes a figure.
+        yscale : {"linear", "log", "symlog"}, default="linear"
+            Scale of the losses; see :meth:`plot`.
 
         Returns
         -------
         display : TrainingCurveDisplay
-            Not yet drawn: call :meth:`plot`.
+            Drawn; :meth:`plot` draws it again elsewhere.
 
         Raises
         ------
         ValueError
-            If the estimator has no history, or there is no such term.
+            If the estimator has no history, there is no such term, or one has values
+            that `yscale` cannot show.
         """
         check_is_fitted(estimator)
         name = type(estimator).__name__
@@ -92,10 +97,12 @@ class TrainingCurveDisplay:
                 f"This {name} has no history_: it is trained in no epochs. Give a "
                 "fitted clusterer of this library that trains a network."
             )
-        return cls.from_history(estimator.history_, terms=terms, name=name)
+        return cls.from_history(
+            estimator.history_, terms=terms, name=name, ax=ax, yscale=yscale
+        )
 
     @classmethod
-    def from_history(cls, history, *, terms=None, name=None):
+    def from_history(cls, history, *, terms=None, name=None, ax=None, yscale="linear"):
         """Show any history.
 
         Parameters
@@ -106,16 +113,21 @@ class TrainingCurveDisplay:
             Terms to show. None is all.
         name : str, default=None
             What was trained.
+        ax : matplotlib Axes, default=None
+            Where to draw it; None makes a figure.
+        yscale : {"linear", "log", "symlog"}, default="linear"
+            Scale of the losses; see :meth:`plot`.
 
         Returns
         -------
         display : TrainingCurveDisplay
-            Not yet drawn: call :meth:`plot`.
+            Drawn; :meth:`plot` draws it again elsewhere.
 
         Raises
         ------
         ValueError
-            If the history is empty, or there is no such term.
+            If the history is empty, there is no such term, or one has values that
+            `yscale` cannot show.
         """
         if not len(history):
             raise ValueError("history is empty: no epoch has ended.")
@@ -129,7 +141,8 @@ class TrainingCurveDisplay:
             for term in chosen
         }
         epochs = np.array([row["epoch"] for row in history])
-        return cls(epochs, losses, _phases(history), name)
+        display = cls(epochs, losses, _phases(history), name)
+        return display.plot(ax=ax, yscale=yscale)
 
     def plot(self, *, ax=None, yscale="linear"):
         """Draw the curves.

@@ -122,7 +122,7 @@ def test_real_and_generated_images_in_one_picture(digits, tmp_path):
         for picture, image in zip(row[-3:], made):
             middle = np.asarray(picture, dtype=float)[..., 0].mean()
             assert middle == pytest.approx(image.mean(), abs=12)
-    texts = [text.get_text() for text in shown.plot().texts_]
+    texts = [text.get_text() for text in shown.texts_]
     assert texts[-2:] == ["real", "generated"]
     shown.figure_.savefig(tmp_path / "generated.png")
 

@@ -25,7 +25,7 @@ def groups():
 )
 def test_the_curve_and_the_choice(groups, estimator, criterion):
     estimator.set_params(criterion=criterion).fit(groups)
-    display = CodingLengthDisplay.from_estimator(estimator).plot()
+    display = CodingLengthDisplay.from_estimator(estimator)
     np.testing.assert_array_equal(display.line_.get_xdata(), np.arange(2, 10))
     curves = getattr(estimator, "scores_", getattr(estimator, "k_scores_", None))
     np.testing.assert_array_equal(display.line_.get_ydata(), curves[criterion])
@@ -38,8 +38,10 @@ def test_own_axes_and_the_other_curve(groups):
 
     _, ax = plt.subplots()
     selector = CodingLengthKSelector(k_range=(2, 9), random_state=0).fit(groups)
-    other = CodingLengthDisplay.from_estimator(selector, criterion="coding_length")
-    assert other.plot(ax=ax).ax_ is ax
+    other = CodingLengthDisplay.from_estimator(
+        selector, criterion="coding_length", ax=ax
+    )
+    assert other.ax_ is ax
     np.testing.assert_array_equal(other.scores, selector.coding_lengths_)
 
 

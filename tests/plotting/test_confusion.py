@@ -62,14 +62,13 @@ def test_noise_is_matched_with_nothing():
     np.testing.assert_array_equal(display.confusion_matrix, [[2, 0, 3], [0, 1, 1]])
     nothing = ClusterConfusionDisplay.from_predictions(["a", "b"], [-1, -1])
     np.testing.assert_array_equal(nothing.confusion_matrix, [[1], [1]])
-    assert nothing.plot().clusters == ["noise"]
+    assert nothing.clusters == ["noise"]
 
 
 @pytest.mark.parametrize("labels", [[0, 1, 2, 3, 3, -1], [0, 0, 0, 0, 0, 0]])
 def test_drawn_by_scikit_learn(labels):
     y = ["x", "x", "y", "y", "z", "z"]
     display = ClusterConfusionDisplay.from_predictions(y, labels)
-    assert display.plot() is display
     assert isinstance(display.display_, ConfusionMatrixDisplay)
     assert display.ax_ is display.display_.ax_
     shape = display.confusion_matrix.shape
@@ -88,7 +87,7 @@ def test_drawn_by_scikit_learn(labels):
 def test_numbers_are_left_out_where_they_cannot_be_read():
     y = np.arange(30)
     display = ClusterConfusionDisplay.from_predictions(y, y)
-    assert display.plot().text_ is None
+    assert display.text_ is None
     assert display.plot(include_values=True).text_.shape == (30, 30)
     mpl.pyplot.close("all")
 
@@ -106,7 +105,7 @@ def test_of_estimators(groups):
     assert agreeing(display) >= 50
     nouns = Vocabulary(["$1 bill", "b" * 30, "car"], embeddings=np.eye(3, 8))
     mca = MCAClustering(3, semantic_space=nouns, max_iter=2, random_state=0).fit(X)
-    display = ClusterConfusionDisplay.from_estimator(mca, X, y).plot()
+    display = ClusterConfusionDisplay.from_estimator(mca, X, y)
     display.figure_.canvas.draw()
     assert {"$1 bill", "b" * 17 + "…", "car"} == {
         name.partition(" ")[2] for name in display.clusters

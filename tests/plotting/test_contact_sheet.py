@@ -35,7 +35,6 @@ def test_names_and_sizes_are_written(images):
     pixels, labels = images
     names = [["rose", "tulip"], ["leaf"], []]
     display = ContactSheetDisplay.from_predictions(pixels, labels, names=names)
-    assert display.plot() is display
     texts = [text.get_text() for text in display.texts_]
     assert texts[0] == "rose" and "tulip" in texts[1] and "5 pictures" in texts[1]
     assert texts[4] == "cluster 2" and "1 picture" in texts[5]
@@ -48,13 +47,13 @@ def test_own_axes_are_used(images):
     import matplotlib.pyplot as plt
 
     figure, ax = plt.subplots()
-    display = ContactSheetDisplay.from_predictions(*images).plot(ax=ax)
+    display = ContactSheetDisplay.from_predictions(*images, ax=ax)
     assert display.ax_ is ax and display.figure_ is figure
     plt.close("all")
 
 
 def test_the_sheet_can_be_saved(images, tmp_path):
-    figure = ContactSheetDisplay.from_predictions(*images).plot().figure_
+    figure = ContactSheetDisplay.from_predictions(*images).figure_
     figure.savefig(tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.size == tuple((figure.get_size_inches() * figure.dpi).astype(int))

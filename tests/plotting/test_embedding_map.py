@@ -88,7 +88,6 @@ def test_one_scatter_a_cluster_and_its_number(groups):
     X, labels = groups
     labels = np.where(np.arange(160) % 20 == 0, -1, labels)
     display = EmbeddingMapDisplay.from_embeddings(X, labels, random_state=0)
-    assert display.plot() is display
     assert [len(s.get_offsets()) for s in display.scatters_] == [8, 38, 38, 38, 38]
     assert display.scatters_[0].get_label() == "noise"
     grey = mpl.colors.to_rgba(NOISE)
@@ -105,14 +104,14 @@ def test_own_axes_names_and_thumbnails(groups):
     X, labels = groups
     pixels = np.zeros((160, 8, 12, 3), dtype=np.uint8)
     pixels[..., 0] = labels[:, None, None] * 60
+    figure, ax = plt.subplots()
     display = EmbeddingMapDisplay.from_embeddings(
-        X, labels, names={0: "cat", 2: "dog"}, images=pixels, random_state=0
+        X, labels, names={0: "cat", 2: "dog"}, images=pixels, random_state=0, ax=ax
     )
     assert sorted(labels[list(display.thumbnails)]) == [0, 1, 2, 3]
     for i, picture in display.thumbnails.items():
         assert picture.getpixel((0, 0)) == (labels[i] * 60, 0, 0)
-    figure, ax = plt.subplots()
-    assert display.plot(ax=ax).ax_ is ax and display.figure_ is figure
+    assert display.ax_ is ax and display.figure_ is figure
     assert len(display.images_) == 4
     texts = [text.get_text() for text in display.legend_.get_texts()]
     assert texts == ["0 cat", "1", "2 dog", "3"]

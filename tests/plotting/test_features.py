@@ -27,9 +27,8 @@ def test_similarities_are_sorted_into_blocks(planes):
     assert (display.similarities[~blocks] == 0).all()
     assert (display.similarities[blocks] > 0).all()
     np.testing.assert_allclose(np.diag(display.similarities), 1)
-    drawn = display.plot()
-    np.testing.assert_array_equal(drawn.image_.get_array(), display.similarities)
-    assert drawn.ax_.get_xlabel() == "120 samples in 3 clusters"
+    np.testing.assert_array_equal(display.image_.get_array(), display.similarities)
+    assert display.ax_.get_xlabel() == "120 samples in 3 clusters"
 
 
 def test_a_sample_of_many_rows(planes):
@@ -44,7 +43,7 @@ def test_a_sample_of_many_rows(planes):
 
 def test_spectra_against_numpy(planes):
     X, y = planes
-    spectra = SpectrumDisplay.from_features(X, y).plot().spectra
+    spectra = SpectrumDisplay.from_features(X, y).spectra
     assert next(iter(spectra)) == "all samples" and len(spectra) == 4
     for plane in range(3):
         values = np.sqrt(np.linalg.eigvalsh(X[y == plane].T @ X[y == plane])[::-1])
@@ -52,15 +51,16 @@ def test_spectra_against_numpy(planes):
             spectra[f"cluster {plane}"][:2], values[:2] / values[0]
         )
         np.testing.assert_allclose(spectra[f"cluster {plane}"][2:], 0, atol=1e-12)
-    assert len(SpectrumDisplay.from_features(X).plot().lines_) == 1
+    assert len(SpectrumDisplay.from_features(X).lines_) == 1
 
 
 def test_of_an_estimator(planes):
     X, _ = planes
     model = RateReductionClustering(3, max_iter=2, random_state=0).fit(X)
     for display in (SimilarityDisplay, SpectrumDisplay):
-        drawn = display.from_estimator(model, X).plot()
+        drawn = display.from_estimator(model, X)
         assert drawn.figure_ is drawn.ax_.figure
-        assert display.from_estimator(make_pipeline(model), X).plot(ax=drawn.ax_)
+        other = display.from_estimator(make_pipeline(model), X, ax=drawn.ax_)
+        assert other.ax_ is drawn.ax_
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         SimilarityDisplay.from_features(X, [0, 1])

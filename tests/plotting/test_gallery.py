@@ -48,7 +48,7 @@ def test_a_small_cluster_is_shown_once(images):
     for number, (left, right) in enumerate(zip(display.typical, display.uncertain)):
         assert sorted(shades([*left, *right])) == list(SHADES[number == LABELS])
     assert np.isnan(np.concatenate(display.certainties)).all()
-    display.plot()  # with an empty half
+    assert len(display.images_) == 3  # one with an empty half
 
 
 def test_drawn(images):
@@ -59,8 +59,8 @@ def test_drawn(images):
         typicality=np.zeros(20),
         certainty=np.full(20, 0.75),
         names=names,
+        n_columns=3,
     )
-    assert display.plot(n_columns=3) is display
     assert display.figure_ is display.ax_.figure and len(display.images_) == 3
     texts = [text.get_text() for text in display.texts_]
     assert texts[:4] == [
@@ -81,8 +81,8 @@ def test_own_axes(images):
 
     figure, ax = plt.subplots()
     display = ClusterGalleryDisplay.from_predictions(
-        images, LABELS, typicality=np.zeros(20)
-    ).plot(ax=ax)
+        images, LABELS, typicality=np.zeros(20), ax=ax
+    )
     assert display.ax_ is ax and display.figure_ is figure
     plt.close("all")
 

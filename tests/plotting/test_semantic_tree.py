@@ -70,7 +70,7 @@ def rows(display):
 
 
 def test_drawn(display):
-    assert display.plot() is display and display.figure_ is display.ax_.figure
+    assert display.figure_ is display.ax_.figure
     assert rows(display)[:2] == ["entity (5 nouns)", "physical entity (4 nouns)"]
     assert "dog" in rows(display) and len(rows(display)) == len(display.names)
     red = {t.get_text() for t in display.texts_ if t.get_color() == "#e02b2b"}
@@ -86,7 +86,7 @@ def test_all_nouns_of_wordnet_stay_readable():
     names = noun_hierarchy().names
     display = SemanticTreeDisplay.from_synsets(names, min_depth=3)
     assert display.n_nouns[0] == len(names) == 82_115
-    shown = rows(display.plot())
+    shown = rows(display)
     assert 20 < len(shown) <= 40 and shown[0] == "entity (82,115 nouns)"
     assert any(" more (" in text for text in shown)
     assert display.figure_.get_size_inches()[1] < 10
@@ -139,7 +139,7 @@ def test_of_estimators(space):
     assert display.min_depth == 4 and display.kept.sum() == len(fitted.nouns_)
     mca = MCAClustering(5, semantic_space=space, max_iter=2, random_state=0).fit(X)
     _, ax = plt.subplots()
-    display = SemanticTreeDisplay.from_estimator(mca).plot(ax=ax)
+    display = SemanticTreeDisplay.from_estimator(mca, ax=ax)
     assert display.ax_ is ax
     assert display.kept.sum() == len(mca.semantic_space_.nouns_)
     plt.close("all")
@@ -157,4 +157,4 @@ def test_bad_input(space):
     with pytest.raises(ValueError, match="1 synsets and 2 nouns"):
         SemanticTreeDisplay.from_synsets(["dog.n.01"], nouns=["a", "b"])
     with pytest.raises(ValueError, match="max_rows=0 should be at least 1"):
-        SemanticTreeDisplay.from_synsets(["dog.n.01"]).plot(max_rows=0)
+        SemanticTreeDisplay.from_synsets(["dog.n.01"], max_rows=0)

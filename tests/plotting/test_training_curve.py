@@ -35,7 +35,6 @@ def points(line):
 
 def test_terms_are_those_of_the_history(masked):
     display = TrainingCurveDisplay.from_estimator(masked)
-    assert display.plot() is display
     assert set(display.lines_) == {
         term
         for row in masked.history_
@@ -53,7 +52,7 @@ def test_terms_are_those_of_the_history(masked):
 
 
 def test_phases_are_apart(masked):
-    display = TrainingCurveDisplay.from_estimator(masked).plot()
+    display = TrainingCurveDisplay.from_estimator(masked)
     phases = [("pretrain", 1, 2), ("train", 3, 5), ("boost", 6, 9)]
     assert display.phases == phases
     assert [text.get_text() for text in display.phase_texts_] == [
@@ -66,7 +65,7 @@ def test_phases_are_apart(masked):
 
 def test_without_phases(X):
     mca = MCAClustering(3, semantic_space=None, max_iter=3, random_state=0).fit(X)
-    display = TrainingCurveDisplay.from_estimator(mca, terms=["loss"]).plot()
+    display = TrainingCurveDisplay.from_estimator(mca, terms=["loss"])
     assert display.phases == [] == display.phase_lines_ and list(display.lines_) == [
         "loss"
     ]
@@ -79,8 +78,10 @@ def test_scales(X):
     with pytest.raises(ValueError, match=r"those of 'loss': give yscale='symlog'"):
         display.plot(yscale="log")
     assert display.plot(yscale="symlog").ax_.get_yscale() == "symlog"
-    positive = TrainingCurveDisplay.from_estimator(warm, terms=["coding_rate"])
-    assert positive.plot(yscale="log").ax_.get_yscale() == "log"
+    positive = TrainingCurveDisplay.from_estimator(
+        warm, terms=["coding_rate"], yscale="log"
+    )
+    assert positive.ax_.get_yscale() == "log"
     with pytest.raises(ValueError, match="yscale='cubic' is none of"):
         display.plot(yscale="cubic")
 
@@ -89,7 +90,7 @@ def test_own_axes(masked):
     import matplotlib.pyplot as plt
 
     figure, ax = plt.subplots()
-    display = TrainingCurveDisplay.from_estimator(masked).plot(ax=ax)
+    display = TrainingCurveDisplay.from_estimator(masked, ax=ax)
     assert display.ax_ is ax and display.figure_ is figure
     plt.close("all")
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...metrics._clusters import cluster_means
 from ...neighbors import kneighbors, nearest
-from .._features import SimilarityDisplay
+from .._features import absolute_cosines
 
 # Modified z-score from which a value is called an outlier (Iglewicz and Hoaglin, 1993).
 OUTLIER = 3.5
@@ -58,8 +58,7 @@ def measure_clusters(rows, labels):
     if k > 1:
         is_nearest = (near[:, 0] == number) | (number == k)
         margin = typicality - np.where(is_nearest, cosines[:, 1], cosines[:, 0])
-    shown = SimilarityDisplay.from_features(means, clusters, n_samples=k)
-    return ClusterGeometry(clusters, typicality, margin, shown.similarities)
+    return ClusterGeometry(clusters, typicality, margin, absolute_cosines(means))
 
 
 def find_duplicates(rows, least_cosine, most):

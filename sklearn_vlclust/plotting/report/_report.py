@@ -8,7 +8,7 @@ from ...embedding._images import check_images
 from ...embedding._rows import UnitRows
 from ...training._files import write_atomically
 from .._assignments import read_labels, read_names, read_rows
-from .._coding_length import CodingLengthDisplay
+from .._coding_length import CodingLengthDisplay, _read_curve
 from .._embedding_map import lay_out
 from ._findings import choose_shown, find_duplicates, find_outliers, measure_clusters
 from ._page import render
@@ -300,7 +300,7 @@ def _curves(estimator, selector):
         return []
     criteria = sorted(curves or (), key=lambda name: name != source.criterion)
     return [
-        CodingLengthDisplay.from_estimator(source, criterion=criterion)
+        CodingLengthDisplay(*_read_curve(source, criterion))
         for criterion in criteria or [None]  # None: its error says what is wrong
     ]
 

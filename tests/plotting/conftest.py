@@ -1,0 +1,11 @@
+import matplotlib as mpl
+import pytest
+
+mpl.use("Agg")
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    """Close what a test has drawn: displays draw as soon as they are built."""
+    yield
+    mpl.pyplot.close("all")
