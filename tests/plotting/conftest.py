@@ -1,4 +1,5 @@
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import pytest
 
 mpl.use("Agg")
@@ -8,4 +9,4 @@ mpl.use("Agg")
 def close_figures():
     """Close what a test has drawn: displays draw as soon as they are built."""
     yield
-    mpl.pyplot.close("all")
+    plt.close("all")

@@ -47,8 +47,8 @@ class ClusterReport:
         Nouns of clusters and their scores, best first.
     nouns : list of `n` lists of (str, float), default=None
         Nouns that are near to each image, and their weights.
-    duplicates : list of (int, int, float), default=()
-        Pairs of images that may be the same, and their cosine.
+    duplicates : list of (int, int, float) or None, default=()
+        Pairs of images that may be the same, and their cosine. None: not looked for.
     outliers : list of (int, float), default=()
         Images that do not fit in, and by how much.
     curves : list of CodingLengthDisplay, default=()
@@ -171,7 +171,9 @@ class ClusterReport:
             typical and doubtful ones of each cluster are shown, and others evenly
             between; numbers, duplicates and outliers are of all.
         duplicate_cosine : float, default=0.97
-            Pairs of images with a higher cosine are listed as possible duplicates.
+            Pairs of images with a higher cosine are listed as possible duplicates. They
+            are not looked for among the features of an estimator that learned from
+            pixels: those make all images of a cluster alike.
 
         Returns
         -------
@@ -189,7 +191,10 @@ class ClusterReport:
         labels = read_labels(estimator, inputs)
         unit = UnitRows(rows)
         geometry = measure_clusters(unit, labels)
-        duplicates = find_duplicates(unit, duplicate_cosine, _DUPLICATES)
+        # Features that were learned for these clusters are alike in all of a cluster.
+        learned = embeddings is None and rows is not inputs
+        most = 0 if learned else _DUPLICATES
+        duplicates = find_duplicates(unit, duplicate_cosine, most)
         outliers = find_outliers(geometry.typicality, labels, _OUTLIERS)
         first = [i for pair in duplicates for i in pair[:2]] + [i for i, _ in outliers]
         shown = choose_shown(
@@ -209,7 +214,9 @@ class ClusterReport:
             geometry.similarities,
             cluster_names=read_names(estimator, captioner),
             nouns=_nouns(estimator, rows[shown]),
-            duplicates=[(place[i], place[j], c) for i, j, c in duplicates],
+            duplicates=(
+                None if learned else [(place[i], place[j], c) for i, j, c in duplicates]
+            ),
             outliers=[(place[i], score) for i, score in outliers],
             curves=_curves(estimator, selector),
             method=type(estimator).__name__,

@@ -110,7 +110,8 @@ def test_hostile_text_is_shown_as_it_is(text, open_report):
     )
     page = open_report(report)
     page.locator(".why summary").first.click()
-    page.locator(".cluster .thumb").first.click()
+    page.locator(".why tbody tr").first.wait_for()
+    page.locator(".cluster .thumb[data-image='0']").first.click()
     for selector, attribute in (
         ("#dialog-title", "textContent"),
         ("#duplicate-list .name", "textContent"),

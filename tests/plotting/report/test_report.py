@@ -162,6 +162,32 @@ def test_images_are_embedded_as_by_the_fit(images):
     assert [curve.n_clusters for curve in report.curves] == [model.n_clusters_] * 2
 
 
+class PixelClusterer(BaseEstimator):
+    """Like those that learn from pixels: features in which clusters are points."""
+
+    image_shape_ = (3, 20, 30)
+
+    def fit(self, images):
+        return self
+
+    def predict(self, images):
+        return (np.asarray(images).mean(axis=(1, 2, 3)) > 127.5).astype(int)
+
+    def transform(self, images):
+        return np.eye(2)[self.predict(images)]
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+
+def test_learned_features_tell_no_duplicates(images, X):
+    report = ClusterReport.from_estimator(PixelClusterer(), images)
+    assert report.duplicates is None and len(report.sizes) == 2
+    assert "Not looked for" in report.to_html()
+    report = ClusterReport.from_estimator(PixelClusterer(), images, embeddings=X)
+    assert report.duplicates == [] and "Not looked for" not in report.to_html()
+
+
 def test_hostile_file_names(X, tmp_path):
     made = []
     for i, name in enumerate(HOSTILE):

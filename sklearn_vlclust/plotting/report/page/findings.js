@@ -23,7 +23,7 @@ function stop(i) {
 function renderOutliers() {
   const shown = data.outliers.filter(([i]) => state.visible[i]);
   const scores = new Map(shown);
-  const note = (i) => el("span", {}, `${scores.get(i)} `, clusterLink(clusterOf(i)));
+  const note = (i) => el("span", {}, `${fixed(scores.get(i), 1)} `, clusterLink(clusterOf(i)));
   byId("outlier-list").replaceChildren(
     ...shown.length ? [thumbnailList(shown.map(([i]) => i), "Outliers", { note })] : []);
   emptyNote("outliers", shown.length, data.outliers.length);
@@ -32,6 +32,7 @@ function renderOutliers() {
 function emptyNote(id, shown, all) {
   byId(`${id}-empty`)?.remove();
   if (shown) return;
+  if (id === "duplicates" && !data.duplicatesKnown) return;
   const text = all ? "None of the images that match." : "None were found.";
   byId(id).append(el("p", { id: `${id}-empty`, class: "note" }, text));
 }
