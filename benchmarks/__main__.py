@@ -42,6 +42,7 @@ BENCHMARKS = {
     "rate_reduction_ablation": ("rate_reduction", "run_ablation"),
     "offline": ("offline", "run"),
     "k_selection": ("k_selection", "run"),
+    "k_estimates": ("k_selection", "run_estimates"),
     "captions": ("captions", "run"),
     "contrastive_masked": ("contrastive_masked", "run"),
     "generative": ("generative", "run"),
@@ -120,6 +121,7 @@ def measure(name, size, changed, output):
     if output is None:
         return
     flag = {"full": "", "quick": " --quick", "toy": " --size toy"}[size]
+    flag += "".join(f" --set '{k}={json.dumps(v)}'" for k, v in changed.items())
     report = {
         "command": f"python -m benchmarks {name}{flag}",
         "arguments": arguments,

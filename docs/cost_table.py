@@ -51,8 +51,9 @@ def cost(n_images, core_hour=CORE_HOUR, gpu_hour=GPU_HOUR, results=RESULTS):
     embeddings = [_embed(n_images, gpu, core_hour, gpu_hour) for gpu in gpus]
     fit = min(fits, key=lambda row: abs(row["rows"] - n_images))
     predict = [row for row in predicts if row["what"] == "MCAClustering"][-1]
+    what = "fit MCAClustering" + " on a sample" * (fit["rows"] < n_images)
     rest = [
-        _step("fit MCAClustering", core, fit["rows"], fit["fit_us_a_row"], core_hour),
+        _step(what, core, fit["rows"], fit["fit_us_a_row"], core_hour),
         _step("predict", core, n_images, predict["us_a_row"], core_hour),
     ]
     rest[0]["memory GiB"] = fit["beyond_X_gib"]

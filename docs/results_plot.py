@@ -109,9 +109,16 @@ def draw_scaling(results=RESULTS):
     left.set_title("MCAClustering.fit")
     right.set_title("predict")
     left.set_ylabel("microseconds of a core a row")
+    left.set(xscale="log", yscale="log", xlabel="rows")
+    right.set(xscale="log", xlabel="rows", ylim=(0, None))
     for ax in (left, right):
-        ax.set(xscale="log", yscale="log", xlabel="rows")
-        ax.legend(frameon=False, fontsize="small")
+        ax.xaxis.set_minor_formatter("")
+        ax.legend(
+            frameon=False,
+            fontsize="small",
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.2),
+        )
     return figure
 
 

@@ -72,6 +72,7 @@ def test_cost_is_that_of_what_was_measured(docs, results):
 def test_a_fit_of_more_rows_than_were_measured_is_one_of_a_sample(docs, results):
     *_, fit, predict, _ = docs("cost_table").cost(360_000, results=results)
     assert (fit["rows"], predict["rows"]) == (36_000, 360_000)
+    assert fit["step"] == "fit MCAClustering on a sample"
     assert predict["hours"] == pytest.approx(100)
 
 
