@@ -33,19 +33,27 @@ from . import shared_data
 
 SETS = ["digits", "pacs_photo", "pets", "caltech101", "dtd"]
 SIZES = {
-    "toy": {"n": 300, "greatest": 6, "compared": [3, 6], "n_seeds": 1, "data": []},
+    "toy": {
+        "n": 300,
+        "greatest": 6,
+        "compared": [3, 6],
+        "n_seeds": 1,
+        "data": ["digits"],
+        "groups": [3],
+    },
     "full": {
         "n": 10_000,
         "greatest": 50,
         "compared": [2, 10, 25, 50],
         "n_seeds": 5,
         "data": SETS,
+        "groups": [3, 10, 30, 100],
     },
 }
-GROUPS = {3: 100, 10: 100, 30: 80, 100: 40}  # and rows of each
+GROUP_ROWS = {3: 100, 10: 100, 30: 80, 100: 40}
 
 
-def run_speed(n, greatest, compared, n_seeds, data):
+def run(n, greatest, compared, **estimated):
     """Time all numbers of clusters at once, and one after the other."""
     X = np.concatenate([shared_data.images(name)[0] for name in shared_data.IMAGES])
     affinity = _membership(X[:n])
@@ -86,22 +94,19 @@ def run_speed(n, greatest, compared, n_seeds, data):
     return {f"{len(X[:n]):,} rows, k = 2..{greatest}": times, "agreement": rows}
 
 
-def run(n, greatest, compared, n_seeds, data):
-    """Measure speed and estimates."""
-    tables = run_speed(n, greatest, compared, n_seeds, data)
+def run_estimates(n_seeds, data, groups, **timed):
+    """Estimate the numbers of clusters of real data and of subspaces."""
     rows = []
     for name in data:
         X, y = _load(name)
         n_classes = len(np.unique(y))
         greatest = 50 if n_classes < 50 else 150
         rows.append(_estimate(name, [X] * n_seeds, n_classes, greatest))
-    for n_groups, size in GROUPS.items():
-        if data:
-            sets = [_subspaces(n_groups, size, seed) for seed in range(n_seeds)]
-            rows.append(_estimate("subspaces", sets, n_groups, n_groups + 5))
-    if rows:
-        tables["estimates"] = rows
-    return tables
+    for n_groups in groups:
+        size = GROUP_ROWS[n_groups]
+        sets = [_subspaces(n_groups, size, seed) for seed in range(n_seeds)]
+        rows.append(_estimate("subspaces", sets, n_groups, n_groups + 5))
+    return {"estimates": rows}
 
 
 def _estimate(name, sets, n_classes, greatest):

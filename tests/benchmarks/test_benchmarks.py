@@ -161,6 +161,11 @@ def test_k_selection(shared, tmp_path):
     assert all(row["same_assignment"] > 0.98 for row in tables["agreement"])
 
 
+def test_k_estimates(tmp_path):
+    digits, subspaces = toy("k_estimates", tmp_path)["tables"]["estimates"]
+    assert 8 <= digits["persistence"][0] <= 12 and subspaces["persistence"] == [3]
+
+
 def test_image_search(tmp_path):
     (rows,) = toy("image_search", tmp_path)["tables"].values()
     assert rows[0]["recall_"] >= 0.95 and rows[0]["recall"] > 0.9
