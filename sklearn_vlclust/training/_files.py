@@ -1,7 +1,7 @@
 """Files that are either whole or not there."""
 
 import os
-import tempfile
+import secrets
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,8 +14,8 @@ def write_atomically(path, write):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
+    # `tempfile` makes files that nobody else may read, and names may have 255 bytes.
+    name = str(path.parent / f".{path.name[:40]}.{secrets.token_hex(8)}")
     try:
         write(name)
         with open(name, "rb+") as file:
