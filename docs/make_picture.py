@@ -1,4 +1,4 @@
-"""Make docs/_static/contact_sheet.png, the picture of the README.
+"""Make docs/_static/contact_sheet.png, the picture of the first page.
 
 Crops of seven photographs that may be shown anywhere are mixed, clustered and named by
 the offline encoder and all nouns of WordNet. It needs `pip install scikit-image`, for
