@@ -38,4 +38,4 @@ docs: install
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
 clean:
-	rm -rf $(VENV) build dist docs/_build demo-output *.egg-info
+	rm -rf $(VENV) build dist docs/_build docs/auto_examples demo-output *.egg-info

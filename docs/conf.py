@@ -6,6 +6,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import cost_table
+import decision_table
+import gallery
 import results_plot
 import results_table
 from docutils import nodes
@@ -23,6 +25,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.viewcode",
+    "sphinx_gallery.gen_gallery",
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "_static/README.md"]
@@ -36,8 +39,9 @@ html_static_path = ["_static"]
 html_title = f"sklearn_vlclust {release}"
 html_show_sourcelink = False
 html_math_renderer = "mathml"
+sphinx_gallery_conf = gallery.settings()
 html_sidebars = {
-    page: [] for page in ("install", "quickstart", "mca_reproduction", "benchmarks")
+    page: [] for page in ("install", "quickstart", "choosing_a_method", "benchmarks")
 }
 html_theme_options = {
     "navigation_with_keys": False,
@@ -64,7 +68,9 @@ def setup(app):
     renderers = (write_math, None)
     app.add_html_math_renderer("mathml", renderers, renderers)
     app.connect("autodoc-skip-member", skip_inherited)
+    app.connect("source-read", gallery.say_what_is_missing)
     build = Path(__file__).parent / "_build"
     results_table.write_page(build / "results.inc")
+    decision_table.write_pages(build)
     results_plot.write_plots(build / "plots", build / "plots.inc")
     cost_table.write_page(build / "cost.inc")

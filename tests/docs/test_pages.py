@@ -81,13 +81,15 @@ def test_results_become_tables(tmp_path):
 
 
 def test_the_documentation_builds_without_warnings(tmp_path):
-    for package in ("sphinx", "numpydoc", "pydata_sphinx_theme"):
+    for package in ("sphinx", "numpydoc", "pydata_sphinx_theme", "sphinx_gallery"):
         pytest.importorskip(package, reason="needs the extra 'docs'")
-    ignore = shutil.ignore_patterns("_build", "generated")
+    ignore = shutil.ignore_patterns("_build", "auto_examples", "generated")
     shutil.copytree(ROOT / "docs", tmp_path / "docs", ignore=ignore)
     for name in ("benchmarks", "examples", "sklearn_vlclust"):
         (tmp_path / name).symlink_to(ROOT / name)
-    command = ["-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "docs", "html"]
+    # tests/examples/test_gallery.py runs the examples.
+    gallery = ["-D", "plot_gallery=0"]
+    command = ["-m", "sphinx", "-q", "-W", "--keep-going", *gallery, "docs", "html"]
     run = subprocess.run(
         [sys.executable, *command], cwd=tmp_path, capture_output=True, text=True
     )

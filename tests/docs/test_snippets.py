@@ -24,7 +24,7 @@ matplotlib.use("Agg")
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.rst"))]
-GENERATED = {"_build", "_templates", "generated"}
+GENERATED = {"_build", "_templates", "auto_examples", "generated"}
 MARK = "needs CLIP's weights"
 MARKDOWN = re.compile(
     rf"(?P<mark><!-- {MARK} -->\n)?^```python\n(?P<code>.*?)^```", re.M | re.S
