@@ -47,10 +47,9 @@ _ = TrainingCurveDisplay.from_estimator(model)
 # little more than where ink is.
 
 filled, masked = model.reconstruct(X[:6], return_masked=True)
-hidden = np.where(np.asarray(masked).reshape((*X[:6].shape[:3], -1)), 128, X[:6])
 figure, axes = plt.subplots(3, 6, figsize=(8, 4), layout="constrained")
 for row, (title, pictures) in enumerate(
-    (("image", X[:6]), ("masked", hidden), ("filled", filled))
+    (("image", X[:6]), ("masked", masked), ("filled", filled))
 ):
     axes[row, 0].set_ylabel(title)
     for ax, picture in zip(axes[row], pictures):

@@ -24,7 +24,7 @@ from sklearn_vlclust.model_selection import (
 rng = np.random.default_rng(0)
 centers = rng.normal(size=(6, 1, 32))
 axes = rng.normal(size=(6, 4, 32))
-X = centers + 0.5 * rng.normal(size=(6, 80, 4)) @ axes
+X = 0.7 * centers + 0.6 * rng.normal(size=(6, 80, 4)) @ axes
 X = (X + 0.3 * rng.normal(size=X.shape)).reshape(-1, 32)
 groups = np.repeat(np.arange(6), 80)
 
@@ -34,7 +34,7 @@ groups = np.repeat(np.arange(6), 80)
 
 search = GridSearchCV(
     RateReductionClustering(max_iter=5, random_state=0),
-    {"gamma": [0.1, 0.2], "n_clusters": [3, 6, 12]},
+    {"view_neighbors": [0, 10], "n_clusters": [2, 3, 4, 6, 8, 12]},
     scoring={
         "neighbors": neighbor_consistency_score,
         "rate": coding_rate_reduction_score,
@@ -46,17 +46,18 @@ print(search.best_params_)
 
 # %%
 # The curves say more than the best value: a score that hardly falls towards finer
-# clusters means that these are about as good.
+# clusters means that these are about as good. Near images as second views of an image
+# (`view_neighbors`) help.
 
 figure, panels = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
 results = search.cv_results_
-gammas = np.array([params["gamma"] for params in results["params"]])
+views = np.array([params["view_neighbors"] for params in results["params"]])
 numbers = np.array([params["n_clusters"] for params in results["params"]])
 for ax, score in zip(panels, ("neighbors", "rate")):
-    for gamma in np.unique(gammas):
-        own = gammas == gamma
+    for n in np.unique(views):
+        own = views == n
         values = results[f"mean_test_{score}"][own]
-        ax.plot(numbers[own], values, "o-", label=f"gamma={gamma}")
+        ax.plot(numbers[own], values, "o-", label=f"view_neighbors={n}")
     ax.set(xlabel="number of clusters", ylabel=f"score: {score}")
     ax.legend()
 

@@ -28,7 +28,7 @@ search = ImageSearch(OfflineEmbedder(), n_neighbors=5).fit(images)
 # %%
 # By text. Distances of a text to all images are large: only their order tells.
 
-texts = ["a flower", "a palace by a lake"]
+texts = ["a flower", "a palace"]
 distances, indices = search.kneighbors_text(texts)
 print(distances.round(2))
 
@@ -47,7 +47,8 @@ def show(titles, rows):
 show(texts, indices)
 
 # %%
-# By image: the first one is the query itself.
+# By image, here one of each photograph: the first found is the query itself.
 
-distances, indices = search.kneighbors(images[:2])
-show(["like image 0", "like image 1"], indices)
+queries = [indices[0, 0], indices[1, 0]]
+distances, indices = search.kneighbors([images[i] for i in queries])
+show([f"like image {i}" for i in queries], indices)

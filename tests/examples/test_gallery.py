@@ -46,13 +46,19 @@ def run(gallery, tmp_path, monkeypatch):
 
 # What the text of an example says of its result.
 EXPECTED = {
-    "plot_grid_search": lambda n: n["search"].best_params_["n_clusters"] == 6,
+    "plot_grid_search": lambda n: (
+        n["search"].best_params_
+        == {
+            "n_clusters": 6,
+            "view_neighbors": 10,
+        }
+    ),
     "plot_name_clusters": lambda n: (
         set(n["captioner"].captions_) == {"daisy", "building"}
     ),
     "plot_own_folder": lambda n: n["saved"].read_text().count("<html") == 1,
     "plot_quick_start": lambda n: n["model"].n_clusters_ == 10,
-    "plot_text_search": lambda n: n["indices"][0][0] == 0,
+    "plot_text_search": lambda n: list(n["indices"][:, 0]) == n["queries"],
     "plot_large_data": lambda n: len(n["labels"]) == 60_000,
 }
 
