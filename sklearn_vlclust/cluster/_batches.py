@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from ..neighbors import kneighbors
+from ..training._device import to_device
 
 # Rows up to which near rows are found exhaustively.
 EXACT_ROWS = 50_000
@@ -38,13 +39,13 @@ class RowBatches:
             yield self._held
             return
         for _, block in self.rows.blocks():
-            yield torch.from_numpy(block).to(self.device)
+            yield to_device(torch.from_numpy(block), self.device)
 
     def _gather(self, index):
         """Return the rows `index`, a CPU tensor of shape (b,): (b, d)."""
         if self._held is not None:
-            return self._held[index.to(self.device)]
-        return torch.from_numpy(self.rows[index.numpy()]).to(self.device)
+            return self._held[to_device(index, self.device)]
+        return to_device(torch.from_numpy(self.rows[index.numpy()]), self.device)
 
     def _draw(self, near):
         """Return a random entry of each row of `near`, a CPU tensor (b, k): (b,)."""

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from ..training._device import to_device
 from ._clusters import cluster_members
 
 # Largest number of floats of the matrices that are made at a time, and of the outer
@@ -120,7 +121,8 @@ def cluster_coding_rate(Z, Pi, eps=0.1, n_columns=None, *, generator=None):
             order = torch.randperm(Pi.shape[1], generator=generator)
             scale = Pi.shape[1] / n_columns
             # A product of contiguous rows: columns gathered one by one are slow.
-            Pi = Pi[:, order[:n_columns].sort().values.to(Pi.device)]
+            some = order[:n_columns].sort().values
+            Pi = Pi[:, to_device(some, Pi.device)]
     return scale * _ClusterCodingRate.apply(Z, Pi.to(Z.dtype), float(eps))
 
 

@@ -54,7 +54,7 @@ def to_device(tensor, device):
     ----------
     tensor : torch.Tensor
         On the CPU; it may be dropped once this returns.
-    device : torch.device
+    device : torch.device or str
         Where it is wanted.
 
     Returns
@@ -62,6 +62,6 @@ def to_device(tensor, device):
     tensor : torch.Tensor
         On the device; the same one where it is there already.
     """
-    if device.type != "cuda" or tensor.device.type != "cpu":
+    if torch.device(device).type != "cuda" or tensor.device.type != "cpu":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)

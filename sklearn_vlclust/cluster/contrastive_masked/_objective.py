@@ -6,6 +6,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import nn
 
 from ...embedding._rows import row_blocks
+from ...training._device import to_device
 from .._partition import kmeans, kmeans_from
 from . import _losses as losses
 from ._network import draw_mask, pick
@@ -41,8 +42,9 @@ class Images:
     def batch(self, index):
         """Return the images `index` and `index` itself."""
         if self._held is not None:
-            return self._held[index.to(self.device)], index
-        return torch.from_numpy(self.images[index.numpy()]).to(self.device), index
+            return self._held[to_device(index, self.device)], index
+        images = torch.from_numpy(self.images[index.numpy()])
+        return to_device(images, self.device), index
 
     def blocks(self):
         """Yield all images block by block."""
@@ -173,7 +175,8 @@ class ContrastiveMaskedObjective(nn.Module):
         visible, masked = draw_mask(
             len(tokens), tokens.shape[1], self.mask_ratio, self.generator
         )
-        visible, masked = visible.to(tokens.device), masked.to(tokens.device)
+        visible = to_device(visible, tokens.device)
+        masked = to_device(masked, tokens.device)
         x = network.standardize(tokens)
         terms = {}
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.amp):
@@ -198,7 +201,7 @@ class ContrastiveMaskedObjective(nn.Module):
             terms["entropy"] = losses.assignment_entropy(q_a, q_b)
             loss = loss + terms["cluster_contrast"] - terms["entropy"]
         if interact:
-            labels = self._labels[index.to(tokens.device)]
+            labels = self._labels[to_device(index, tokens.device)]
             terms["interaction"] = losses.cross_level_interaction(
                 logits_a, logits_b, labels
             )

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
+from ...training._device import to_device
+
 # Shares of red, green and blue in grey (ITU-R BT.601).
 GREY = 0.299, 0.587, 0.114
 
@@ -110,7 +112,7 @@ class Views:
         """Return the strong view of images in [0, 1], (n, c, h, w)."""
         strong, device = self.strong, images.device
         grid = F.affine_grid(
-            self._draw_windows(len(images)).to(device),
+            to_device(self._draw_windows(len(images)), device),
             list(images.shape),
             align_corners=False,
         )
@@ -118,10 +120,12 @@ class Views:
             images, grid, padding_mode=strong.outside, align_corners=False
         )
         if images.shape[1] == 3 and (strong.jitter > 0 or strong.grey > 0):
-            matrix, contrast = (m.to(device) for m in self._draw_colors(len(images)))
+            colors = self._draw_colors(len(images))
+            matrix, contrast = (to_device(drawn, device) for drawn in colors)
             x = recolor(x, matrix, contrast)
         if strong.blur > 0:
-            x = blur(x, self._draw_blurs(len(images), min(images.shape[2:])).to(device))
+            kernels = self._draw_blurs(len(images), min(images.shape[2:]))
+            x = blur(x, to_device(kernels, device))
         return x
 
     def _draw_windows(self, n):

@@ -7,6 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from ...training._device import to_device
+
 # Linear schedule of the noise (the paper leaves it open): that of DDPM.
 N_STEPS, BETA_START, BETA_END = 1000, 1e-4, 0.02
 # Samples that are generated at once, which bounds the memory. Noise is drawn for as
@@ -131,11 +133,12 @@ class Diffusion(nn.Module):
         loss : scalar tensor
         """
         x = self.standardize(samples)
-        t = torch.randint(N_STEPS, (len(x),), generator=generator).to(x.device)
-        noise = torch.randn(x.shape, generator=generator).to(x.device)
+        t = to_device(torch.randint(N_STEPS, (len(x),), generator=generator), x.device)
+        noise = to_device(torch.randn(x.shape, generator=generator), x.device)
         if drop_labels > 0:
             dropped = torch.rand(len(x), generator=generator) < drop_labels
-            labels = labels.masked_fill(dropped.to(labels.device), self.n_clusters)
+            dropped = to_device(dropped, labels.device)
+            labels = labels.masked_fill(dropped, self.n_clusters)
         predicted = self.predict_noise(
             self.denoiser, self.add_noise(x, noise, t), t, labels
         )
@@ -214,7 +217,7 @@ class Diffusion(nn.Module):
                 noise = noise + guidance * (noise - other)
             fresh = None
             if eta > 0:
-                fresh = torch.randn(shape, generator=generator).to(x.device)
+                fresh = to_device(torch.randn(shape, generator=generator), x.device)
             x = scheduler.step(
                 noise, step, x, eta=eta, variance_noise=fresh
             ).prev_sample

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ...training._device import to_device
 from .._coding_cut import partition_by_rate
 from .._partition import kmeans_from
 from . import _losses as losses
@@ -192,7 +193,7 @@ class CalibrationObjective(nn.Module):
                 torch.cat(self.views(*samples))
             ).chunk(2)
             return {"loss": losses.instance_contrast(z_a, z_b, self.tau)}
-        index = index.to(self.pseudo_labels.device)
+        index = to_device(index, self.pseudo_labels.device)
         if self.stage == "head":
             logits = network.clustering.project(self._hidden[index])[1]
             return {"loss": losses.pseudo_label_loss(logits, self.pseudo_labels[index])}
@@ -207,7 +208,7 @@ class CalibrationObjective(nn.Module):
         """Eq. 12: the clustering branch against generated samples."""
         n = len(real)
         drawn = torch.randint(len(self.generated), (n,), generator=self.generator)
-        drawn = drawn.to(self.generated.device)
+        drawn = to_device(drawn, self.generated.device)
         labels = self.generated_labels[drawn]
         h = network.encode(torch.cat([real, self.generated[drawn]]))
         logits = network.project(h)[1]

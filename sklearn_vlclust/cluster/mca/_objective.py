@@ -4,6 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from ...training._device import to_device
 from .._batches import RowBatches
 from . import _losses as losses
 
@@ -41,8 +42,8 @@ class AlignedBatches(RowBatches):
         return (
             self._gather(index),
             self._gather(near_image),
-            nouns.to(self.device),
-            noun.to(self.device),
+            to_device(nouns, self.device),
+            to_device(noun, self.device),
         )
 
 
