@@ -43,11 +43,11 @@ def photographs():
             yield Image.open(root / name).convert("RGB")
 
 
-def crops(photograph, rng):
-    """Yield square crops of a half to nine tenths of the shorter side."""
+def crops(photograph, rng, n=CROPS, shares=(0.5, 0.9)):
+    """Yield `n` square crops, whose sides are shares of the shorter side."""
     width, height = photograph.size
-    for _ in range(CROPS):
-        side = int(min(width, height) * rng.uniform(0.5, 0.9))
+    for _ in range(n):
+        side = int(min(width, height) * rng.uniform(*shares))
         left = rng.integers(0, width - side + 1)
         top = rng.integers(0, height - side + 1)
         crop = photograph.crop((left, top, left + side, top + side))

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from make_picture import photographs
+from make_picture import crops, photographs
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
@@ -27,23 +27,12 @@ STATIC = Path(__file__).parent / "_static"
 CROPS = 24
 
 
-def crops(photograph, rng):
-    """Yield square crops of six tenths of the shorter side or more."""
-    width, height = photograph.size
-    for _ in range(CROPS):
-        side = int(min(width, height) * rng.uniform(0.6, 1))
-        left = rng.integers(0, width - side + 1)
-        top = rng.integers(0, height - side + 1)
-        crop = photograph.crop((left, top, left + side, top + side))
-        yield crop.resize((224, 224), Image.Resampling.LANCZOS)
-
-
 def make_report(folder):
     """Cluster the crops, and write their report to a folder."""
     rng = np.random.default_rng(0)
     paths = []
     for number, photograph in enumerate(photographs()):
-        for i, crop in enumerate(crops(photograph, rng)):
+        for i, crop in enumerate(crops(photograph, rng, CROPS, (0.6, 1))):
             paths.append(folder / f"photograph-{number}-crop-{i:02d}.png")
             crop.save(paths[-1])
     embedder = OfflineEmbedder(cache=CACHE)
