@@ -27,7 +27,7 @@ PAPERS = {
         ("rate_reduction", "what ACC ACC_std NMI ARI seconds"),
         ("rate_reduction_imbalance", "what ACC ACC_std"),
         ("captions", "what clusters named"),
-        ("k_selection", "data classes persistence coding_length"),
+        ("k_estimates", "data classes persistence coding_length"),
     ),
     "pici": (
         ("masked_embeddings", "what ACC ACC_std NMI ARI seconds"),
@@ -202,7 +202,7 @@ def _record(known, figures, about):
 
 
 def _unknown_number(results):
-    report = latest("k_selection", results)
+    report = latest("k_estimates", results)
     if report is None:
         return None
     parts = [
