@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-from ..training._files import write_atomically
+from ..training._files import write_bytes_atomically
 from ._errors import OCCUPIED, CommandError
 from ._terminal import printable
 
@@ -69,15 +69,7 @@ def to_csv(rows):
 
 def write_csv(rows, path):
     """Write rows to a file in UTF-8; bytes of names that are not go through as is."""
-    text = to_csv(rows)
-
-    def write(name):
-        with open(
-            name, "w", encoding="utf-8", errors="surrogateescape", newline=""
-        ) as file:
-            file.write(text)
-
-    write_atomically(path, write)
+    write_bytes_atomically(path, _encode(to_csv(rows)))
 
 
 def print_csv(rows, stream):
@@ -88,7 +80,11 @@ def print_csv(rows, stream):
             stream.write(printable(line) + "\n")
         return
     stream.flush()
-    stream.buffer.write(text.encode("utf-8", "surrogateescape"))
+    stream.buffer.write(_encode(text))
+
+
+def _encode(text):
+    return text.encode("utf-8", "surrogateescape")
 
 
 def check_csv_target(path, overwrite):

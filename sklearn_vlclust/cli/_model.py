@@ -8,7 +8,7 @@ from typing import Any
 
 from .._version import __version__
 from ..training import load_model, save_model
-from ..training._files import write_atomically
+from ..training._files import write_bytes_atomically
 from ._encoders import make_encoder
 from ._errors import USAGE, CommandError
 
@@ -92,9 +92,7 @@ class Model:
             "parts": [p for p in _OPTIONAL if getattr(self, p) is not None],
         }
         text = json.dumps(description, indent=1) + "\n"
-        write_atomically(
-            folder / DESCRIPTION, lambda name: Path(name).write_text(text, "utf-8")
-        )
+        write_bytes_atomically(folder / DESCRIPTION, text.encode())
 
     @classmethod
     def load(cls, folder, *, device="auto", batch_size=None, cache=None):

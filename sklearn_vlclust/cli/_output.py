@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 
-from ..training._files import write_atomically
+from ..training._files import write_bytes_atomically
 from ._errors import OCCUPIED, USAGE, CommandError
 from ._images import MARKER, is_within
 
@@ -108,5 +108,4 @@ class Output:
     def _write_marker(self, settings, done):
         marker = {"format": FORMAT, "done": done, "settings": settings}
         text = json.dumps(marker, indent=1) + "\n"
-        path = self.folder / MARKER
-        write_atomically(path, lambda name: Path(name).write_text(text, "utf-8"))
+        write_bytes_atomically(self.folder / MARKER, text.encode())

@@ -6,7 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
-from ..training._files import write_atomically
+from ..training._files import write_bytes_atomically
 from ._options import Sorting
 
 # What a run has put there, so that the next one can take away that and nothing else.
@@ -37,9 +37,7 @@ def sort_images(rows, folder, how, terminal):
     entries = _plan(rows, folder, how)
     manifest = json.dumps([{**e, "source": None} for e in entries]) + "\n"
     # Before the first file: a run that is killed leaves none that is not in it.
-    write_atomically(
-        folder / MANIFEST, lambda name: Path(name).write_text(manifest, "utf-8")
-    )
+    write_bytes_atomically(folder / MANIFEST, manifest.encode())
     title = f"{'Linking' if how is Sorting.link else 'Copying'} images"
     with terminal.stage(title, len(entries)) as advance:
         for i, entry in enumerate(entries):

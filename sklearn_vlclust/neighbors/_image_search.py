@@ -20,7 +20,7 @@ from ..embedding._read import read_embeddings
 from ..embedding._resolve import embed_images, make_embedder
 from ..embedding._rows import BLOCK_ROWS, UnitRows, row_blocks
 from ..training import load_model, save_model
-from ..training._files import write_atomically
+from ..training._files import write_atomically, write_bytes_atomically
 from ._cells import Cells
 from ._knn import _check_k, _drop_self, kneighbors, nearest
 
@@ -307,7 +307,7 @@ class ImageSearch(HTMLReprMixin, BaseEstimator):
                 write_atomically(cells, self._cells.write)
             if self.paths_ is not None:
                 text = json.dumps(self.paths_.tolist())
-                write_atomically(paths, lambda tmp: Path(tmp).write_text(text, "utf-8"))
+                write_bytes_atomically(paths, text.encode())
             save_model(model, folder / MODEL)
         except BaseException:
             for part in parts:

@@ -25,3 +25,8 @@ def write_atomically(path, write):
         with suppress(OSError):
             os.unlink(name)
         raise
+
+
+def write_bytes_atomically(path, data):
+    """Write bytes to `path` in one step; see :func:`write_atomically`."""
+    write_atomically(path, lambda name: Path(name).write_bytes(data))

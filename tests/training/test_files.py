@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from sklearn_vlclust.training._files import write_atomically
+from sklearn_vlclust.training._files import write_atomically, write_bytes_atomically
 
 
 def write(text):
@@ -37,7 +37,7 @@ def test_longest_names(tmp_path, name):
 
 def test_the_old_file_stays_where_writing_fails(tmp_path):
     path = tmp_path / "file"
-    write_atomically(path, write("old"))
+    write_bytes_atomically(path, b"old")
 
     def fail(name):
         write("half")(name)

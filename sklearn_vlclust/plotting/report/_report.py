@@ -6,7 +6,7 @@ import numpy as np
 
 from ...embedding._images import check_images
 from ...embedding._rows import UnitRows
-from ...training._files import write_atomically
+from ...training._files import write_bytes_atomically
 from .._assignments import read_labels, read_names, read_rows
 from .._coding_length import CodingLengthDisplay, _read_curve
 from .._embedding_map import lay_out
@@ -252,8 +252,7 @@ class ClusterReport:
         """
         from pathlib import Path
 
-        html = self.to_html().encode("utf-8")
-        write_atomically(path, lambda name: Path(name).write_bytes(html))
+        write_bytes_atomically(path, self.to_html().encode())
         return Path(path)
 
 
