@@ -185,19 +185,11 @@ def _check_disk():
 
 
 def _check_memory():
-    free = _free_memory()
+    from ..embedding._memory import available_bytes
+
+    free = available_bytes()
     if free is None:
         return Check("memory", True, "this system does not say how much is free")
     ok = free >= LEAST_MEMORY
     advice = "" if ok else "close other programs: a run needs 2 GB and more"
     return Check("memory", ok, f"{free / 1e9:.1f} GB free", advice)
-
-
-def _free_memory():
-    """Return bytes that programs can have, or None where the system does not say."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        fields = dict(line.split(":") for line in lines)
-        return int(fields["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        return None
