@@ -1,6 +1,7 @@
 """The private or version-dependent names of scikit-learn, imported here only."""
 
 import os
+from numbers import Integral
 
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils._param_validation import (
@@ -86,7 +87,8 @@ class HTMLReprMixin:
 
 
 def _count(things, noun):
-    n = things if isinstance(things, int) else len(things)
+    """Return ``3 clusters`` of a number, or of as many things."""
+    n = things if isinstance(things, Integral) else len(things)
     return f"{n:,} {noun}{'s' * (n != 1)}"
 
 
@@ -176,6 +178,7 @@ __all__ = [
     "Options",
     "StrOptions",
     "_check_feature_names_in",
+    "_count",
     "_fit_context",
     "start_fit_task",
     "validate_parameter_constraints",

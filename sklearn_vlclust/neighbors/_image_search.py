@@ -13,7 +13,14 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import HasMethods, HTMLReprMixin, Interval, StrOptions, _fit_context
+from .._compat import (
+    HasMethods,
+    HTMLReprMixin,
+    Interval,
+    StrOptions,
+    _count,
+    _fit_context,
+)
 from ..embedding._distributed import gather, is_dask
 from ..embedding._images import is_images
 from ..embedding._read import read_embeddings
@@ -360,7 +367,7 @@ class ImageSearch(HTMLReprMixin, BaseEstimator):
 
     def _result(self):
         n = getattr(self, "n_samples_fit_", 0)
-        return f"{n:,} image{'s' * (n != 1)}" if n else ""
+        return _count(n, "image") if n else ""
 
     def _embed(self, images):
         return embed_images(self._encoder(), images)

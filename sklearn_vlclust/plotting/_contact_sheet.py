@@ -4,6 +4,7 @@ import textwrap
 
 import numpy as np
 
+from .._compat import _count
 from ..embedding._images import ImageSource, check_images
 
 _CELL, _GAP = 160, 8  # pixels
@@ -160,9 +161,7 @@ class ContactSheetDisplay:
         x, y = -_LABEL * step + 2 * _GAP, row * step + _CELL / 2
         title = textwrap.fill(names[0] if names else f"cluster {row}", 18)
         others = textwrap.fill(", ".join(names[1:4]), 32, max_lines=2)
-        small = "\n".join(
-            filter(None, [others, f"{size:,} picture{'s' * (size != 1)}"])
-        )
+        small = "\n".join(filter(None, [others, _count(size, "picture")]))
         for text, shift, style in (
             (title, 2, {"fontsize": 13, "fontweight": "bold", "va": "bottom"}),
             (small, -5, {"fontsize": 8.5, "alpha": 0.75, "va": "top"}),

@@ -5,6 +5,7 @@ from numbers import Integral
 
 import numpy as np
 
+from .._compat import _count
 from ..embedding._images import check_images
 from ._contact_sheet import _CELL, _GAP, _embed, _sheet, _square, _title, _typicality
 
@@ -248,7 +249,7 @@ class ClusterGalleryDisplay:
     def _write(self, number, top, middle):
         size, names = self.sizes[number], [str(n) for n in self.names[number]]
         others = ", ".join(names[1:4])
-        count = f"{size:,} picture{'s' * (size != 1)}"
+        count = _count(size, "picture")
         span = _span(self.certainties[number])
         quiet = {"fontsize": 9, "alpha": 0.8}
         for x, rise, text, style in (

@@ -6,6 +6,7 @@ from collections import Counter
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from .._compat import _count
 from ..semantics._wordnet import noun_hierarchy
 
 _ROW = 0.2  # inches
@@ -294,11 +295,12 @@ class SemanticTreeDisplay:
         removed = depth < self.min_depth
         if node is None:
             n = sum(int(self.n_nouns[i]) for i in left_out)
-            text, style = f"{len(left_out):,} more ({_nouns(n)})", {"style": "italic"}
+            text = f"{len(left_out):,} more ({_count(n, 'noun')})"
+            style = {"style": "italic"}
         else:
             n = int(self.n_nouns[node])
             alone = n == 1 and self.kept[node]
-            text = self.names[node] + ("" if alone else f" ({_nouns(n)})")
+            text = self.names[node] + ("" if alone else f" ({_count(n, 'noun')})")
             style = {"weight": "bold"} if self.kept[node] and not removed else {}
         if removed:
             style["color"] = _REMOVED
@@ -351,10 +353,6 @@ class SemanticTreeDisplay:
             for own, (label, style) in zip(places, kinds.items())
             if own
         ]
-
-
-def _nouns(n):
-    return f"{n:,} noun{'s' * (n != 1)}"
 
 
 def _climb(hierarchy, positions):

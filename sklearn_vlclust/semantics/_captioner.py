@@ -13,7 +13,14 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
-from .._compat import HasMethods, HTMLReprMixin, Interval, StrOptions, _fit_context
+from .._compat import (
+    HasMethods,
+    HTMLReprMixin,
+    Interval,
+    StrOptions,
+    _count,
+    _fit_context,
+)
 from ..embedding._read import read_embeddings
 from ..embedding._resolve import embed_images, make_embedder
 from ..embedding._rows import UnitRows
@@ -237,8 +244,8 @@ class ClusterCaptioner(HTMLReprMixin, BaseEstimator):
         return captions
 
     def _result(self):
-        n = len(getattr(self, "captions_", ()))
-        return f"{n:,} cluster{'s' * (n != 1)}" if n else ""
+        named = getattr(self, "captions_", ())
+        return _count(named, "cluster") if len(named) else ""
 
     def _embed(self, images):
         return embed_images(self._make_embedder(), images)
