@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import numpy as np
 
-from .._embedding_map import MARKERS, NOISE, PALETTE
+from .._embedding_map import NOISE, color_and_marker
 from ._curve import draw_curve
 
 # In this order; each may use what is above it.
@@ -107,8 +107,7 @@ def page_data(report):
             {
                 "label": label,
                 "size": report.sizes[label],
-                "color": PALETTE[label % len(PALETTE)],
-                "marker": MARKERS[label % len(MARKERS)],
+                **dict(zip(("color", "marker"), color_and_marker(label))),
                 "names": [[n, *_digits([s], 5)] for n, s in names.get(label, [])],
             }
             for label in clusters
