@@ -193,8 +193,9 @@ class ClusterReport:
         geometry = measure_clusters(unit, labels)
         # Features that were learned for these clusters are alike in all of a cluster.
         learned = embeddings is None and rows is not inputs
-        most = 0 if learned else _DUPLICATES
-        duplicates = find_duplicates(unit, duplicate_cosine, most)
+        duplicates = (
+            [] if learned else find_duplicates(unit, duplicate_cosine, _DUPLICATES)
+        )
         outliers = find_outliers(geometry.typicality, labels, _OUTLIERS)
         first = [i for pair in duplicates for i in pair[:2]] + [i for i, _ in outliers]
         shown = choose_shown(
