@@ -7,8 +7,50 @@ from sklearn.utils.validation import check_is_fitted
 from ..embedding._images import check_images
 
 
+def read_inputs(estimator, images, embeddings=None):
+    """Return what `predict` takes for images.
+
+    Parameters
+    ----------
+    estimator : clusterer
+        Fitted.
+    images : images
+        As for the encoders.
+    embeddings : array-like of shape (n_images, n_features), default=None
+        Embeddings of `images`. None embeds them as the estimator did.
+
+    Returns
+    -------
+    inputs : object
+        The images, of an estimator that learned from pixels; else their embeddings.
+
+    Raises
+    ------
+    ValueError
+        If there is neither an embedder nor embeddings, or the lengths differ.
+    """
+    check_is_fitted(estimator)
+    images = check_images(images)
+    from_pixels = getattr(estimator, "image_shape_", None) is not None
+    if embeddings is None:
+        if from_pixels:
+            return images
+        if getattr(estimator, "embedder_", None) is None:
+            raise ValueError(
+                f"This {type(estimator).__name__} was fitted on embeddings: pass those "
+                "of the images as embeddings=."
+            )
+        embeddings = np.asarray(estimator.embedder_.transform(images))
+    if len(embeddings) != len(images):
+        raise ValueError(
+            f"There are {len(images)} images but {len(embeddings)} embeddings: "
+            "expected as many of each."
+        )
+    return images if from_pixels else embeddings
+
+
 def read_rows(estimator, images, embeddings=None):
-    """Return what to compare images by, and what the estimator takes for them.
+    """Return what to compare images by, and what `predict` takes for them.
 
     Parameters
     ----------
@@ -25,33 +67,18 @@ def read_rows(estimator, images, embeddings=None):
     rows : ndarray of shape (n_images, n_features), float
         Embeddings.
     inputs : object
-        What `predict` takes.
+        What `predict` takes; the same object, if it is the embeddings made here.
 
     Raises
     ------
     ValueError
-        If there is neither an embedder nor embeddings, or the lengths differ.
+        As of :func:`read_inputs`.
     """
-    check_is_fitted(estimator)
-    images = check_images(images)
-    from_pixels = getattr(estimator, "image_shape_", None) is not None
+    inputs = read_inputs(estimator, images, embeddings)
     if embeddings is not None:
-        rows = check_array(embeddings, dtype=(np.float32, np.float64))
-    elif from_pixels:
-        rows = estimator.transform(images)
-    elif getattr(estimator, "embedder_", None) is not None:
-        rows = np.asarray(estimator.embedder_.transform(images))
-    else:
-        raise ValueError(
-            f"This {type(estimator).__name__} was fitted on embeddings: pass those of "
-            "the images as embeddings=."
-        )
-    if len(rows) != len(images):
-        raise ValueError(
-            f"There are {len(images)} images but {len(rows)} embeddings: expected as "
-            "many of each."
-        )
-    return rows, images if from_pixels else rows
+        return check_array(embeddings, dtype=(np.float32, np.float64)), inputs
+    from_pixels = getattr(estimator, "image_shape_", None) is not None
+    return estimator.transform(inputs) if from_pixels else inputs, inputs
 
 
 def read_labels(estimator, inputs):
@@ -81,10 +108,11 @@ def read_labels(estimator, inputs):
         labels = np.asarray(estimator.predict(inputs))
     elif hasattr(estimator, "labels_"):
         labels = np.asarray(estimator.labels_)
-        if len(labels) != len(inputs):
+        n = inputs.shape[0] if hasattr(inputs, "shape") else len(inputs)  # sparse
+        if len(labels) != n:
             raise ValueError(
                 f"This {name} cannot predict, and its labels_ are of the "
-                f"{len(labels)} samples of its fit: got {len(inputs)} others."
+                f"{len(labels)} samples of its fit: got {n} others."
             )
     else:
         raise TypeError(
@@ -96,6 +124,53 @@ def read_labels(estimator, inputs):
             f"Labels of this {name} are of dtype {labels.dtype}, expected integers."
         )
     return labels.astype(np.int64)
+
+
+def read_typicality(estimator, inputs):
+    """Return the cluster of each input, and its cosine to the cluster's center.
+
+    Parameters
+    ----------
+    estimator : clusterer
+        Fitted, with `cluster_centers_`.
+    inputs : array-like or images
+        Of :func:`read_inputs`.
+
+    Returns
+    -------
+    labels : ndarray of shape (n,), int64
+        As of :func:`read_labels`.
+    typicality : ndarray of shape (n,), float32
+        Cosines.
+    """
+    labels = read_labels(estimator, inputs)
+    # Centers lie where the estimator clusters: among features, if it learns any.
+    learned = getattr(estimator, "_learns_features", False)
+    rows = estimator.transform(inputs) if learned else inputs
+    rows = np.asarray(rows, dtype=np.float32)
+    centers = np.asarray(estimator.cluster_centers_, dtype=np.float32)[labels]
+    lengths = np.linalg.norm(rows, axis=1) * np.linalg.norm(centers, axis=1)
+    return labels, (rows * centers).sum(axis=1) / lengths
+
+
+def read_certainty(estimator, inputs):
+    """Return the probability of the likeliest cluster of each input.
+
+    Parameters
+    ----------
+    estimator : clusterer
+        Fitted.
+    inputs : array-like or images
+        Of :func:`read_inputs`.
+
+    Returns
+    -------
+    certainty : ndarray of shape (n,), float, or None
+        None of an estimator without `predict_proba`.
+    """
+    if not hasattr(estimator, "predict_proba"):
+        return None
+    return np.asarray(estimator.predict_proba(inputs)).max(axis=1)
 
 
 def read_names(estimator, captioner=None):

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from ..metrics import match_clusters
+from ._assignments import read_labels
 
 _NORMALIZE = ("true", "pred", "all", None)
 _READABLE = 20  # rows or columns with numbers in them
@@ -124,18 +125,17 @@ class ClusterConfusionDisplay:
         ------
         ValueError
             If the lengths differ, or `normalize` is another.
+        TypeError
+            If `estimator` has neither `predict` nor `labels_`.
         """
         from sklearn.utils.validation import check_is_fitted
 
         check_is_fitted(estimator)
-        labels = (
-            estimator.predict(X) if hasattr(estimator, "predict") else estimator.labels_
-        )
         if names is None:
             names = getattr(estimator, "cluster_names_", None)
         return cls.from_predictions(
             y,
-            labels,
+            read_labels(estimator, X),
             normalize=normalize,
             names=names,
             include_values=include_values,

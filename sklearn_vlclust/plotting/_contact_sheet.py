@@ -6,6 +6,7 @@ import numpy as np
 
 from .._compat import _count
 from ..embedding._images import ImageSource, check_images
+from ._assignments import read_inputs, read_typicality
 
 _CELL, _GAP = 160, 8  # pixels
 _LABEL = 1.9  # width of the column of names, in cells
@@ -80,7 +81,8 @@ class ContactSheetDisplay:
         ValueError
             If there is neither an embedder nor embeddings.
         """
-        labels, typicality = _typicality(estimator, images, embeddings)
+        inputs = read_inputs(estimator, images, embeddings)
+        labels, typicality = read_typicality(estimator, inputs)
         return cls.from_predictions(
             images,
             labels,
@@ -202,24 +204,6 @@ def _choose_pictures(images, labels, typicality=None, names=None, n_columns=8):
     return pictures, sizes, [_title(c, names) for c in clusters]
 
 
-def _embed(estimator, images, embeddings):
-    """Return what `predict` takes: the embeddings of images, given or made here."""
-    from sklearn.utils.validation import check_is_fitted
-
-    check_is_fitted(estimator)
-    if getattr(estimator, "image_shape_", None) is not None:
-        return images  # it learned from the pixels
-    if embeddings is not None:
-        return embeddings
-    embedder = getattr(estimator, "embedder_", None)
-    if embedder is None:
-        raise ValueError(
-            f"This {type(estimator).__name__} was fitted on embeddings: pass those of "
-            "the images as embeddings=."
-        )
-    return embedder.encode_images(images)
-
-
 def _sheet(rows):
     """Put pictures side by side, row by row; what is empty (None) is transparent."""
     step = _CELL + _GAP
@@ -232,19 +216,6 @@ def _sheet(rows):
                 place = sheet[top : top + _CELL, left : left + _CELL]
                 place[:, :, :3], place[:, :, 3] = picture, 255
     return sheet
-
-
-def _typicality(estimator, images, embeddings):
-    """Return the cluster of each image, and its cosine to the cluster's centre."""
-    embeddings = _embed(estimator, images, embeddings)
-    labels = estimator.predict(embeddings)
-    # Centres lie where the estimator clusters: among features, if it learns any.
-    learned = getattr(estimator, "_learns_features", False)
-    rows = estimator.transform(embeddings) if learned else embeddings
-    rows = np.asarray(rows, dtype=np.float32)
-    centers = np.asarray(estimator.cluster_centers_, dtype=np.float32)[labels]
-    lengths = np.linalg.norm(rows, axis=1) * np.linalg.norm(centers, axis=1)
-    return labels, (rows * centers).sum(axis=1) / lengths
 
 
 def _title(cluster, names):

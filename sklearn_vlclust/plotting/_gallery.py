@@ -7,7 +7,8 @@ import numpy as np
 
 from .._compat import _count
 from ..embedding._images import check_images
-from ._contact_sheet import _CELL, _GAP, _embed, _sheet, _square, _title, _typicality
+from ._assignments import read_certainty, read_inputs, read_typicality
+from ._contact_sheet import _CELL, _GAP, _sheet, _square, _title
 
 _SHOWN = 6  # clusters, unless they are chosen
 _BAND = 72  # pixels above a cluster, for its name
@@ -110,16 +111,13 @@ class ClusterGalleryDisplay:
         ValueError
             If there is neither an embedder nor embeddings, or no such cluster.
         """
-        inputs = _embed(estimator, images, embeddings)
-        labels, typicality = _typicality(estimator, images, inputs)
-        certainty = None
-        if hasattr(estimator, "predict_proba"):
-            certainty = np.asarray(estimator.predict_proba(inputs)).max(axis=1)
+        inputs = read_inputs(estimator, images, embeddings)
+        labels, typicality = read_typicality(estimator, inputs)
         return cls.from_predictions(
             images,
             labels,
             typicality=typicality,
-            certainty=certainty,
+            certainty=read_certainty(estimator, inputs),
             names=getattr(estimator, "cluster_names_", None),
             clusters=clusters,
             n_pictures=n_pictures,

@@ -2,13 +2,8 @@
 
 import numpy as np
 
-from ._contact_sheet import (
-    _CELL,
-    ContactSheetDisplay,
-    _choose_pictures,
-    _square,
-    _typicality,
-)
+from ._assignments import read_inputs, read_typicality
+from ._contact_sheet import _CELL, ContactSheetDisplay, _choose_pictures, _square
 
 
 class GeneratedImagesDisplay:
@@ -90,7 +85,8 @@ class GeneratedImagesDisplay:
                 "GenerativeCalibrationClustering that was fitted on images."
             )
         rng = check_random_state(random_state)
-        labels, typicality = _typicality(estimator, images, None)
+        inputs = read_inputs(estimator, images)
+        labels, typicality = read_typicality(estimator, inputs)
         real, sizes, names = _choose_pictures(
             images, labels, typicality, n_columns=n_columns
         )

@@ -1,8 +1,10 @@
 import matplotlib as mpl
 import numpy as np
 import pytest
-from sklearn.cluster import HDBSCAN, KMeans
+from sklearn.cluster import DBSCAN, HDBSCAN, KMeans
+from sklearn.decomposition import PCA
 from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
+from sklearn.neighbors import radius_neighbors_graph
 
 from sklearn_vlclust import MCAClustering, Vocabulary
 from sklearn_vlclust.metrics import clustering_accuracy
@@ -113,6 +115,19 @@ def test_of_estimators(groups):
     display = ClusterConfusionDisplay.from_estimator(mca, X, y, names=["p", "q", ""])
     assert sorted(display.clusters) == ["0 p", "1 q", "2"]
     plt.close("all")
+
+
+def test_an_estimator_that_cannot_predict(groups):
+    X, y = groups
+    hdbscan = HDBSCAN(copy=True).fit(X)
+    with pytest.raises(ValueError, match="60 samples of its fit: got 10 others"):
+        ClusterConfusionDisplay.from_estimator(hdbscan, X[:10], y[:10])
+    distances = radius_neighbors_graph(X, 0.8, mode="distance", include_self=True)
+    dbscan = DBSCAN(0.8, metric="precomputed").fit(distances)
+    display = ClusterConfusionDisplay.from_estimator(dbscan, distances, y)
+    assert display.confusion_matrix.sum() == 60
+    with pytest.raises(TypeError, match="PCA has neither predict nor labels_"):
+        ClusterConfusionDisplay.from_estimator(PCA().fit(X), X, y)
 
 
 @pytest.mark.parametrize(

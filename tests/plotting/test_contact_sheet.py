@@ -67,6 +67,18 @@ def test_an_estimator_on_embeddings(images):
     assert sorted(display.sizes) == [1, 4, 5]
     with pytest.raises(ValueError, match="pass those of the images as embeddings="):
         ContactSheetDisplay.from_estimator(kmeans, pixels)
+    with pytest.raises(ValueError, match="10 images but 9 embeddings"):
+        ContactSheetDisplay.from_estimator(kmeans, pixels, embeddings=X[:9])
+
+
+@pytest.mark.filterwarnings("error")
+def test_embeddings_keep_the_names_of_their_columns(images):
+    pandas = pytest.importorskip("pandas")
+    pixels, labels = images
+    X = pandas.DataFrame(np.eye(3, 4)[labels], columns=list("abcd"))
+    kmeans = KMeans(3, n_init=3, random_state=0).fit(X)
+    display = ContactSheetDisplay.from_estimator(kmeans, pixels, embeddings=X)
+    assert sorted(display.sizes) == [1, 4, 5]
 
 
 def test_lengths_must_agree(images):

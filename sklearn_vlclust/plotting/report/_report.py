@@ -7,7 +7,7 @@ import numpy as np
 from ...embedding._images import check_images
 from ...embedding._rows import UnitRows
 from ...training._files import write_bytes_atomically
-from .._assignments import read_labels, read_names, read_rows
+from .._assignments import read_certainty, read_labels, read_names, read_rows
 from .._coding_length import CodingLengthDisplay, _read_curve
 from .._embedding_map import lay_out
 from ._findings import choose_shown, find_duplicates, find_outliers, measure_clusters
@@ -202,7 +202,9 @@ class ClusterReport:
             labels, geometry.typicality, geometry.margin, first, max_images
         )
         place = {int(i): place for place, i in enumerate(shown)}
-        certainty, certainty_name = _certainty(estimator, inputs, geometry.margin)
+        certainty, certainty_name = read_certainty(estimator, inputs), "probability"
+        if certainty is None:
+            certainty, certainty_name = geometry.margin, "margin"
         pictures = [images[i] for i in shown]
         return cls(
             make_thumbnails(pictures),
@@ -255,13 +257,6 @@ class ClusterReport:
 
         write_bytes_atomically(path, self.to_html().encode())
         return Path(path)
-
-
-def _certainty(estimator, inputs, margin):
-    """Return how sure the cluster of each image is, and what that is called."""
-    if not hasattr(estimator, "predict_proba"):
-        return margin, "margin"
-    return np.asarray(estimator.predict_proba(inputs)).max(axis=1), "probability"
 
 
 def _sizes(labels):
