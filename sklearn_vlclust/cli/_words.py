@@ -5,9 +5,6 @@ from pathlib import Path
 
 from ._errors import USAGE, CommandError
 
-# Of SemanticSpace and ClusterCaptioner.
-PROMPT = "a photo of a {}"
-
 
 def describe_words(words):
     """Return a text that says which words are meant, for comparison with a later run.
@@ -53,12 +50,14 @@ def encode_nouns(words, embedder, terminal):
     """
     if words != "wordnet":
         return
+    from ..semantics import SemanticSpace
     from ..semantics._encoding import read_vocabulary, vocabulary_embeddings
 
+    prompt = SemanticSpace().prompt  # that of ClusterCaptioner is the same
     with terminal.stage("Nouns of WordNet (computed once)") as advance:
-        vocabulary = read_vocabulary("wordnet", PROMPT)
+        vocabulary = read_vocabulary("wordnet", prompt)
         counted = _Counted(embedder, lambda done: advance(done, total=len(vocabulary)))
-        vocabulary_embeddings(vocabulary, counted, PROMPT)
+        vocabulary_embeddings(vocabulary, counted, prompt)
 
 
 class _Counted:

@@ -5,7 +5,12 @@ import warnings
 import numpy as np
 import pytest
 
-from sklearn_vlclust import CLIPEmbedder, SemanticSpace, Vocabulary
+from sklearn_vlclust import (
+    CLIPEmbedder,
+    ClusterCaptioner,
+    SemanticSpace,
+    Vocabulary,
+)
 from sklearn_vlclust.semantics import _encoding
 from sklearn_vlclust.semantics._encoding import vocabulary_embeddings
 from tests._open_clip import save_random_clip
@@ -130,3 +135,7 @@ def test_images_and_words(clip_folder):
         ).T
     )
     np.testing.assert_allclose(cosines, direct, atol=1e-5)
+
+
+def test_vectors_on_disk_serve_space_and_captioner():
+    assert SemanticSpace().prompt == ClusterCaptioner().prompt
