@@ -2,12 +2,13 @@
 
 import csv
 import io
-import os
+import re
 
 import numpy as np
 
 from ..training._files import write_bytes_atomically
 from ._errors import OCCUPIED, CommandError
+from ._output import check_target
 from ._terminal import printable
 
 COLUMNS = "path", "cluster", "probability", "name"
@@ -89,18 +90,8 @@ def _encode(text):
 
 def check_csv_target(path, overwrite):
     """Raise unless a CSV may be written to `path`: never over a file of the user's."""
-    if not os.path.lexists(path):
-        return
-    heading = ",".join(COLUMNS).encode()
-    is_ours = False
-    if os.path.isfile(path):
-        with open(path, "rb") as file:
-            is_ours = file.read(len(heading)) == heading
-    if not is_ours:
-        raise CommandError(
-            f"--out {str(path)!r} is there and not a table of vlclust.", OCCUPIED
-        )
-    if not overwrite:
+    heading = re.compile(",".join(COLUMNS).encode())
+    if check_target(path, heading, "a table of vlclust") and not overwrite:
         raise CommandError(
             f"--out {str(path)!r} is there; --overwrite replaces it.", OCCUPIED
         )

@@ -9,6 +9,38 @@ from ._errors import OCCUPIED, USAGE, CommandError
 from ._images import MARKER, is_within
 
 FORMAT = 1
+_START = 64  # bytes of a file by which its kind is known
+
+
+def check_target(path, kind, name):
+    """Refuse a place where something else is than vlclust writes there.
+
+    Parameters
+    ----------
+    path : path
+        What ``--out`` names.
+    kind : re.Pattern of bytes
+        How files of the kind start.
+    name : str
+        What they are called.
+
+    Returns
+    -------
+    found : bool
+        Whether such a file is there.
+
+    Raises
+    ------
+    CommandError
+        If there is something else: it may be the user's.
+    """
+    if not os.path.lexists(path):
+        return False
+    if os.path.isfile(path):
+        with open(path, "rb") as file:
+            if kind.match(file.read(_START)):
+                return True
+    raise CommandError(f"--out {str(path)!r} is there and not {name}.", OCCUPIED)
 
 
 class Output:

@@ -1,14 +1,18 @@
 """``vlclust report``."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from . import _options
-from ._errors import OCCUPIED, CommandError, open_in_browser
+from ._errors import open_in_browser
+from ._output import check_target
 from ._terminal import Terminal, say
+
+_PAGE = re.compile(b"<!doctype html", re.IGNORECASE)
 
 
 def report(
@@ -34,22 +38,10 @@ def report(
     with terminal.remarks_of_the_library():
         folder = find_model(model)
         path = Path(os.path.abspath(out or folder.parent / "report.html"))
-        _check_target(path)
+        check_target(path, _PAGE, "an HTML page")
         write_report(Model.load(folder), path, terminal)
     if not json:
         say(f"Report: {path}")
     if open_:
         open_in_browser(path)
     return {"command": "report", "report": str(path), "warnings": terminal.warnings}
-
-
-def _check_target(path):
-    """Raise where something other than a page is: it may be the user's."""
-    if not os.path.lexists(path):
-        return
-    start = b"<!doctype html"
-    if path.is_file():
-        with open(path, "rb") as file:
-            if file.read(len(start)).lower() == start:
-                return
-    raise CommandError(f"--out {str(path)!r} is there and no HTML page.", OCCUPIED)
