@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from results_plot import latest
-from results_table import RESULTS, cells
+from results_table import RESULTS, list_table, marked_up
 
 # Dollars an hour, an assumption: about what clouds list for a core rented by the hour
 # with its share of a machine, and for an H200. Reserved or spot machines cost less.
@@ -71,14 +71,7 @@ def describe(results=RESULTS, **prices):
             return "No results of ``scaling`` and ``gpu`` are there yet.\n"
         disk = n_images * WIDTH * 4 / GIB
         title = f"{n_images:,} images, {disk:,.1f} GiB of float32 embeddings on disk"
-        header, rows = cells(records)
-        lines += [f".. list-table:: {title}", "   :header-rows: 1", ""]
-        for row in [header, *rows]:
-            lines += [
-                f"   {'  ' if i else '* '}- {cell}".replace("- -", "-")
-                for i, cell in enumerate(row)
-            ]
-        lines.append("")
+        lines.append(list_table(title, records, marked_up))
     sources = [latest("scaling", results), *_embedding_reports(results)]
     commands = dict.fromkeys(f"``{report['command']}``" for report in sources)
     core, gpu = (

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import mean
 
 from results_plot import latest
-from results_table import RESULTS, cells
+from results_table import RESULTS, list_table, marked_up
 
 CLASSES = {
     "MCAClustering()": "MCAClustering",
@@ -106,15 +106,6 @@ def decisions(results=RESULTS):
     return [record for record in records if record]
 
 
-def list_table(title, records):
-    """Return records as a table of reStructuredText; texts may have markup."""
-    header, rows = cells(records)
-    lines = [f".. list-table:: {title}", "   :header-rows: 1", ""]
-    for row in [header, *rows]:
-        lines += [f"   {'  ' if i else '* '}- {cell}" for i, cell in enumerate(row)]
-    return "\n".join(lines) + "\n"
-
-
 def paper_tables(name, results=RESULTS):
     """Return the tables of the page of a paper."""
     parts = []
@@ -129,7 +120,7 @@ def paper_tables(name, results=RESULTS):
             ]
             # Some files have tables of another kind, on bars and times.
             if all(len(row) > 1 for row in kept):
-                parts.append(list_table(title, kept))
+                parts.append(list_table(title, kept, marked_up))
     return "\n".join(parts) or "No results are in ``benchmarks/results`` yet.\n"
 
 
@@ -140,7 +131,7 @@ def write_pages(build, results=RESULTS):
     records = decisions(results)
     text = "No results are in ``benchmarks/results`` yet.\n"
     if records:
-        text = list_table("What to take, by what is known", records)
+        text = list_table("What to take, by what is known", records, marked_up)
     (build / "decision.inc").write_text(text, encoding="utf-8")
     for name in PAPERS:
         page = paper_tables(name, results)

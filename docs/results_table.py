@@ -65,6 +65,29 @@ def markdown(records):
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def list_table(title, records, escape):
+    """Return the records as a table of reStructuredText.
+
+    `escape` makes the text of a cell: `plain`, or `marked_up`.
+    """
+    header, rows = cells(records)
+    lines = [f".. list-table:: {title}", "   :header-rows: 1", ""]
+    for row in [header, *rows]:
+        for i, cell in enumerate(row):
+            lines.append(f"   {'  ' if i else '* '}- {escape(cell)}".rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def plain(cell):
+    """Return a cell whose characters stand for themselves."""
+    return re.sub(r"([-*_`|\\])", r"\\\1", cell)
+
+
+def marked_up(cell):
+    """Return a cell that may have markup; a dash, which would be a list, is empty."""
+    return "" if cell == "-" else cell
+
+
 def restructured(path):
     """Return a file of results as a section of reStructuredText."""
     results = read(path)
@@ -74,12 +97,7 @@ def restructured(path):
         facts = (f"{name.replace('_', ' ')} {value}" for name, value in machine.items())
         lines += ["", f"On: {', '.join(facts)}."]
     for name, records in results["tables"].items():
-        header, rows = cells(records)
-        lines += ["", f".. list-table:: {name}", "   :header-rows: 1", ""]
-        for row in [header, *rows]:
-            for i, cell in enumerate(row):
-                cell = re.sub(r"([-*_`|\\])", r"\\\1", cell)  # plain text, no markup
-                lines.append(f"   {'* ' if i == 0 else '  '}- {cell}")
+        lines += ["", list_table(name, records, plain).rstrip("\n")]
     return "\n".join(lines) + "\n"
 
 
