@@ -16,7 +16,7 @@ from sklearn.base import (
     TransformerMixin,
 )
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import (
@@ -31,7 +31,7 @@ from ..embedding._distributed import by_blocks, without_fit
 from ..embedding._memory import check_memory
 from ..embedding._read import read_embeddings
 from ..embedding._resolve import embed_images, make_embedder
-from ..embedding._rows import UnitRows, row_norms
+from ..embedding._rows import UnitRows, measured_blocks, unit
 from ..metrics import simplified_silhouette_score
 from ..metrics._clusters import cluster_means
 from ..training import (
@@ -48,7 +48,7 @@ from ..training import (
     training_phases,
 )
 from ..training._checkpoint import read_checkpoint
-from ..training._device import new_generator
+from ..training._device import new_generator, to_device
 
 # Parameters that may differ between a killed fit and the one that resumes it.
 _FREE_PARAMS = {"callbacks", "checkpoint", "device", "verbose"}
@@ -181,7 +181,7 @@ class BaseDeepClusterer(
         proba : ndarray of shape (n_samples, n_clusters)
             Probability of each cluster; rows sum to 1. A dask array for a dask `X`.
         """
-        return self._predict(X, lambda network, x: network.logits(x).softmax(dim=1))
+        return self._predict(X, _probabilities)
 
     @by_blocks
     def transform(self, X):
@@ -197,7 +197,7 @@ class BaseDeepClusterer(
         features : ndarray of shape (n_samples, n_clusters)
             Their softmax is :meth:`predict_proba`. A dask array for a dask `X`.
         """
-        return self._predict(X, lambda network, x: network.logits(x))
+        return self._predict(X, _logits)
 
     def score(self, X, y=None):
         """Label-free quality of the clustering of `X`.
@@ -276,11 +276,10 @@ class BaseDeepClusterer(
         """Return what `_read` read as `predict` takes it."""
         return X
 
-    def _inputs(self, X, block, zero_rows):
-        """Return a block of `X` as the array that the network takes."""
-        x = X[block]
-        norms = row_norms(x, block.start, zero_rows, X)
-        return x / norms[:, None].astype(x.dtype)
+    def _inputs(self, X, zero_rows):
+        """Yield blocks of `X`, and of each the tensors that the network takes."""
+        for block, x, norms in measured_blocks(X, zero_rows, self._inference_rows):
+            yield block, (unit(x, norms),)
 
     def _embed(self, images):
         if getattr(self, "embedder_", None) is None:
@@ -416,14 +415,15 @@ class BaseDeepClusterer(
         network = self.network_
         if device.type != "cpu" or dtype is not torch.float32:
             network = copy.deepcopy(network).to(device, dtype)
-        results = None
-        for block in gen_batches(len(X), self._inference_rows):
-            x = torch.from_numpy(self._inputs(X, block, zero_rows))
-            part = function(network, x.to(device)).cpu().numpy()
+        results: Any = None
+        for block, inputs in self._inputs(X, zero_rows):
+            part = function(network, *(to_device(x, device) for x in inputs))
             if results is None:
-                results = _allocate((len(X), *part.shape[1:]), part.dtype)
-            results[block] = part
-        return results
+                results = _allocate((len(X), *part.shape[1:]), part)
+            results[block].copy_(part, non_blocking=True)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return results.numpy()
 
     @property
     def _n_features_out(self):
@@ -435,14 +435,23 @@ class BaseDeepClusterer(
         return tags
 
 
-def _allocate(shape, dtype):
+def _allocate(shape, part):
+    """Return memory for the results, which blocks are copied to without waiting."""
     check_memory(
-        int(np.prod(shape)) * dtype.itemsize,
+        int(np.prod(shape)) * part.itemsize,
         f"A result of shape {shape}",
         "Give X in parts, or as a dask array, of which results are computed by blocks.",
     )
-    return np.empty(shape, dtype)
+    return torch.empty(shape, dtype=part.dtype, pin_memory=part.is_cuda)
 
 
-def _most_likely(network, x):
-    return network.logits(x).argmax(dim=1)
+def _logits(network, *inputs):
+    return network.logits(*inputs)
+
+
+def _probabilities(network, *inputs):
+    return network.logits(*inputs).softmax(dim=1)
+
+
+def _most_likely(network, *inputs):
+    return network.logits(*inputs).argmax(dim=1)

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from ..embedding._rows import row_blocks
 from ..neighbors import kneighbors
 from ..training._device import to_device
 
@@ -28,7 +29,7 @@ class RowBatches:
 
     def __init__(self, rows, generator, device):
         self.rows, self.generator, self.device = rows, generator, device
-        self._held = torch.from_numpy(rows[:]).to(device) if rows.in_memory else None
+        self._held = rows.tensor(slice(None), device) if rows.in_memory else None
 
     def __len__(self):
         return len(self.rows)
@@ -38,14 +39,14 @@ class RowBatches:
         if self._held is not None:
             yield self._held
             return
-        for _, block in self.rows.blocks():
-            yield to_device(torch.from_numpy(block), self.device)
+        for block in row_blocks(len(self.rows)):
+            yield self.rows.tensor(block, self.device)
 
     def _gather(self, index):
         """Return the rows `index`, a CPU tensor of shape (b,): (b, d)."""
         if self._held is not None:
             return self._held[to_device(index, self.device)]
-        return to_device(torch.from_numpy(self.rows[index.numpy()]), self.device)
+        return self.rows.tensor(index.numpy(), self.device)
 
     def _draw(self, near):
         """Return a random entry of each row of `near`, a CPU tensor (b, k): (b,)."""
@@ -97,9 +98,11 @@ def as_they_are(*samples):
     return samples
 
 
-def near_rows(rows, n_neighbors, rng):
+def near_rows(rows, n_neighbors, rng, device):
     """Return the rows of which one is a second view: (n, k), k at most n - 1."""
     n = len(rows)
     if k := min(n_neighbors, n - 1):
-        return kneighbors(rows, k, exact_limit=EXACT_ROWS, random_state=rng)[0]
+        return kneighbors(
+            rows, k, exact_limit=EXACT_ROWS, random_state=rng, device=device
+        )[0]
     return np.empty((n, 0), dtype=np.int32)

@@ -4,6 +4,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, StrOptions
@@ -11,7 +12,7 @@ from ..embedding._distributed import by_blocks, gather, is_dask
 from ..embedding._images import is_images
 from ..embedding._pixels import read_pixels, typical_side
 from ..embedding._read import read_embeddings
-from ..embedding._rows import UnitRows
+from ..embedding._rows import UnitRows, as_tensor
 from ..metrics import simplified_silhouette_score
 from ._base import BaseDeepClusterer, _most_likely
 
@@ -132,10 +133,12 @@ class BaseImageClusterer(BaseDeepClusterer):
     def _as_given(self, X):
         return X.transpose(0, 2, 3, 1) if len(X.shape) == 4 else X
 
-    def _inputs(self, X, block, zero_rows):
-        if len(X.shape) == 4:
-            return np.ascontiguousarray(X[block])
-        return super()._inputs(X, block, zero_rows)
+    def _inputs(self, X, zero_rows):
+        if len(X.shape) != 4:
+            yield from super()._inputs(X, zero_rows)
+            return
+        for block in gen_batches(len(X), self._inference_rows):
+            yield block, (as_tensor(X[block]),)
 
     @property
     def _samples_a_batch(self):

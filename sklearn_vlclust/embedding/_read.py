@@ -10,6 +10,7 @@ from ._distributed import gather, is_dask
 from ._images import is_images
 from ._rows import UnitRows
 from ._shards import ShardedRows, open_shards
+from ._tensor_rows import TensorRows
 
 
 def read_embeddings(estimator, X, *, reset, embed, ensure_min_samples=1):
@@ -31,21 +32,23 @@ def read_embeddings(estimator, X, *, reset, embed, ensure_min_samples=1):
 
     Returns
     -------
-    X : ndarray or ShardedRows of shape (n_samples, n_features), float32 or float64
-        Not copied if it is one already. What stays on disk is read as float32 unless
-        it is float64.
+    X : ndarray, ShardedRows or TensorRows of shape (n_samples, n_features)
+        float32 or float64, and not copied if it is one already. What stays on disk or
+        on a device is read as float32 unless it is float64. Whether values are finite
+        is seen where the lengths of rows are measured.
     zero_rows : bool
         Whether rows of zeros are values like others, as among counts or pixels
         (integers). Encoders return floats, where such a row is a mistake.
     """
     X, zero_rows = _as_rows(embed(X) if is_images(X) else X)
-    if isinstance(X, ShardedRows):
+    if isinstance(X, ShardedRows | TensorRows):
         _check_rows(estimator, X, reset, ensure_min_samples)
         return X, zero_rows
     X = validate_data(
         estimator,
         X,
         dtype=(np.float32, np.float64),
+        ensure_all_finite=False,
         reset=reset,
         ensure_min_samples=ensure_min_samples,
     )
@@ -55,8 +58,8 @@ def read_embeddings(estimator, X, *, reset, embed, ensure_min_samples=1):
 def read_unit_rows(X):
     """Return the :class:`UnitRows` of embeddings that no estimator takes."""
     X, zero_rows = _as_rows(X)
-    if not isinstance(X, ShardedRows):
-        X = check_array(X, dtype=(np.float32, np.float64))
+    if not isinstance(X, ShardedRows | TensorRows):
+        X = check_array(X, dtype=(np.float32, np.float64), ensure_all_finite=False)
     return UnitRows(X, zero_rows=zero_rows)
 
 
@@ -68,12 +71,14 @@ def _as_rows(X):
     if is_dask(X):
         X = gather(X)
     if isinstance(X, torch.Tensor):
-        X = X.detach().cpu()
-        X = (X if X.dtype in (torch.float32, torch.float64) else X.float()).numpy()
+        # MPS has no double precision, which rows of extreme length need.
+        X = TensorRows(X.cpu() if X.device.type == "mps" else X)
     elif isinstance(X, str | os.PathLike):
         X = open_shards(X)
     elif isinstance(X, np.memmap) and X.ndim == 2 and X.dtype.char not in "fd":
         X = ShardedRows([X])
+    if isinstance(X, TensorRows):
+        return X, X.has_counts
     dtype = X.stored_dtype if isinstance(X, ShardedRows) else getattr(X, "dtype", None)
     return X, isinstance(dtype, np.dtype) and dtype.kind in "iub"
 

@@ -1,11 +1,17 @@
 """Unit-length rows of an embedding matrix of any size."""
 
 import numpy as np
+import torch
+
+from ..training._device import to_device
+from ._tensor_rows import TensorRows
 
 # Below this size the unit rows are kept in memory; above, they are made a block at a
 # time, so that a memory-mapped X costs no second copy of itself.
 DENSE_BYTES = 256 * 2**20
 BLOCK_ROWS = 16_384
+# Lengths of which single precision squares: others are computed in double precision.
+SHORTEST, LONGEST = 1e-15, 1e15
 
 
 class UnitRows:
@@ -13,7 +19,7 @@ class UnitRows:
 
     Parameters
     ----------
-    X : ndarray, memmap or ShardedRows of shape (n, d), float
+    X : ndarray, memmap, ShardedRows or TensorRows of shape (n, d), float
         Embeddings. Never written to.
     dense_bytes : int, default=256 MiB
         Float32 size up to which the unit rows are kept in memory.
@@ -26,6 +32,8 @@ class UnitRows:
         ``(n, d)``.
     norms : ndarray of shape (n,), float32
         Length of every row of `X`.
+    device : torch.device
+        Where `X` is.
 
     Raises
     ------
@@ -42,12 +50,14 @@ class UnitRows:
         self._dense = None
         if X.shape[0] * X.shape[1] * 4 <= dense_bytes:
             self._dense = np.empty(X.shape, dtype=np.float32)
-        for block in row_blocks(len(X)):
-            x = X[block]
-            norms = row_norms(x, block.start, zero_rows, X)
-            self.norms[block] = norms
+        for block, x, norms in measured_blocks(X, zero_rows):
+            self.norms[block] = norms.cpu().numpy()
             if self._dense is not None:
-                self._dense[block] = x / norms[:, None]
+                self._dense[block] = unit(x, norms).cpu().numpy()
+        self.device, self._tensor_norms = torch.device("cpu"), None
+        if isinstance(X, TensorRows):
+            self.device = X.device
+            self._tensor_norms = torch.from_numpy(self.norms).to(X.device)
 
     def __len__(self):
         return self.shape[0]
@@ -60,6 +70,16 @@ class UnitRows:
         x /= self.norms[rows][..., None]
         return x
 
+    def tensor(self, rows, device=None):
+        """Return the unit rows `rows` (slice or index array) on a device, float32.
+
+        Those of a tensor are made where it is, and go to no other device than this one.
+        """
+        if self._tensor_norms is None:
+            return to_device(torch.from_numpy(self[rows]), device or self.device)
+        x, norms = self._X.tensor(rows), self._tensor_norms
+        return unit(x, norms[self._X.place(rows)]).float().to(device or self.device)
+
     @property
     def in_memory(self):
         """Whether all unit rows are held in memory."""
@@ -71,30 +91,74 @@ class UnitRows:
             yield block, self[block]
 
 
+def measured_blocks(X, zero_rows, size=BLOCK_ROWS):
+    """Yield ``(slice, rows, lengths)`` of blocks of `X`: tensors, where `X` is.
+
+    Rows of extreme length, which a matrix product could not take, come at length 1.
+    """
+    lengths = None
+    if isinstance(X, UnitRows):
+        lengths = torch.ones(len(X), device=X.device)
+    elif isinstance(X, TensorRows):  # at once: each look at them would wait for a GPU
+        lengths = _checked(X.norms, 0, zero_rows, X)
+    for block in row_blocks(len(X), size):
+        if lengths is None:
+            x = as_tensor(X[block])
+            norms = row_norms(x, block.start, zero_rows, X)
+        else:
+            x, norms = X.tensor(block), lengths[block]
+        if norms.dtype != x.dtype:
+            x, norms = unit(x, norms), torch.ones_like(x[:, 0])
+        yield block, x, norms
+
+
 def row_norms(x, first_row=0, zero_rows=False, X=None):
-    """Return the length of each row; 1 for a row of zeros if it may be one.
+    """Return the length of each row of a tensor; 1 for a row of zeros if it may be one.
 
     `first_row` is the number of the first row in the message of the error, and `X` what
     the rows are of, which may know where it has them from.
     """
-    with np.errstate(over="ignore", invalid="ignore"):
-        squares = np.einsum("ij,ij->i", x, x)
-    if not ((squares > 1e-30) & (squares < 1e30)).all():
-        # Rows as long as 1e30 or as short as 1e-30 still have a direction.
-        squares = np.einsum("ij,ij->i", x, x, dtype=np.float64)
-    norms = np.sqrt(squares)
-    if zero_rows:
-        norms[norms == 0] = 1
-    bad = np.flatnonzero(~np.isfinite(norms) | (norms == 0))
-    if len(bad):
-        what = "has NaN, infinity or overflows" if norms[bad[0]] else "is all zeros"
-        row = first_row + int(bad[0])
-        name = X.name_row(row) if hasattr(X, "name_row") else f"Row {row} of X"
-        raise ValueError(
-            f"{name} {what}: every row must be a finite, non-zero vector, as only its "
-            "direction is used."
-        )
+
+    def measure(dtype=x.dtype):
+        return torch.linalg.vector_norm(x, dim=1, dtype=dtype)
+
+    return _checked(measure, first_row, zero_rows, X)
+
+
+def _checked(measure, first_row, zero_rows, X):
+    """Return ``measure()``, in double precision if single does not reach."""
+    norms = measure()
+    if not bool(((norms > SHORTEST) & (norms < LONGEST)).all()):
+        norms = measure(torch.float64)
+        if zero_rows:
+            norms = norms.masked_fill(norms == 0, 1)
+        bad = torch.nonzero(~norms.isfinite() | (norms == 0))
+        if len(bad):
+            _refuse(int(bad[0]), norms[bad[0]].item(), first_row, X)
     return norms
+
+
+def _refuse(row, norm, first_row, X):
+    what = "is all zeros" if norm == 0 else "has NaN, infinity or overflows"
+    row += first_row
+    name = X.name_row(row) if hasattr(X, "name_row") else f"Row {row} of X"
+    raise ValueError(
+        f"{name} {what}: every row must be a finite, non-zero vector, as only its "
+        "direction is used."
+    )
+
+
+def unit(x, norms):
+    """Return rows at unit length, in their dtype, of which `norms` may be another."""
+    return (x / norms[:, None]).to(x.dtype)
+
+
+def as_tensor(x):
+    """Return an array as a tensor: the same memory, unless it is read-only.
+
+    torch warns about read-only memory, which that of a memory-mapped file usually is.
+    """
+    return torch.from_numpy(np.require(x, requirements=["C", "W"]))
 
 
 def row_blocks(n, size=BLOCK_ROWS):

@@ -7,10 +7,14 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state, gen_batches
 
+from ..embedding._rows import UnitRows, as_tensor, row_blocks
 from ..metrics._clusters import cluster_members
+from ..training._device import to_device
 
 # A tile of similarities: measured best of 256..4096 x 4,096..65,536 on one CPU core.
 QUERY_ROWS, KEY_ROWS = 1024, 16_384
+# Rows that another device than the CPU holds whole, instead of tile by tile.
+HELD_BYTES = 4 * 2**30
 # Rows a cell that k-means sees; faiss asks for 39.
 CELL_SAMPLE = 40
 
@@ -23,6 +27,7 @@ def kneighbors(
     exact_limit=200_000,
     n_probe=16,
     random_state=None,
+    device="cpu",
 ):
     """Find the `k` nearest rows of every row by cosine similarity.
 
@@ -50,6 +55,8 @@ def kneighbors(
         neighbors.
     random_state : int, RandomState instance or None, default=None
         Draws the rows and the start of k-means above `exact_limit`.
+    device : torch.device or str, default="cpu"
+        Where rows are compared. The cells are found on the CPU.
 
     Returns
     -------
@@ -69,9 +76,11 @@ def kneighbors(
     indices = np.empty((n_rows, k), dtype=dtype)
     similarities = np.empty((n_rows, k), dtype=np.float32)
     if n_rows <= exact_limit:
-        found = _search_all(rows, rows, k + bool(exclude_self))
+        tiles = _Tiles(rows, device)
+        found = _search_all(tiles, tiles, k + bool(exclude_self))
     else:
-        found = _search_cells(rows, k + bool(exclude_self), n_probe, random_state)
+        k_found = k + bool(exclude_self)
+        found = _search_cells(rows, k_found, n_probe, random_state, device)
     for queries, neighbors, cosines in found:
         if exclude_self:
             neighbors, cosines = _drop_self(queries, neighbors, cosines)
@@ -79,7 +88,7 @@ def kneighbors(
     return indices, similarities
 
 
-def nearest(queries, keys, k):
+def nearest(queries, keys, k, device="cpu"):
     """Find the `k` keys nearest to each query by cosine similarity.
 
     Parameters
@@ -90,6 +99,8 @@ def nearest(queries, keys, k):
         Rows of unit length, read in blocks.
     k : int
         Number of keys, at most ``n_keys``.
+    device : torch.device or str, default="cpu"
+        Where they are compared.
 
     Returns
     -------
@@ -110,7 +121,8 @@ def nearest(queries, keys, k):
     _check_k(k, keys.shape[0], "keys")
     indices = np.empty((queries.shape[0], k), dtype=np.int32)
     similarities = np.empty((queries.shape[0], k), dtype=np.float32)
-    for block, neighbors, cosines in _search_all(queries, keys, k):
+    tiles = _Tiles(queries, device), _Tiles(keys, device)
+    for block, neighbors, cosines in _search_all(*tiles, k):
         indices[block], similarities[block] = neighbors, cosines
     return indices, similarities
 
@@ -145,28 +157,60 @@ def _search_all(queries, keys, k):
 @torch.no_grad()
 def _top_k(queries, keys, candidates, k):
     """Find the `k` best of ``keys[candidates]`` (of all, if None), a tile at a time."""
-    queries = _tensor(queries)
     n_candidates = keys.shape[0] if candidates is None else len(candidates)
-    best = torch.empty(len(queries), 0)
-    index = torch.empty(len(queries), 0, dtype=torch.int64)
+    best = queries.new_empty(len(queries), 0)
+    index = torch.empty_like(best, dtype=torch.int64)
     for part in gen_batches(n_candidates, KEY_ROWS):
         tile = keys[part] if candidates is None else keys[candidates[part]]
-        cosines = queries @ _tensor(tile).T  # (QUERY_ROWS, KEY_ROWS)
+        cosines = queries @ tile.T  # (QUERY_ROWS, KEY_ROWS)
         top, place = cosines.topk(min(k, cosines.shape[1]), sorted=False)
         best = torch.cat([best, top], dim=1)
         index = torch.cat([index, place + part.start], dim=1)
         best, place = best.topk(min(k, best.shape[1]))
         index = index.gather(1, place)
-    found = index.numpy()
-    return (found if candidates is None else candidates[found]), best.numpy()
+    found = index.cpu().numpy()
+    best = best.cpu().numpy()
+    return (found if candidates is None else candidates[found]), best
 
 
-def _tensor(rows):
-    # torch warns about read-only memory, which a memory-mapped array usually is.
-    return torch.from_numpy(np.require(rows, np.float32, ["C", "W"]))
+class _Tiles:
+    """Rows as float32 tensors on a device, held there if it is another and they fit.
+
+    Parameters
+    ----------
+    rows : UnitRows or ndarray of shape (n_rows, n_features)
+        Rows of unit length.
+    device : torch.device or str
+        Where they are wanted.
+    """
+
+    def __init__(self, rows, device):
+        self.shape = rows.shape
+        self._rows, self._device = rows, torch.device(device)
+        self._held = None
+        if self._device.type != "cpu" and 4 * np.prod(rows.shape) <= HELD_BYTES:
+            self._held = self.hold()
+
+    def __getitem__(self, index):
+        """Return the rows of a slice or an index array."""
+        if self._held is None:
+            return self._read(index)
+        if not isinstance(index, slice):
+            index = to_device(torch.from_numpy(index), self._device)
+        return self._held[index]
+
+    def hold(self):
+        """Return all rows."""
+        return torch.cat([self._read(block) for block in row_blocks(self.shape[0])])
+
+    def _read(self, index):
+        if isinstance(self._rows, UnitRows):
+            return self._rows.tensor(index, self._device)
+        rows = np.asarray(self._rows[index], dtype=np.float32)
+        return to_device(as_tensor(rows), self._device)
 
 
-def _search_cells(rows, k, n_probe, random_state):
+def _search_cells(rows, k, n_probe, random_state, device):
     """Search an inverted file cell by cell.
 
     All rows of a cell share their candidates, so that they are compared by one matrix
@@ -178,7 +222,9 @@ def _search_cells(rows, k, n_probe, random_state):
     n_cells = len(centers)
     cell = np.empty(n_rows, dtype=np.int32)
     votes = np.zeros((n_cells, n_cells), dtype=np.int32)
-    for queries, probes, _ in _search_all(rows, centers, min(n_probe, n_cells)):
+    tiles = _Tiles(rows, device)
+    probed = _search_all(tiles, _Tiles(centers, device), min(n_probe, n_cells))
+    for queries, probes, _ in probed:
         cell[queries] = probes[:, 0]
         np.add.at(votes, (probes[:, :1], probes), 1)
     sizes = np.bincount(cell, minlength=n_cells)
@@ -192,7 +238,7 @@ def _search_cells(rows, k, n_probe, random_state):
         )
         for block in gen_batches(len(members[c]), QUERY_ROWS):
             queries = members[c][block]
-            yield queries, *_top_k(rows[queries], rows, candidates, k)
+            yield queries, *_top_k(tiles[queries], tiles, candidates, k)
 
 
 def _cell_centers(rows, n_cells, random_state):

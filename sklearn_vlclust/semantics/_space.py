@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.cluster import KMeans
-from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import (
@@ -21,7 +21,7 @@ from ..embedding._distributed import by_blocks, without_fit
 from ..embedding._memory import check_memory
 from ..embedding._read import read_embeddings
 from ..embedding._resolve import embed_images, make_embedder
-from ..embedding._rows import UnitRows, row_norms
+from ..embedding._rows import UnitRows, measured_blocks, unit
 from ..neighbors import nearest
 from ._encoding import noun_vectors, read_vocabulary
 from ._vocabulary import Vocabulary
@@ -413,7 +413,5 @@ class SemanticSpace(HTMLReprMixin, TransformerMixin, BaseEstimator):
 def _unit_blocks(X, n_columns, zero_rows):
     """Yield ``(slice, unit rows in the dtype of X)``, sized for `n_columns` results."""
     size = max(1, BLOCK_BYTES // (X.itemsize * (n_columns + X.shape[1])))
-    for block in gen_batches(len(X), size):
-        rows = X[block]
-        norms = row_norms(rows, block.start, zero_rows, X)
-        yield block, rows / norms[:, None].astype(X.dtype)
+    for block, x, norms in measured_blocks(X, zero_rows, size):
+        yield block, unit(x, norms).cpu().numpy()

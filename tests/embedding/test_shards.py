@@ -234,7 +234,8 @@ def test_never_read_as_a_whole(tmp_path, monkeypatch):
             return rows
 
         monkeypatch.setattr(ShardedRows, name, watched)
-    for function in (_rows.row_blocks, _rows.UnitRows.blocks):
+    blocks = _rows.row_blocks, _rows.measured_blocks, _rows.UnitRows.blocks
+    for function in blocks:
         monkeypatch.setattr(function, "__defaults__", (50,))
     monkeypatch.setattr(_rows.UnitRows.__init__, "__defaults__", (0, False))
     monkeypatch.setattr(_joint, "DENSE_BYTES", 0)

@@ -60,6 +60,22 @@ def test_tiles_do_not_change_the_result(monkeypatch):
     np.testing.assert_allclose(similarities, expected[1], atol=1e-6)
 
 
+def test_rows_that_a_device_holds_are_those_that_it_is_given():
+    X = unit_rows(300, 6)
+    read, held = _knn._Tiles(UnitRows(X), "cpu"), _knn._Tiles(X, "cpu")
+    assert held._held is None  # the CPU has them already
+    held._held = held.hold()
+    some = np.array([7, 0, 299])
+    for index in (slice(3, 90), some):
+        np.testing.assert_allclose(held[index], X[index], atol=1e-6)
+        np.testing.assert_allclose(read[index], X[index], atol=1e-6)
+    for (_, *one), (_, *other) in zip(
+        _knn._search_all(read, read, 5), _knn._search_all(held, held, 5)
+    ):
+        np.testing.assert_array_equal(one[0], other[0])
+        np.testing.assert_allclose(one[1], other[1], atol=1e-6)
+
+
 @pytest.mark.parametrize("exact_limit", [1000, 1])
 def test_duplicates_never_bring_back_the_row_itself(exact_limit):
     X = np.repeat(unit_rows(3, 4), 40, axis=0)

@@ -328,7 +328,7 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
         self._check_modules(n)
         if self.image_shape_ is None:
             network = self._start_on_embeddings(rows, rng, generator)
-            near = near_rows(rows, self.view_neighbors, rng)
+            near = near_rows(rows, self.view_neighbors, rng, device)
             source: Any = NeighborViews(rows, near, generator, device)
             views: Any = as_they_are
         else:

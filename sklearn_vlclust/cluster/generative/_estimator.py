@@ -292,7 +292,7 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
             views: Any = Views(StrongView.for_images(self.image_shape_[0]), generator)
         else:
             network = self._start_on_embeddings(rows, rng, generator)
-            near = near_rows(rows, self.view_neighbors, rng)
+            near = near_rows(rows, self.view_neighbors, rng, device)
             source, views = NeighborViews(rows, near, generator, device), as_they_are
         self.network_ = network
         n_generated = self.n_generated or min(n, MAX_GENERATED)

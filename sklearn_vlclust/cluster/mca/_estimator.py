@@ -10,11 +10,11 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from ..._compat import Interval, StrOptions
-from ...embedding._rows import UnitRows
+from ...embedding._rows import UnitRows, measured_blocks
 from ...metrics._clusters import cluster_means
 from ...neighbors import kneighbors, nearest
 from ...semantics import SemanticSpace, Vocabulary
-from ...training import RandomBatches
+from ...training import RandomBatches, resolve_device
 from .._base import BaseDeepClusterer
 from .._partition import draw_sample, kmeans, partition
 from . import _start
@@ -318,6 +318,10 @@ default="wordnet"
         near = np.take_along_axis(near, order, axis=1)
         return self.semantic_space_.nouns_[near], np.take_along_axis(weights, order, 1)
 
+    def _inputs(self, X, zero_rows):
+        for block, x, norms in measured_blocks(X, zero_rows, self._inference_rows):
+            yield block, (x, norms)
+
     def _prepare(self, rows, rng, generator, device):
         sample = draw_sample(len(rows), self.n_clusters, rng)
         images = StandardRows(rows)
@@ -326,17 +330,17 @@ default="wordnet"
         joint, near_nouns = JointRows([images]), np.empty((len(rows), 0), np.int32)
         self.semantic_weight_ = 0.0
         if len(nouns):
-            mixture = NounMixture(rows, nouns, self.perplexity, self.k_s)
+            mixture = NounMixture(rows, nouns, self.perplexity, self.k_s, device)
             near_nouns = mixture.near_nouns[:, : self.k_s]
             texts = StandardRows(mixture)
             self.semantic_weight_ = self._weigh_words(
-                rows[sample], image_labels, texts[sample], rng
+                rows[sample], image_labels, texts[sample], rng, device
             )
             weights = 1.0, self.semantic_weight_ * self.mixture_weight
             if weights[1] > 0:
                 joint = JointRows([images, texts], weights)
         joint = joint.unit()
-        near_images, labels = self._partition(joint, sample, rng)
+        near_images, labels = self._partition(joint, sample, rng, device)
         self.network_ = self._start_network(images, sample, labels)
         if len(nouns):
             self._start_text_side(nouns, mixture, sample, labels)
@@ -362,20 +366,20 @@ default="wordnet"
         self.semantic_space_ = space._fit_rows(rows, centers)
         return space.embeddings_
 
-    def _weigh_words(self, images, image_labels, texts, rng):
+    def _weigh_words(self, images, image_labels, texts, rng, device):
         if self.semantic_weight != "auto":
             return float(self.semantic_weight)
         k = min(COVERAGE_NEIGHBORS, len(images) - 1)
-        near_images, _ = kneighbors(images, k, random_state=rng)
+        near_images, _ = kneighbors(images, k, random_state=rng, device=device)
         text_labels = kmeans(texts, self.n_clusters, rng).labels_
         return _start.semantic_weight(
             _start.neighbor_agreement(near_images, text_labels),
             _start.neighbor_agreement(near_images, image_labels),
         )
 
-    def _partition(self, joint, sample, rng):
+    def _partition(self, joint, sample, rng, device):
         """Return the near images of all images, and the labels of the sample."""
-        near, labels = self._partition_sample(joint[sample], len(joint), rng)
+        near, labels = self._partition_sample(joint[sample], len(joint), rng, device)
         if len(labels) < len(joint):
             # One neighbour is drawn at a time: a few that are missed do not matter.
             near, _ = kneighbors(
@@ -384,13 +388,14 @@ default="wordnet"
                 exact_limit=EXACT_ROWS,
                 n_probe=8,
                 random_state=rng,
+                device=device,
             )
         return near, labels
 
-    def _partition_sample(self, x, n, rng):
+    def _partition_sample(self, x, n, rng, device):
         # Of small clusters, many neighbours would lie outside.
         k_i = max(1, min(self.k_i, max(2, n // (2 * self.n_clusters)), len(x) - 1))
-        near, _ = kneighbors(x, k_i, random_state=rng)
+        near, _ = kneighbors(x, k_i, random_state=rng, device=device)
         x = _start.smooth(x, near)
         return near, partition(x, self.n_clusters, self.n_init, rng)
 
@@ -439,7 +444,8 @@ default="wordnet"
     def _attend(self, rows):
         """Yield ``(near nouns, weights)`` of the images, block by block: eq. 4."""
         nouns = self.semantic_space_.embeddings_
-        near, _ = nearest(rows, nouns, min(self.k_s, len(nouns)))
+        device = resolve_device(self.device)
+        near, _ = nearest(rows, nouns, min(self.k_s, len(nouns)), device)
         for block in gen_batches(len(rows), ATTENTION_ROWS):
             u, v_near = torch.from_numpy(rows[block]), nouns[near[block]]
             yield near[block], self.network_.attend(u, torch.from_numpy(v_near)).numpy()

@@ -31,6 +31,8 @@ class NounMixture:
         Effective number of nouns in a mixture, averaged over images.
     min_nouns : int, default=1
         Smallest number of `near_nouns` a row that the caller needs.
+    device : torch.device or str, default="cpu"
+        Where images and nouns are compared.
 
     Attributes
     ----------
@@ -40,11 +42,11 @@ class NounMixture:
         Nearest nouns of each image.
     """
 
-    def __init__(self, rows, nouns, perplexity, min_nouns=1):
+    def __init__(self, rows, nouns, perplexity, min_nouns=1, device="cpu"):
         self.shape = rows.shape
         self._nouns = nouns
         top = min(max(MIXTURE_NOUNS, min_nouns), len(nouns))
-        self.near_nouns, cosines = nearest(rows, nouns, top)
+        self.near_nouns, cosines = nearest(rows, nouns, top, device)
         some = cosines[:: 1 + len(cosines) // 10_000]
         self.temperature = find_temperature(some[:, :1] - some, perplexity)
         for block in row_blocks(len(cosines)):  # in place: there may be many rows

@@ -51,9 +51,15 @@ class MCANetwork(nn.Module):
         """Centre and scale rows in the space of nouns, (m, d)."""
         return (v - self.text_mean) / self.text_spread
 
-    def logits(self, u):
-        """Cluster logits of unit image rows: (n, d) -> (n, c)."""
-        return self._head_logits(self.image_head, u, self.image_mean, self.image_spread)
+    def logits(self, x, norms=None):
+        """Cluster logits of image rows: (n, d) -> (n, c).
+
+        Rows that are not of unit length come with their lengths, (n,): the logits are
+        divided then, which are fewer than features.
+        """
+        return self._head_logits(
+            self.image_head, x, self.image_mean, self.image_spread, norms
+        )
 
     def assign_images(self, u):
         """``f_I``: soft assignments `q` of unit image rows, (n, c)."""
@@ -64,11 +70,14 @@ class MCANetwork(nn.Module):
         logits = self._head_logits(self.text_head, v, self.text_mean, self.text_spread)
         return logits.softmax(dim=1)
 
-    def _head_logits(self, head, x, mean, spread):
+    def _head_logits(self, head, x, mean, spread, norms=None):
         """Apply a head to ``(x - mean) / spread``, folded into the head's weights."""
         scale = self.config["logit_scale"]
         weight = head.weight * (scale / spread)
-        return F.linear(x, weight, scale * head.bias - weight @ mean)
+        bias = scale * head.bias - weight @ mean
+        if norms is None:
+            return F.linear(x, weight, bias)
+        return F.linear(x, weight).div_(norms[:, None]).add_(bias)
 
     def attend(self, u, v_near):
         """Attention of images to their near nouns, eq. 4, (b, k_S).

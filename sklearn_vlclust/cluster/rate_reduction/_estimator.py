@@ -12,7 +12,7 @@ from ...embedding._memory import check_memory
 from ...metrics._clusters import cluster_members
 from ...metrics._coding_rate import partition_coding_rate
 from ...neighbors import kneighbors
-from ...training import RandomBatches
+from ...training import RandomBatches, resolve_device
 from .._axes import half_whitening
 from .._base import BaseDeepClusterer
 from .._batches import NeighborBatches, near_rows
@@ -282,7 +282,7 @@ class RateReductionClustering(BaseDeepClusterer):
         Z : ndarray of shape (n_samples, n_components)
             Unit rows.
         """
-        return self._predict(X, lambda network, x: network.features(x))
+        return self._predict(X, _features)
 
     def membership(self, X):
         """Doubly stochastic membership of the samples of a batch: eq. 3.
@@ -377,7 +377,7 @@ class RateReductionClustering(BaseDeepClusterer):
             warm_up=self.warm_up,
             generator=generator,
         )
-        near = near_rows(rows, self.view_neighbors, rng)
+        near = near_rows(rows, self.view_neighbors, rng, device)
         source = NeighborBatches(rows, near, generator, device)
         return criterion, RandomBatches(source, self.batch_size, generator)
 
@@ -419,10 +419,15 @@ class RateReductionClustering(BaseDeepClusterer):
         warn_not_converged(
             self.history_[-1].get("membership_residual", 0.0), self.gamma
         )
-        self.features_ = self._map_features(rows)
+        self.features_ = self._infer(rows, _features, zero_rows=True)
         n = len(self.features_)
         n_near = min(max(self.n_neighbors, ESTIMATE_NEIGHBORS), n - 1)
-        near = kneighbors(self.features_, n_near, random_state=rng)
+        near = kneighbors(
+            self.features_,
+            n_near,
+            random_state=rng,
+            device=resolve_device(self.device),
+        )
         k = self.n_clusters
         for curve in ("k_values_", "k_scores_"):  # of an earlier fit
             self.__dict__.pop(curve, None)
@@ -442,15 +447,6 @@ class RateReductionClustering(BaseDeepClusterer):
         )
         self.k_values_, self.k_scores_ = k_values, curves
         return k
-
-    @torch.inference_mode()
-    def _map_features(self, rows):
-        features = np.empty(
-            (len(rows), self.network_.config["n_components"]), dtype=np.float32
-        )
-        for block, u in rows.blocks():
-            features[block] = self.network_.features(torch.from_numpy(u)).numpy()
-        return features
 
     def _cut(self, k):
         """Let the network know `k` clusters by a few directions of each.
@@ -484,6 +480,10 @@ class RateReductionClustering(BaseDeepClusterer):
     @property
     def _n_features_out(self):
         return self.network_.config["n_components"]
+
+
+def _features(network, u):
+    return network.features(u)
 
 
 def _graph(near, k, gamma, loops):
