@@ -5,10 +5,8 @@ import torch
 
 from ..training._device import to_device
 from ._clusters import cluster_members
+from ._coding_forms import choose_form
 
-# Largest number of floats of the matrices that are made at a time, and of the outer
-# products of rows: 64 and 128 MiB in single precision.
-MATRIX_FLOATS, OUTER_FLOATS = 2**24, 2**26
 # Matrices that are inverted together stay in the cache; the smallest go to LAPACK.
 CACHE_FLOATS, LEAF = 2**20, 32
 
@@ -29,7 +27,8 @@ def coding_rate(Z, eps=0.1):
     Returns
     -------
     rate : scalar tensor
-        With gradient where `Z` has one.
+        With gradient where `Z` has one. NaN where `Z` has any, or where `eps` is so
+        small that the matrix cannot be factorised in the precision of `Z`.
 
     Raises
     ------
@@ -56,7 +55,7 @@ def coding_rate(Z, eps=0.1):
     gram = Z.T @ Z if d <= m else Z @ Z.T
     gram = gram * (d / (m * eps)) + torch.eye(len(gram), dtype=Z.dtype, device=Z.device)
     # Half the log-determinant is the log-diagonal of the Cholesky factor.
-    return torch.linalg.cholesky(gram).diagonal().log().sum()
+    return cholesky(gram).diagonal().log().sum()
 
 
 def cluster_coding_rate(Z, Pi, eps=0.1, n_columns=None, *, generator=None):
@@ -88,6 +87,7 @@ def cluster_coding_rate(Z, Pi, eps=0.1, n_columns=None, *, generator=None):
     -------
     rate : scalar tensor
         With gradients where `Z` and `Pi` have them; it cannot be differentiated twice.
+        Value and gradients are NaN where :func:`coding_rate` is.
 
     Raises
     ------
@@ -152,6 +152,17 @@ def partition_coding_rate(Z, labels, eps=0.1):
     )
 
 
+def cholesky(matrices):
+    """Return Cholesky factors of (..., d, d), of NaN where there are none.
+
+    As `torch.linalg.cholesky`, which makes a GPU wait to raise an error instead.
+    """
+    factors, info = torch.linalg.cholesky_ex(matrices)
+    failed = (info != 0)[..., None, None]
+    # A factor of NaN, as gradients are to be NaN as well.
+    return factors * factors.new_ones(failed.shape).masked_fill_(failed, torch.nan)
+
+
 def _check_features(Z, eps):
     if Z.ndim != 2 or not Z.numel() or not Z.is_floating_point():
         raise ValueError(
@@ -183,7 +194,7 @@ class _ClusterCodingRate(torch.autograd.Function):
 
 def _rate_and_gradients(Z, Pi, eps, needed):
     m, d = Z.shape
-    form = (_Features if d < m else _Samples)(Z, needed)
+    form = choose_form(Z)(Z, needed)
     totals = Pi.sum(dim=0)
     # A cluster without members adds nothing; 1 keeps its matrix finite.
     a = d / (eps * torch.where(totals > 0, totals, 1))
@@ -195,7 +206,7 @@ def _rate_and_gradients(Z, Pi, eps, needed):
         matrices = form.matrices(p, a_block)  # (k, size, size)
         matrices.diagonal(dim1=1, dim2=2).add_(1)
         if not any(needed):
-            factors = torch.linalg.cholesky(matrices)
+            factors = cholesky(matrices)
             rate += t @ factors.diagonal(dim1=1, dim2=2).log().sum(dim=1) / m
             continue
         logdets = _invert(matrices)
@@ -227,8 +238,11 @@ def _invert_by_halves(matrices):
     """
     d = matrices.shape[1]
     if d <= LEAF:
-        factors = torch.linalg.cholesky(matrices)
-        matrices.copy_(torch.cholesky_inverse(factors))
+        factors = cholesky(matrices)
+        # Not `cholesky_inverse`, which on a GPU goes matrix by matrix.
+        identity = torch.eye(d, dtype=factors.dtype, device=factors.device)
+        x = torch.linalg.solve_triangular(factors, identity, upper=False)
+        torch.matmul(x.mT, x, out=matrices)
         return 2 * factors.diagonal(dim1=1, dim2=2).log().sum(dim=1)
     h = d // 2
     first, second = matrices[:, :h, :h], matrices[:, h:, h:]
@@ -242,98 +256,3 @@ def _invert_by_halves(matrices):
     matrices[:, h:, :h] = -y
     matrices[:, :h, h:] = -y.mT
     return logdets
-
-
-class _Features:
-    """``I + a_j Z^T diag(Pi_j) Z``, (d, d) a cluster: for more samples than features.
-
-    Of the outer products ``z z^T``, the lower triangle is kept, packed row by row into
-    (m, d (d + 1) / 2): a row of a triangle is a slice, which copies faster than a
-    gather.
-    """
-
-    def __init__(self, Z, needed):
-        m, d = Z.shape
-        self.Z, self.needed = Z, needed
-        # (r, where row r of the triangle lies in the packed order)
-        self.triangle = [
-            (r, slice(r * (r + 1) // 2, r * (r + 1) // 2 + r + 1)) for r in range(d)
-        ]
-        self.columns = max(1, MATRIX_FLOATS // d**2)
-        rows = max(1, OUTER_FLOATS // d**2)
-        self.rows = [slice(i, min(i + rows, m)) for i in range(0, m, rows)]
-        self.grad_Z = torch.zeros_like(Z)
-        self._outer = self._pack(self.rows[0]) if len(self.rows) == 1 else None
-
-    def matrices(self, p, a):
-        d = self.Z.shape[1]
-        packed = sum((a * p[rows]).T @ self._outer_products(rows) for rows in self.rows)
-        matrices = packed.new_empty(p.shape[1], d, d)
-        for r, part in self.triangle:
-            matrices[:, r, : r + 1] = packed[:, part]  # the upper one is not read
-        return matrices
-
-    def gradients(self, p, a, weights, inverses):
-        packed = inverses.new_empty(len(inverses), self.triangle[-1][1].stop)
-        for r, part in self.triangle:
-            packed[:, part] = inverses[:, r, : r + 1]
-        packed *= weights[:, None]
-        grad_Pi = torch.empty_like(p)
-        for rows in self.rows:
-            if self.needed[0]:
-                self._add_grad_Z(rows, p[rows] @ packed)
-            if self.needed[1]:
-                # x^T S x: off the diagonal, an entry of the triangle counts twice.
-                outer = self._outer_products(rows)
-                diagonal = [part.stop - 1 for _, part in self.triangle]
-                ones = outer[:, diagonal] @ packed[:, diagonal].T
-                torch.sub(2 * (outer @ packed.T), ones, out=grad_Pi[rows])
-        return grad_Pi
-
-    def _add_grad_Z(self, rows, packed):
-        """Add ``2 sum_j Pi_ij S_j z_i``, from the packed ``sum_j Pi_ij S_j``."""
-        z, grad = self.Z[rows], self.grad_Z[rows]
-        for r, part in self.triangle:
-            s = 2 * packed[:, part]
-            grad[:, r] += (s * z[:, : r + 1]).sum(dim=1)
-            grad[:, :r] += s[:, :r] * z[:, r : r + 1]
-
-    def _outer_products(self, rows):
-        return self._pack(rows) if self._outer is None else self._outer
-
-    def _pack(self, rows):
-        z = self.Z[rows]
-        packed = z.new_empty(len(z), self.triangle[-1][1].stop)
-        for r, part in self.triangle:
-            torch.mul(z[:, r : r + 1], z[:, : r + 1], out=packed[:, part])
-        return packed
-
-
-class _Samples:
-    """``I + a_j D Z Z^T D``, D^2 = diag(Pi_j), (m, m) a cluster: for many features."""
-
-    def __init__(self, Z, needed):
-        self.Z, self.needed = Z, needed
-        self.gram = Z @ Z.T
-        self.columns = max(1, MATRIX_FLOATS // len(Z) ** 2)
-        self.grad_Z = torch.zeros_like(Z)
-
-    def matrices(self, p, a):
-        roots = p.T.sqrt()  # (k, m)
-        matrices = roots[:, :, None] * self.gram
-        return matrices.mul_((a[:, None] * roots)[:, None, :])
-
-    def gradients(self, p, a, weights, inverses):
-        roots = p.T.sqrt()
-        # S_j = D inverse D: of the log-determinant with respect to a_j Z Z^T.
-        inverses.mul_(roots[:, :, None]).mul_(roots[:, None, :])
-        if self.needed[0]:
-            mean = torch.einsum("k,kij->ij", weights, inverses)
-            self.grad_Z += 2 * mean @ self.Z
-        if not self.needed[1]:
-            return None
-        # With respect to Pi_ij: G_ii - a_j (G S_j G)_ii, which holds at 0 as well.
-        products = torch.matmul(inverses, self.gram)
-        products = products.mul_(self.gram).sum(dim=1)  # (k, m)
-        grad = self.gram.diagonal() - a[:, None] * products
-        return (grad * weights[:, None]).T

@@ -1,11 +1,13 @@
 """The training loop: skorch, with batches sliced from whole tensors."""
 
+import math
 import warnings
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from skorch import NeuralNet
 from skorch.callbacks import Callback
+from torch.nn.utils import get_total_norm
 
 
 class StopTraining(Exception):
@@ -53,7 +55,8 @@ class ClusteringNet(NeuralNet):
     `lr_factor`, where it has one, multiplies the learning rate of the epoch.
 
     Losses stay on the device and are read once an epoch: skorch's ``.item()`` a batch
-    makes CUDA wait.
+    makes CUDA wait. So are the weights looked at: a step that failed, as a matrix could
+    not be factorised or a number grew out of range, has made them NaN.
     """
 
     @property
@@ -80,7 +83,13 @@ class ClusteringNet(NeuralNet):
         return losses
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **_):
-        """Run `step_fn` on every batch and record the mean of each loss term."""
+        """Run `step_fn` on every batch and record the mean of each loss term.
+
+        Raises
+        ------
+        FloatingPointError
+            If the weights are not finite at the end of the epoch.
+        """
         if iterator is None:
             return
         self.criterion_.start_epoch(self.module_, len(self.history) - 1)
@@ -92,8 +101,23 @@ class ClusteringNet(NeuralNet):
         for batch in iterator:
             losses = step_fn(batch)
             steps.append(torch.stack([value.detach() for value in losses.values()]))
-        for name, value in zip(losses, torch.stack(steps).mean(dim=0).tolist()):
+        means = torch.stack(steps).mean(dim=0)
+        largest = get_total_norm(self.module_.parameters(), torch.inf).to(means)
+        *values, weight = torch.cat([means, largest[None]]).tolist()
+        terms = dict(zip(losses, values))
+        if not math.isfinite(weight):
+            self._break_off(terms)
+        for name, value in terms.items():
             self.history.record(name, value)
+
+    def _break_off(self, terms):
+        bad = [f"{name}={x}" for name, x in terms.items() if not math.isfinite(x)]
+        lr = self.optimizer_.param_groups[0]["lr"]
+        raise FloatingPointError(
+            f"Training broke off in epoch {len(self.history)}: weights are no longer "
+            f"finite ({', '.join(bad) or 'the last step made them so'}). Give a "
+            f"smaller lr than {lr:g}, and no parameters out of the ordinary."
+        )
 
 
 class _AfterEpoch(Callback):
@@ -147,6 +171,12 @@ def train(
     -------
     history : list of dict
         Per epoch, ``"epoch"`` and the mean of each loss term.
+
+    Raises
+    ------
+    FloatingPointError
+        If the weights are not finite at the end of an epoch. The checkpoint, if any, is
+        that of the epoch before.
     """
     hooks = ([checkpoint.save] if checkpoint else []) + list(after_epoch)
     net = ClusteringNet(

@@ -70,6 +70,14 @@ def test_equals_log_domain_sinkhorn():
     )
 
 
+@settings(deadline=None)
+@given(st.integers(2, 30), st.integers(1, 10), st.floats(0.01, 5), st.integers(0, 99))
+def test_system_of_the_gradient_is_positive_definite(m, d, gamma, seed):
+    Pi = sinkhorn_membership(codes(m, d, seed), gamma)
+    least = torch.linalg.eigvalsh(Pi + torch.eye(m))[0]
+    assert least > 2 * Pi.diagonal().min() - 1e-4
+
+
 def test_gradient(monkeypatch):
     monkeypatch.setattr(_membership, "MAX_ROUNDS", 100)
     C = codes(7, 3).requires_grad_()
@@ -77,3 +85,11 @@ def test_gradient(monkeypatch):
     assert torch.autograd.gradcheck(
         lambda C: (sinkhorn_membership(F.normalize(C, dim=1), 0.3) * weights).sum(), C
     )
+
+
+def test_gradient_without_a_solution_is_nan():
+    """Not that of another system: training looks for NaN once an epoch."""
+    # Entries of the membership are to be positive: here the diagonal is 0.
+    similarities = torch.tensor([[-50.0, 1.0], [1.0, -50.0]], requires_grad=True)
+    _membership.project(similarities, 0.1).square().sum().backward()
+    assert similarities.grad.isnan().all()

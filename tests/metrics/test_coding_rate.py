@@ -7,8 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from sklearn_vlclust.metrics import cluster_coding_rate, coding_rate
-from sklearn_vlclust.metrics._coding_rate import partition_coding_rate
+from sklearn_vlclust.metrics import (
+    _coding_forms,
+    _coding_rate,
+    cluster_coding_rate,
+    coding_rate,
+)
+from sklearn_vlclust.metrics._coding_rate import cholesky, partition_coding_rate
 
 
 def features(m, d, seed=0):
@@ -87,9 +92,58 @@ def test_gradients_at_a_partition(m, d):
     assert Pi.grad[i].item() == pytest.approx(slope.item(), rel=1e-3)
 
 
-def test_blocks_change_nothing(monkeypatch):
-    from sklearn_vlclust.metrics import _coding_rate
+@pytest.mark.parametrize(("m", "d"), [(70, 67), (9, 4), (3, 1)])
+@pytest.mark.parametrize("form", ["Features", "PackedFeatures", "Samples"])
+def test_forms_are_the_same_rate(m, d, form, monkeypatch):
+    """That of a GPU as well, whichever is fast here."""
 
+    def run():
+        Z, Pi = features(m, d).requires_grad_(), membership(m, 5).requires_grad_()
+        rate = cluster_coding_rate(Z, Pi)
+        rate.backward()
+        return rate.detach(), Z.grad, Pi.grad
+
+    expected = run()
+    chosen = getattr(_coding_forms, form)
+    monkeypatch.setattr(_coding_rate, "choose_form", lambda Z: chosen)
+    torch.testing.assert_close(run(), expected)
+    # Of one of the gradients alone.
+    for which in (0, 1):
+        given = [features(m, d), membership(m, 5)]
+        given[which].requires_grad_()
+        cluster_coding_rate(*given).backward()
+        torch.testing.assert_close(given[which].grad, expected[1 + which])
+
+
+def test_form_of_a_device():
+    assert _coding_forms.choose_form(torch.ones(9, 4)) is _coding_forms.PackedFeatures
+    there = torch.ones(9, 4, device="meta")
+    assert _coding_forms.choose_form(there) is _coding_forms.Features
+    assert _coding_forms.choose_form(there.T) is _coding_forms.Samples
+
+
+def test_matrices_that_cannot_be_factorised_are_nan():
+    """Not an error, which would make a GPU wait: training looks once an epoch."""
+    good = torch.tensor([[2.0, 1.0], [1.0, 2.0]])
+    factors = cholesky(torch.stack([good, -good, good * torch.nan]))
+    torch.testing.assert_close(factors[0], torch.linalg.cholesky(good))
+    assert factors[1:].isnan().all()
+    Z = torch.ones(5, 3) / 3**0.5
+    Z[0, 0] = torch.nan
+    Z, Pi = Z.requires_grad_(), torch.ones(5, 2).requires_grad_()
+    for rate in (coding_rate(Z), cluster_coding_rate(Z, Pi)):
+        assert rate.isnan()
+        (gradient,) = torch.autograd.grad(rate, Z)
+        assert gradient.isnan().any()
+    # Rank one, times 1e12, plus the identity: beyond single precision.
+    Z = (torch.ones(5, 3) / 3**0.5).requires_grad_()
+    for rate in (coding_rate(Z, 1e-14), cluster_coding_rate(Z, Pi, 1e-14)):
+        assert rate.isnan()
+        (gradient,) = torch.autograd.grad(rate, Z)
+        assert gradient.isnan().any()
+
+
+def test_blocks_change_nothing(monkeypatch):
     def run(m, d):
         Z, Pi = features(m, d).requires_grad_(), membership(m, 7).requires_grad_()
         value = cluster_coding_rate(Z, Pi)
@@ -97,8 +151,8 @@ def test_blocks_change_nothing(monkeypatch):
         return value.item(), Z.grad, Pi.grad
 
     whole = [run(11, 5), run(5, 11)]
-    monkeypatch.setattr(_coding_rate, "MATRIX_FLOATS", 60)
-    monkeypatch.setattr(_coding_rate, "OUTER_FLOATS", 60)
+    monkeypatch.setattr(_coding_forms, "MATRIX_FLOATS", 60)
+    monkeypatch.setattr(_coding_forms, "OUTER_FLOATS", 60)
     monkeypatch.setattr(_coding_rate, "CACHE_FLOATS", 60)
     monkeypatch.setattr(_coding_rate, "LEAF", 1)
     for (value, dZ, dPi), (m, d) in zip(whole, [(11, 5), (5, 11)]):

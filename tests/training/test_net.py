@@ -13,6 +13,7 @@ from sklearn_vlclust.training import (
     resolve_device,
     train,
 )
+from sklearn_vlclust.training._checkpoint import read_checkpoint
 from sklearn_vlclust.training._device import new_generator, to_device
 
 
@@ -155,6 +156,43 @@ def test_stop_training_is_silent():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(run(after_epoch=[stop])[1]) == 1
+
+
+@pytest.mark.parametrize("in_step", ["first", "last"])
+def test_weights_that_break_are_one_error(tmp_path, in_step):
+    """In the last step of an epoch, no loss of which has shown it."""
+
+    class Breaks(Reconstruction):
+        def forward(self, module, x):
+            losses = super().forward(module, x)
+            self.step = 0 if self.epoch < 2 else self.step + 1
+            if self.step == {"first": 1, "last": 4}[in_step]:
+                scale = torch.full((), torch.nan, requires_grad=True)
+                parameter = next(module.parameters())
+                losses["loss"] = losses["loss"].detach() + parameter.sum() * 0 * scale
+                if in_step == "last":
+                    parameter.register_hook(lambda gradient: gradient * torch.nan)
+                    losses["loss"] = losses["loss"].nan_to_num(1.0)
+            return losses
+
+    generator, path = new_generator(0), tmp_path / "run.safetensors"
+    checkpoint = Checkpoint(path, {}, generator)
+    source = Rows(torch.randn(50, 4, generator=new_generator(1)))
+    told = "loss=nan" if in_step == "first" else "the last step"
+    with pytest.raises(FloatingPointError, match=rf"epoch 3.*{told}.*than 0\.05"):
+        train(
+            nn.Linear(4, 4),
+            Breaks(),
+            RandomBatches(source, 16, generator),
+            optimizer=torch.optim.Adam,
+            lr=0.05,
+            max_epochs=5,
+            device=resolve_device("cpu"),
+            checkpoint=checkpoint,
+        )
+    header, tensors = read_checkpoint(path)
+    assert len(header["history"]) == 2  # of the epoch before
+    assert all(x.isfinite().all() for n, x in tensors.items() if n != "generator")
 
 
 def test_unusable_device_is_named():

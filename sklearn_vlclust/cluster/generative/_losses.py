@@ -55,8 +55,8 @@ def kernel_matching(real, real_labels, generated, generated_labels, bandwidth=No
     sum: the weight of a term is not to depend on their number.
 
     The kernel, which the paper leaves open, is ``exp(-|x - y|^2 / (2 bandwidth^2))``.
-    One pass over its matrix, of which pairs of one cluster are needed, gives all
-    clusters. The gradient is written out: a product with the same matrix.
+    One pass over its matrix gives all clusters. The gradient is written out: a product
+    with the same matrix.
 
     Parameters
     ----------
@@ -84,21 +84,30 @@ def kernel_matching(real, real_labels, generated, generated_labels, bandwidth=No
         # Distances do not mind the mean, but float32 does where it is large.
         x = features - features.mean(dim=0)
         squares, scale = _square_distances(x, bandwidth)  # (n + g, n + g)
-        kinds = real_labels, generated_labels
-        n_clusters = int(labels.max()) + 1
-        sizes = torch.stack([torch.bincount(y, minlength=n_clusters) for y in kinds])
-        counted = (sizes > 1).all(dim=0)
-        is_generated = torch.arange(len(labels), device=labels.device) >= n
-        size = sizes[is_generated.long(), labels].to(x.dtype)
-        # The kernel is needed for pairs of one cluster only.
-        i, j = (labels[:, None] == labels).fill_diagonal_(False).nonzero(as_tuple=True)
-        across = is_generated[i] != is_generated[j]
-        weight = torch.where(across, -1 / size[j], 1 / (size[j] - 1).clamp_min(1))
-        weight *= counted[labels[i]] / (size[i] * counted.sum().clamp_min(1))
-        values = torch.exp(squares[i, j] / (-2 * scale)) * weight
-        pairs = squares.zero_().index_put_((i, j), values)
+        pairs = squares.div_(-2 * scale).exp_().mul_(_pair_weights(labels, n, x.dtype))
         gradient = (pairs @ x - pairs.sum(dim=1, keepdim=True) * x) * (2 / scale)
-    return values.sum() + ((features - features.detach()) * gradient).sum()
+    return pairs.sum() + ((features - features.detach()) * gradient).sum()
+
+
+def _pair_weights(labels, n, dtype):
+    """Weights of the pairs in eq. 9, (n + g, n + g); the first `n` samples are real.
+
+    All is computed for all pairs: to look for those of one cluster, or for the number
+    of clusters, a GPU would have to wait.
+    """
+    same = labels[:, None] == labels
+    real, made = same[:, :n].sum(dim=1), same[:, n:].sum(dim=1)  # of a sample's cluster
+    counted = (real > 1) & (made > 1)
+    # A sample counts for its share of a cluster; the sum is a whole number.
+    n_counted = (counted / (real + made).to(dtype)).sum().round().clamp_min(1)
+    own = torch.cat([real[:n], made[n:]]).to(dtype)
+    other = torch.cat([made[:n], real[n:]]).to(dtype)
+    is_generated = torch.arange(len(labels), device=labels.device) >= n
+    within = counted / (own * (own - 1).clamp_min(1) * n_counted)
+    across = -(counted / (own * other.clamp_min(1) * n_counted))
+    alike = is_generated[:, None] == is_generated
+    weights = torch.where(alike, within[:, None], across[:, None])
+    return weights.mul_(same.fill_diagonal_(False))
 
 
 def class_wise_matching(generated, labels):
@@ -163,4 +172,4 @@ def _square_distances(x, bandwidth):
     if bandwidth is None:
         i, j = torch.triu_indices(len(x), len(x), 1, device=x.device)
         return squares, squares[i, j].median().clamp_min(TINY)
-    return squares, torch.as_tensor(bandwidth**2, dtype=x.dtype, device=x.device)
+    return squares, x.new_full((), bandwidth**2)

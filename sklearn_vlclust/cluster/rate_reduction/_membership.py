@@ -5,6 +5,8 @@ import warnings
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
+from ...metrics._coding_rate import cholesky
+
 # The error at least halves in a round where the membership has no negative eigenvalue.
 MAX_ROUNDS = 30
 # Largest difference of a row sum from 1 that is passed over in silence.
@@ -63,7 +65,9 @@ class _Sinkhorn(torch.autograd.Function):
     The update ``s <- sqrt(s / (K s))`` stays exactly symmetric and costs one product
     with a vector. At the fixed point ``log s + log(K s) = 0``, so that
     ``(I + Pi) d log s = -(Pi * d log K) 1``: one linear system gives the gradient, and
-    no round has to be kept.
+    no round has to be kept. It is positive definite, as the entries of `Pi` are
+    positive and rows sum to 1: a diagonal entry, ``1 + Pi_ii``, outdoes the rest of its
+    row, ``1 - Pi_ii``. Where rounding has it otherwise, the gradient is NaN.
     """
 
     @staticmethod
@@ -90,5 +94,5 @@ class _Sinkhorn(torch.autograd.Function):
         v = grad.sum(dim=0) + grad.sum(dim=1)
         system = Pi.clone()
         system.diagonal().add_(1)
-        grad -= torch.linalg.solve(system, v)[:, None] * Pi
+        grad -= torch.cholesky_solve(v[:, None], cholesky(system)) * Pi
         return grad.div_(ctx.gamma), None

@@ -1,0 +1,143 @@
+"""Forms of the matrices in eq. 2 of the coding rate: which one is fast depends.
+
+A form is built of the features `Z`, (m, d), and of whether the gradients of `Z` and of
+the membership are needed. ``matrices(p, a)`` returns those of a few clusters, without
+the identity, of their columns `p` of the membership, (m, k), and factors `a`, (k,).
+``gradients(p, a, weights, inverses)`` returns the part of the gradient of `p` that goes
+through the matrices, and adds that of `Z` to `grad_Z`.
+"""
+
+import torch
+
+# Largest number of floats of the matrices that are made at a time, and of the outer
+# products of rows: 64 and 128 MiB in single precision.
+MATRIX_FLOATS, OUTER_FLOATS = 2**24, 2**26
+
+
+def choose_form(Z):
+    """Return the form that is fast for features, (m, d), where they are."""
+    m, d = Z.shape
+    if d >= m:
+        return Samples
+    return PackedFeatures if Z.device.type == "cpu" else Features
+
+
+class Features:
+    """``I + a_j Z^T diag(Pi_j) Z``, (d, d) a cluster: for more samples than features.
+
+    A product of matrices a cluster. Twice the arithmetic of :class:`PackedFeatures`, in
+    a handful of large operations instead of thousands of small ones: for GPUs.
+    """
+
+    def __init__(self, Z, needed):
+        self.Z, self.needed = Z, needed
+        self.columns = max(1, MATRIX_FLOATS // Z.numel())
+        self.grad_Z = torch.zeros_like(Z)
+
+    def matrices(self, p, a):
+        weighted = (a * p).T[:, :, None] * self.Z  # (k, m, d)
+        return self.Z.T.expand(len(a), -1, -1).bmm(weighted)
+
+    def gradients(self, p, a, weights, inverses):
+        products = self.Z.expand(len(a), -1, -1).bmm(inverses)  # z_i S_j: (k, m, d)
+        if self.needed[0]:
+            self.grad_Z += 2 * torch.einsum("mk,kmd->md", weights * p, products)
+        if not self.needed[1]:
+            return None
+        return (products.mul_(self.Z).sum(dim=2) * weights[:, None]).T
+
+
+class PackedFeatures:
+    """The same matrices as those of :class:`Features`, with half the arithmetic.
+
+    All come out of one product, of the membership with the outer products of rows. Of
+    the outer products ``z z^T``, the lower triangle is kept, packed row by row into
+    (m, d (d + 1) / 2): a row of a triangle is a slice, which copies faster than a
+    gather.
+    """
+
+    def __init__(self, Z, needed):
+        m, d = Z.shape
+        self.Z, self.needed = Z, needed
+        # (r, where row r of the triangle lies in the packed order)
+        self.triangle = [
+            (r, slice(r * (r + 1) // 2, r * (r + 1) // 2 + r + 1)) for r in range(d)
+        ]
+        self.columns = max(1, MATRIX_FLOATS // d**2)
+        rows = max(1, OUTER_FLOATS // d**2)
+        self.rows = [slice(i, min(i + rows, m)) for i in range(0, m, rows)]
+        self.grad_Z = torch.zeros_like(Z)
+        self._outer = self._pack(self.rows[0]) if len(self.rows) == 1 else None
+
+    def matrices(self, p, a):
+        d = self.Z.shape[1]
+        packed = sum((a * p[rows]).T @ self._outer_products(rows) for rows in self.rows)
+        matrices = packed.new_empty(p.shape[1], d, d)
+        for r, part in self.triangle:
+            matrices[:, r, : r + 1] = packed[:, part]  # the upper one is not read
+        return matrices
+
+    def gradients(self, p, a, weights, inverses):
+        packed = inverses.new_empty(len(inverses), self.triangle[-1][1].stop)
+        for r, part in self.triangle:
+            packed[:, part] = inverses[:, r, : r + 1]
+        packed *= weights[:, None]
+        grad_Pi = torch.empty_like(p)
+        for rows in self.rows:
+            if self.needed[0]:
+                self._add_grad_Z(rows, p[rows] @ packed)
+            if self.needed[1]:
+                # x^T S x: off the diagonal, an entry of the triangle counts twice.
+                outer = self._outer_products(rows)
+                diagonal = [part.stop - 1 for _, part in self.triangle]
+                ones = outer[:, diagonal] @ packed[:, diagonal].T
+                torch.sub(2 * (outer @ packed.T), ones, out=grad_Pi[rows])
+        return grad_Pi
+
+    def _add_grad_Z(self, rows, packed):
+        """Add ``2 sum_j Pi_ij S_j z_i``, from the packed ``sum_j Pi_ij S_j``."""
+        z, grad = self.Z[rows], self.grad_Z[rows]
+        for r, part in self.triangle:
+            s = 2 * packed[:, part]
+            grad[:, r] += (s * z[:, : r + 1]).sum(dim=1)
+            grad[:, :r] += s[:, :r] * z[:, r : r + 1]
+
+    def _outer_products(self, rows):
+        return self._pack(rows) if self._outer is None else self._outer
+
+    def _pack(self, rows):
+        z = self.Z[rows]
+        packed = z.new_empty(len(z), self.triangle[-1][1].stop)
+        for r, part in self.triangle:
+            torch.mul(z[:, r : r + 1], z[:, : r + 1], out=packed[:, part])
+        return packed
+
+
+class Samples:
+    """``I + a_j D Z Z^T D``, D^2 = diag(Pi_j), (m, m) a cluster: for many features."""
+
+    def __init__(self, Z, needed):
+        self.Z, self.needed = Z, needed
+        self.gram = Z @ Z.T
+        self.columns = max(1, MATRIX_FLOATS // len(Z) ** 2)
+        self.grad_Z = torch.zeros_like(Z)
+
+    def matrices(self, p, a):
+        roots = p.T.sqrt()  # (k, m)
+        matrices = roots[:, :, None] * self.gram
+        return matrices.mul_((a[:, None] * roots)[:, None, :])
+
+    def gradients(self, p, a, weights, inverses):
+        roots = p.T.sqrt()
+        # S_j = D inverse D: of the log-determinant with respect to a_j Z Z^T.
+        inverses.mul_(roots[:, :, None]).mul_(roots[:, None, :])
+        if self.needed[0]:
+            mean = torch.einsum("k,kij->ij", weights, inverses)
+            self.grad_Z += 2 * mean @ self.Z
+        if not self.needed[1]:
+            return None
+        # With respect to Pi_ij: G_ii - a_j (G S_j G)_ii, which holds at 0 as well.
+        products = torch.matmul(inverses, self.gram)
+        products = products.mul_(self.gram).sum(dim=1)  # (k, m)
+        grad = self.gram.diagonal() - a[:, None] * products
+        return (grad * weights[:, None]).T
