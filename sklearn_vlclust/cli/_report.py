@@ -9,7 +9,6 @@ import typer
 
 from . import _options
 from ._errors import open_in_browser
-from ._output import check_target
 from ._terminal import Terminal, say
 
 _PAGE = re.compile(b"<!doctype html", re.IGNORECASE)
@@ -32,6 +31,7 @@ def report(
     The pictures must be where they were.
     """
     from ._model import Model, find_model
+    from ._output import check_target
     from ._run import write_report
 
     terminal = Terminal(debug)

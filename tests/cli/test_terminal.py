@@ -1,5 +1,8 @@
 """Errors are one line, stdout is for results, and terminals are not written to."""
 
+import subprocess
+import sys
+
 import pytest
 
 from sklearn_vlclust.cli._terminal import printable
@@ -86,3 +89,14 @@ def test_help_names_commands_and_exit_codes():
 )
 def test_printable(text, shown):
     assert printable(text) == shown
+
+
+def test_help_does_not_wait_for_what_runs_need():
+    heavy = ["numpy", "sklearn", "torch", "PIL", "matplotlib"]
+    code = (
+        "import sys; from sklearn_vlclust.cli import app; "
+        f"print([m for m in {heavy} if m in sys.modules])"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
