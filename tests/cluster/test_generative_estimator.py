@@ -1,8 +1,14 @@
 """GCC as an estimator: stages, resume, generated samples. Quality is measured apart."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
+import torch
+from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.metrics import normalized_mutual_info_score
 
 from sklearn_vlclust import GenerativeCalibrationClustering
 from sklearn_vlclust.metrics import clustering_accuracy
@@ -76,6 +82,95 @@ def test_fit_that_broke_off_goes_on(rows, tmp_path, epoch):
     np.testing.assert_array_equal(
         resumed.generate(3, 1, random_state=0), whole.generate(3, 1, random_state=0)
     )
+
+
+@pytest.fixture(scope="module")
+def shapes():
+    """120 pictures of 8 pixels: stripes that lie, stripes that stand, and spots."""
+    shape = np.zeros((3, 8, 8))
+    shape[0, ::2] = shape[1, :, ::2] = shape[2, 2:6, 2:6] = 190
+    kinds = np.repeat(np.arange(3), 40)
+    noise = np.random.default_rng(0).integers(60, size=(120, 8, 8))
+    return (shape[kinds] + noise).astype(np.uint8)[..., None]
+
+
+def check_it_travels(model, X, path):
+    """Saved, pickled or copied, it predicts and generates the same."""
+    model.save(path)
+    expected, samples = model.transform(X), model.generate(2, 0, random_state=0)
+    for other in (
+        GenerativeCalibrationClustering.load(path),
+        pickle.loads(pickle.dumps(model)),
+        copy.deepcopy(model),
+    ):
+        np.testing.assert_array_equal(other.predict(X), model.labels_)
+        np.testing.assert_allclose(other.transform(X), expected, atol=1e-5)
+        np.testing.assert_array_equal(other.generate(2, 0, random_state=0), samples)
+    assert clone(model).get_params() == model.get_params()
+
+
+@pytest.mark.parametrize("kind", ["shapes", "rows"])
+def test_mixed_precision_gives_the_same_labels(kind, request, tmp_path):
+    X = request.getfixturevalue(kind)
+    enough = {"contrast_epochs": 8, "head_epochs": 8, "n_rounds": 1, "lr": 3e-3}
+    k = 3 if kind == "shapes" else 5
+    plain, mixed = (
+        make(n_clusters=k, amp=amp, **enough).fit(X) for amp in (False, True)
+    )
+    assert normalized_mutual_info_score(plain.labels_, mixed.labels_) > 0.99
+    assert mixed.transform(X).dtype == np.float32
+    for a, b in zip(plain.history_, mixed.history_):
+        assert a["loss"] != b["loss"]  # each stage runs in bfloat16
+    first, same = (model.history_[0]["loss"] for model in (plain, mixed))
+    assert same == pytest.approx(first, rel=0.02)
+    check_it_travels(mixed, X, tmp_path / "model")
+
+
+@pytest.mark.parametrize(("kind", "epoch"), [("shapes", 7), ("rows", 3), ("rows", 8)])
+def test_mixed_precision_goes_on_where_it_broke_off(kind, epoch, request, tmp_path):
+    class Stop:
+        def on_epoch_end(self, estimator, number, losses):
+            return number == epoch
+
+    X, path = request.getfixturevalue(kind), tmp_path / "checkpoint"
+    whole = make(amp=True).fit(X)
+    make(amp=True, checkpoint=path, callbacks=[Stop()]).fit(X)
+    with pytest.raises(ValueError, match="amp: True in the file, False now"):
+        make(checkpoint=path).fit(X)
+    resumed = make(amp=True, checkpoint=path).fit(X)
+    np.testing.assert_array_equal(resumed.transform(X), whole.transform(X))
+    assert resumed.history_ == whole.history_
+
+
+def test_compiled_networks_give_the_same_labels(shapes, tmp_path, monkeypatch):
+    translated, compile_module = [], torch.nn.Module.compile
+
+    def backend(graph, inputs):
+        translated.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(
+        torch.nn.Module,
+        "compile",
+        lambda module: compile_module(module, backend=backend),
+    )
+    short = {"contrast_epochs": 1, "generator_epochs": 1, "n_rounds": 0}
+    plain, compiled = (
+        make(compile=compile, **short).fit(shapes) for compile in (False, True)
+    )
+    n_trained = len(translated)
+    assert n_trained >= 2  # of features, of the denoiser
+    for a, b in zip(plain.history_, compiled.history_):
+        assert b["loss"] == pytest.approx(a["loss"], rel=1e-3)
+    np.testing.assert_array_equal(compiled.labels_, plain.labels_)
+    check_it_travels(compiled, shapes, tmp_path / "model")
+    assert len(translated) > n_trained  # the average generates
+
+
+def test_embeddings_leave_nothing_to_compile(rows, monkeypatch):
+    monkeypatch.setattr(torch.nn.Module, "compile", None)
+    labels = make(n_rounds=0, compile=True).fit(rows).labels_
+    np.testing.assert_array_equal(labels, make(n_rounds=0).fit(rows).labels_)
 
 
 def test_clusters_of_embeddings(small):

@@ -88,6 +88,11 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
         not always what they were meant to be.
     generator_lr : float, default=1e-3
         That of the diffusion model.
+    amp : bool, default=False
+        Whether to train in bfloat16 where that is safe (mixed precision).
+    compile : bool, default=False
+        Whether `torch.compile` translates the networks of images first, which takes
+        minutes and saves time on a GPU.
     n_jobs : int, default=None
         Threads that decode images; None is one a processor, at most 8.
     device : str or torch.device, default="auto"
@@ -172,6 +177,8 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
         "view_neighbors": [Interval(Integral, 1, None, closed="left")],
         "calibration_lr": [Interval(Real, 0, None, closed="neither")],
         "generator_lr": [Interval(Real, 0, None, closed="neither")],
+        "amp": ["boolean"],
+        "compile": ["boolean"],
     }
 
     def __init__(
@@ -199,6 +206,8 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
         lr="auto",
         calibration_lr=1e-4,
         generator_lr=1e-3,
+        amp=False,
+        compile=False,
         n_jobs=None,
         device="auto",
         checkpoint=None,
@@ -228,6 +237,8 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
         self.lr = lr
         self.calibration_lr = calibration_lr
         self.generator_lr = generator_lr
+        self.amp = amp
+        self.compile = compile
         self.n_jobs = n_jobs
         self.device = device
         self.checkpoint = checkpoint
@@ -290,6 +301,9 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
             network = self._start_on_images(rows, generator)
             source: Any = Images(rows, device)
             views: Any = Views(StrongView.for_images(self.image_shape_[0]), generator)
+            if self.compile:
+                for part in network.large_parts():
+                    part.compile()
         else:
             network = self._start_on_embeddings(rows, rng, generator)
             near = near_rows(rows, self.view_neighbors, rng, device)
@@ -311,6 +325,7 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
             class_wise_matching=self.class_wise_matching,
             metric_learning=self.metric_learning,
             anchored=not on_images,
+            amp=self.amp,
             generator=generator,
             n_rounds=self.n_rounds,
             **stages,

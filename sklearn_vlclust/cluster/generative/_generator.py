@@ -113,7 +113,7 @@ class Diffusion(nn.Module):
         alpha = self.signal[t].view(-1, *[1] * (x.dim() - 1))
         return alpha.sqrt() * x + (1 - alpha).sqrt() * noise
 
-    def loss(self, samples, labels, generator, drop_labels=0.0):
+    def loss(self, samples, labels, generator, drop_labels=0.0, amp=False):
         """Error of the predicted noise: eq. 6, mean over all entries.
 
         Parameters
@@ -127,6 +127,8 @@ class Diffusion(nn.Module):
         drop_labels : float, default=0.0
             Share of samples that are shown as of any cluster. More than 0 is needed for
             `guidance` in `sample`, about 0.1.
+        amp : bool, default=False
+            Whether the denoiser runs in bfloat16.
 
         Returns
         -------
@@ -139,10 +141,8 @@ class Diffusion(nn.Module):
             dropped = torch.rand(len(x), generator=generator) < drop_labels
             dropped = to_device(dropped, labels.device)
             labels = labels.masked_fill(dropped, self.n_clusters)
-        predicted = self.predict_noise(
-            self.denoiser, self.add_noise(x, noise, t), t, labels
-        )
-        return F.mse_loss(predicted, noise)
+        noisy = self.add_noise(x, noise, t)
+        return F.mse_loss(self._predict(self.denoiser, noisy, t, labels, amp), noise)
 
     def predict_noise(self, denoiser, x, t, labels):
         """Noise in `x` after the steps `t` by a denoiser: epsilon_G of eq. 6."""
@@ -164,7 +164,7 @@ class Diffusion(nn.Module):
         n.add_(1)
 
     @torch.no_grad()
-    def sample(self, labels, generator, n_steps=50, guidance=0.0, eta=0.0):
+    def sample(self, labels, generator, n_steps=50, guidance=0.0, eta=0.0, amp=False):
         """Generate a sample for each label with the averaged weights.
 
         Parameters
@@ -182,6 +182,8 @@ class Diffusion(nn.Module):
             Share of fresh noise: 0 is DDIM, and 1 with 1,000 steps is DDPM, eqs. 4
             and 5. Eq. 5 as printed divides by ``alpha``; the square root of ``1 -
             beta`` is meant, as in DDPM.
+        amp : bool, default=False
+            Whether the denoiser runs in bfloat16.
 
         Returns
         -------
@@ -190,30 +192,38 @@ class Diffusion(nn.Module):
         """
         device = self.n_averaged.device
         parts = [
-            self.restore(self._denoise(y.to(device), generator, n_steps, guidance, eta))
-            for y in labels.split(GENERATED_AT_ONCE)
+            self._denoise(y, generator, n_steps, guidance, eta, amp)
+            for y in to_device(labels, device).split(GENERATED_AT_ONCE)
         ]
         return torch.cat(parts)
+
+    def denoisers(self):
+        """Return the network that predicts the noise, and its average."""
+        return self.denoiser, self.average
 
     def permute_clusters(self, order):
         """Renumber the clusters: new cluster i is old cluster ``order[i]``."""
         with torch.no_grad():
-            for denoiser in (self.denoiser, self.average):
+            for denoiser in self.denoisers():
                 weight = denoiser.class_embedding.weight
                 weight[: self.n_clusters] = weight[order]
 
-    def _denoise(self, labels, generator, n_steps, guidance, eta):
-        """Take noise to standardised samples step by step."""
+    def _predict(self, denoiser, x, t, labels, amp):
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=amp):
+            return self.predict_noise(denoiser, x, t, labels).to(x.dtype)
+
+    def _denoise(self, labels, generator, n_steps, guidance, eta, amp):
+        """Take noise to samples step by step."""
         scheduler = self._make_scheduler()
         scheduler.set_timesteps(n_steps)  # on the CPU: nothing waits for the device
         shape = len(labels), *self.sample_shape
-        x = torch.randn(shape, generator=generator).to(labels.device)
+        x = to_device(torch.randn(shape, generator=generator), labels.device)
         anything = torch.full_like(labels, self.n_clusters)
         for step in scheduler.timesteps.tolist():
             t = torch.full_like(labels, step)
-            noise = self.predict_noise(self.average, x, t, labels)
+            noise = self._predict(self.average, x, t, labels, amp)
             if guidance > 0:
-                other = self.predict_noise(self.average, x, t, anything)
+                other = self._predict(self.average, x, t, anything, amp)
                 noise = noise + guidance * (noise - other)
             fresh = None
             if eta > 0:
@@ -221,7 +231,7 @@ class Diffusion(nn.Module):
             x = scheduler.step(
                 noise, step, x, eta=eta, variance_noise=fresh
             ).prev_sample
-        return x
+        return self.restore(x)
 
     def _make_scheduler(self):
         """Return the DDIM steps of diffusers; the first one is from pure noise."""

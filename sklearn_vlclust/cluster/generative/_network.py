@@ -156,7 +156,10 @@ class RowNetwork(EmbeddingNetwork):
 
     def encode(self, x, visible=None, class_only=False):
         """High-level features `F(X)` of unit rows, (n, n_axes)."""
-        return super().encode(self.standardize(self.tokens(x)))
+        # Rows of CLIP are near their mean: in bfloat16 little of them would be left.
+        with torch.autocast(x.device.type, enabled=False):
+            tokens = self.standardize(self.tokens(x))
+        return super().encode(tokens)
 
     def forward(self, x):
         """Instance features and cluster logits of unit rows."""

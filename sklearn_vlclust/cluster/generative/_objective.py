@@ -54,6 +54,10 @@ class CalibratedNetwork(nn.Module):
         """Cluster logits of samples, (n, k)."""
         return self.clustering.logits(x)
 
+    def large_parts(self):
+        """Return what takes most of the time of networks of images."""
+        return self.clustering.stages, *self.generator.denoisers()
+
     def permute_clusters(self, order):
         """Renumber the clusters: new cluster i is old cluster ``order[i]``."""
         self.clustering.permute_clusters(order)
@@ -102,6 +106,9 @@ class CalibrationObjective(nn.Module):
         Terms of eq. 12 (Figure 2a).
     anchored : bool
         Whether k-means starts at the clusters of the head.
+    amp : bool, default=False
+        Whether the networks run in bfloat16 where gradients are taken and samples
+        generated; losses are in float32 in any case.
     generator : torch.Generator
         Draws all.
     """
@@ -131,6 +138,7 @@ class CalibrationObjective(nn.Module):
         class_wise_matching,
         metric_learning,
         anchored,
+        amp=False,
         generator,
     ):
         super().__init__()
@@ -147,7 +155,7 @@ class CalibrationObjective(nn.Module):
         self.kernel_matching = kernel_matching
         self.class_wise_matching = class_wise_matching
         self.metric_learning = metric_learning
-        self.anchored = anchored
+        self.anchored, self.amp = anchored, amp
         self.generator = generator
         self.stage = ""
         self._hidden: Any = None
@@ -179,7 +187,10 @@ class CalibrationObjective(nn.Module):
                 self.pseudo_labels.copy_(logits.argmax(dim=1))
             elif self.stage == "calibration" and first:
                 samples = network.generator.sample(
-                    self.generated_labels.cpu(), self.generator, self.sampling_steps
+                    self.generated_labels.cpu(),
+                    self.generator,
+                    self.sampling_steps,
+                    amp=self.amp,
                 )
                 self.generated.copy_(samples)
         if self.stage != "head":
@@ -189,20 +200,25 @@ class CalibrationObjective(nn.Module):
         """Return the terms by name; ``"loss"`` is their sum."""
         *samples, index = batch
         if self.stage == "contrast":
-            z_a, z_b = network.clustering.features(
-                torch.cat(self.views(*samples))
-            ).chunk(2)
+            x = torch.cat(self.views(*samples))
+            with self._autocast():
+                z = network.clustering.features(x)
+            z_a, z_b = z.float().chunk(2)
             return {"loss": losses.instance_contrast(z_a, z_b, self.tau)}
         index = to_device(index, self.pseudo_labels.device)
         if self.stage == "head":
-            logits = network.clustering.project(self._hidden[index])[1]
-            return {"loss": losses.pseudo_label_loss(logits, self.pseudo_labels[index])}
+            with self._autocast():
+                logits = network.clustering.project(self._hidden[index])[1]
+            labels = self.pseudo_labels[index]
+            return {"loss": losses.pseudo_label_loss(logits.float(), labels)}
         if self.stage == "calibration":
             return self._calibrate(network.clustering, samples[0])
         # Of the step before: skorch has no hook after a step.
         network.generator.update_average()
-        labels = self.pseudo_labels[index]
-        return {"loss": network.generator.loss(samples[0], labels, self.generator)}
+        loss = network.generator.loss(
+            samples[0], self.pseudo_labels[index], self.generator, amp=self.amp
+        )
+        return {"loss": loss}
 
     def _calibrate(self, network, real):
         """Eq. 12: the clustering branch against generated samples."""
@@ -210,8 +226,11 @@ class CalibrationObjective(nn.Module):
         drawn = torch.randint(len(self.generated), (n,), generator=self.generator)
         drawn = to_device(drawn, self.generated.device)
         labels = self.generated_labels[drawn]
-        h = network.encode(torch.cat([real, self.generated[drawn]]))
-        logits = network.project(h)[1]
+        x = torch.cat([real, self.generated[drawn]])
+        with self._autocast():
+            h = network.encode(x)
+            logits = network.project(h)[1]
+        h, logits = h.float(), logits.float()
         terms = {}
         if self.kernel_matching:
             found = logits[:n].detach().argmax(dim=1)
@@ -224,6 +243,10 @@ class CalibrationObjective(nn.Module):
             scores = logits[n:].softmax(dim=1)
             terms["metric_learning"] = losses.metric_learning(scores, labels)
         return {"loss": torch.stack(list(terms.values())).sum(), **terms}
+
+    def _autocast(self):
+        device = self.pseudo_labels.device
+        return torch.autocast(device.type, torch.bfloat16, enabled=self.amp)
 
     def _map(self, function):
         return torch.cat([function(block) for block in self.source.blocks()])
