@@ -3,7 +3,8 @@
 import numpy as np
 
 from ..embedding._rows import UnitRows
-from ..metrics import coding_length, simplified_silhouette_score
+from ..metrics import coding_length
+from ..metrics._silhouette import simplified_silhouettes
 
 # Moves to another row after which a diffusion is looked at.
 MOVES = 2 ** np.arange(0, 7.25, 0.5)
@@ -109,8 +110,9 @@ def persistence(cut, labels):
     if not counted:
         return curve
     sample = np.unique(np.linspace(0, n - 1, min(n, SAMPLE_ROWS)).astype(int))
-    ends = cut.labels(2)[sample], cut.labels(finest)[sample]
-    labels = [row[sample] for row in labels]
+    compared = [cut.labels(2), cut.labels(finest), *(labels[i] for i in counted)]
+    # Of clusters that the sample has no rows of there are no silhouettes.
+    places = [np.unique(row[sample], return_inverse=True)[1] for row in compared]
     vectors = cut.eigenvectors[sample]
     values = cut.eigenvalues.clip(0, 1)
     stay = cut.affinity.diagonal() / cut.affinity.sum(axis=1).clip(1e-12)
@@ -118,9 +120,8 @@ def persistence(cut, labels):
         weights = values ** (moves / max(1 - stay.mean(), 1e-3))
         kept = weights > SMALLEST_MODE
         map_ = vectors[:, kept] * weights[kept].astype(np.float32)
-        rows = UnitRows(map_, zero_rows=True)
-        base = max(simplified_silhouette_score(rows, row) for row in ends)
-        for i in counted:
-            score = simplified_silhouette_score(rows, labels[i])
-            curve[i] += max(score - base, 0) / len(MOVES)
+        scores = simplified_silhouettes(
+            UnitRows(map_, zero_rows=True), np.array(places)
+        )
+        curve[counted] += (scores[2:] - scores[:2].max()).clip(0) / len(MOVES)
     return curve

@@ -3,25 +3,21 @@
 import warnings
 
 import numpy as np
-from scipy.linalg import eigh, qr
 from scipy.sparse import csr_array, diags_array, eye_array
 from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import LinearOperator, eigsh
 from sklearn.exceptions import ConvergenceWarning
 
 from ..embedding._memory import check_memory
 from ..neighbors import kneighbors
+from ._eigenpairs import dense_eigenpairs, lanczos_eigenpairs
 from ._partition import partition, partition_centers
+from ._spherical_kmeans import spherical_kmeans
 
 # A dense decomposition up to this many rows, or rows an eigenvector: as fast or faster.
-DENSE_ROWS, DENSE_ROWS_A_VECTOR = 500, 12
+DENSE_ROWS, DENSE_ROWS_A_VECTOR = 500, 8
 # And what it may take, unless the other one takes as much: its basis has two vectors
 # for each that is wanted.
 DENSE_BYTES = 4 * 2**30
-# Rows that the starts of k-means are tried on, and rows a cluster.
-SAMPLE_ROWS, SAMPLE_ROWS_A_CLUSTER = 2000, 30
-# Random starts, beside the one by pivots, and rounds on the sample and on all rows.
-N_STARTS, ROUNDS = 4, 20
 # Rounds in which outliers are left out.
 OUTLIER_ROUNDS = 10
 
@@ -239,7 +235,7 @@ class SpectralCut:
         rows = rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
         if ward:
             return by_size(_partition_large(rows, k, smallest, rng))
-        return by_size(_spherical_kmeans(rows, k, rng))
+        return by_size(spherical_kmeans(rows, k, rng))
 
     def leak(self, labels):
         """Return the share of the affinity that lies between clusters.
@@ -280,16 +276,11 @@ class SpectralCut:
             "Ask for fewer (n_clusters, max_clusters, k_range).",
         )
         if is_dense:
-            dense = graph.toarray() - 2 * (known @ known.T).toarray()
-            values, vectors = eigh(dense, subset_by_index=[n - k, n - 1])
+            values, vectors = dense_eigenpairs(graph, known, k)
         else:
-            deflated = LinearOperator(
-                (n, n), lambda x: graph @ x - 2 * (known @ (known.T @ x)), dtype="d"
-            )
-            start = np.random.RandomState(self._seed).normal(size=n)
-            values, vectors = eigsh(deflated, k, which="LA", tol=1e-5, v0=start)
-        order = np.argsort(-values, kind="stable")
-        return values[order].clip(-1, 1), vectors[:, order]
+            rng = np.random.RandomState(self._seed)
+            values, vectors = lanczos_eigenpairs(graph, known, k, rng)
+        return values.clip(-1, 1), vectors
 
 
 def by_size(labels):
@@ -320,49 +311,3 @@ def _partition_large(rows, k, smallest, rng):
     nearest = (rows @ centers.T).argmax(axis=1)
     nearest[kept] = labels
     return nearest
-
-
-def _spherical_kmeans(rows, k, rng):
-    """Cut unit rows; the start is the best of several on a sample."""
-    size = max(SAMPLE_ROWS, SAMPLE_ROWS_A_CLUSTER * k)
-    sample = rows
-    if len(rows) > size:
-        sample = rows[np.sort(rng.choice(len(rows), size, replace=False))]
-    starts = [sample[qr(sample.T, mode="r", pivoting=True)[1][:k]]]
-    starts += [_draw_apart(sample, k, rng) for _ in range(N_STARTS)]
-    runs = [_lloyd(sample, centers) for centers in starts]
-    centers = max(runs, key=lambda run: run[2])[1]
-    return _lloyd(rows, centers)[0]
-
-
-def _draw_apart(rows, k, rng):
-    """Draw k unit rows by greedy k-means++, as scikit-learn, which takes longer."""
-    chosen = [rng.randint(len(rows))]
-    distances = (1 - rows @ rows[chosen[0]]).clip(1e-7)
-    for _ in range(k - 1):
-        sums = distances.cumsum(dtype=np.float64)
-        draws = rng.uniform(size=2 + int(np.log(k))) * sums[-1]
-        tried = sums.searchsorted(draws).clip(max=len(rows) - 1)
-        left = np.minimum(distances, (1 - rows[tried] @ rows.T).clip(1e-7))
-        best = left.sum(axis=1).argmin()
-        chosen.append(tried[best])
-        distances = left[best]
-    return rows[chosen]
-
-
-def _lloyd(rows, centers):
-    """Return labels, unit centres and the mean cosine to them."""
-    n, k = len(rows), len(centers)
-    columns, ends = np.arange(n), np.ones(n, dtype=np.float32)
-    labels = None
-    for _ in range(ROUNDS):
-        cosines = rows @ centers.T  # (n, k)
-        before, labels = labels, cosines.argmax(axis=1)
-        own = cosines[columns, labels]
-        if before is not None and (labels == before).all():
-            break
-        sums = csr_array((ends, (labels, columns)), shape=(k, n)) @ rows
-        empty = np.flatnonzero(np.bincount(labels, minlength=k) == 0)
-        sums[empty] = rows[np.argsort(own)[: len(empty)]]
-        centers = sums / np.linalg.norm(sums, axis=1, keepdims=True).clip(1e-12)
-    return labels, centers, own.mean()

@@ -1,10 +1,13 @@
 """A silhouette that needs no distance matrix."""
 
 import numpy as np
+from scipy.sparse import csc_array
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
 from ..embedding._rows import UnitRows
-from ._clusters import cluster_means
+
+# Cosines that are held at a time.
+CELLS = 2**20
 
 
 def simplified_silhouette_score(X, labels):
@@ -36,18 +39,53 @@ def simplified_silhouette_score(X, labels):
     labels = column_or_1d(labels)
     check_consistent_length(X, labels)
     _, labels = np.unique(labels, return_inverse=True)
-    k = labels.max() + 1
-    if k < 2:
-        return 0.0
-    centers = cluster_means(X, labels, k)
-    centers /= np.linalg.norm(centers, axis=1, keepdims=True).clip(1e-12)
-    total = 0.0
-    for block, x in X.blocks():
-        distances = (1 - x @ centers.T).clip(0)
-        own = np.arange(len(x)), labels[block]
-        a = distances[own].copy()
-        distances[own] = np.inf
-        b = distances.min(axis=1)
+    return float(simplified_silhouettes(X, labels[None])[0])
+
+
+def simplified_silhouettes(rows, clusterings):
+    """Return the mean simplified silhouette of each of several clusterings at once.
+
+    One matrix product compares a row with the centres of all clusterings.
+
+    Parameters
+    ----------
+    rows : UnitRows of shape (n, d)
+        What is clustered.
+    clusterings : int array of shape (n_clusterings, n)
+        Each counts from 0 without gaps.
+
+    Returns
+    -------
+    scores : ndarray of shape (n_clusterings,)
+        As `simplified_silhouette_score` has them.
+    """
+    ends = np.cumsum(clusterings.max(axis=1) + 1)
+    starts = np.concatenate([[0], ends[:-1]])
+    places = clusterings + starts[:, None]  # the row's own centre, in each of them
+    centers = _centers(rows, places, ends[-1])
+    totals = np.zeros(len(places))
+    for block, x in rows.blocks(max(1, CELLS // len(centers))):
+        cosines = centers @ x.T
+        own = places[:, block], np.arange(len(x))
+        a = (1 - cosines[own]).clip(0)
+        cosines[own] = -1
+        # Faster than maximum.reduceat.
+        nearest = [cosines[i:j].max(axis=0) for i, j in zip(starts, ends)]
+        b = (1 - np.array(nearest)).clip(0)
         # Less than the resolution of float32 is no distance.
-        total += float(((b - a) / np.maximum(np.maximum(a, b), 1e-6)).sum())
-    return total / len(labels)
+        shares = (b - a) / np.maximum(np.maximum(a, b), 1e-6)
+        totals += shares.sum(axis=1, dtype=np.float64)
+    totals[ends - starts < 2] = 0
+    return totals / rows.shape[0]
+
+
+def _centers(rows, places, n_centers):
+    """Return the unit mean of the rows of each place, (n_centers, d) float32."""
+    sums = np.zeros((n_centers, rows.shape[1]))
+    for block, x in rows.blocks():
+        own = places[:, block].T
+        ends = np.arange(0, own.size + 1, own.shape[1])
+        members = np.ones(own.size, dtype=np.float32), own.ravel(), ends
+        sums += csc_array(members, shape=(n_centers, len(x))) @ x
+    sums /= np.linalg.norm(sums, axis=1, keepdims=True).clip(1e-12)
+    return sums.astype(np.float32)

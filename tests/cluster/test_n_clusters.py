@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from sklearn_vlclust.cluster import _n_clusters
 from sklearn_vlclust.cluster._n_clusters import (
+    MOVES,
     choose,
     estimate_n_clusters,
     n_modes,
@@ -13,7 +15,7 @@ from sklearn_vlclust.cluster._spectral import (
     doubly_stochastic,
     knn_affinity,
 )
-from sklearn_vlclust.metrics import coding_length
+from sklearn_vlclust.metrics import coding_length, simplified_silhouette_score
 
 
 def unit(X):
@@ -95,6 +97,39 @@ def test_persistence_is_zero_without_structure_and_high_with_it():
     shuffled = rng.permutation(groups)
     right, wrong = persistence(graph, [groups, shuffled])
     assert right > 0.1 and wrong == 0
+
+
+def slow_persistence(graph, labels):
+    """One clustering and one time after the other, with all modes."""
+    stay = (graph.affinity.diagonal() / graph.affinity.sum(axis=1)).mean()
+    total = 0.0
+    for moves in MOVES:
+        weights = graph.eigenvalues.clip(0) ** (moves / (1 - stay))
+        rows = graph.eigenvectors * weights
+        ends = [graph.labels(2), graph.labels(graph.max_k)]
+        worth = [simplified_silhouette_score(rows, row) for row in [labels, *ends]]
+        total += max(0, worth[0] - max(worth[1:]))
+    return total / len(MOVES)
+
+
+def test_persistence_equals_loops():
+    rows, groups = subspaces(8, 60, 0)
+    graph = cut(rows, np.arange(2, 20))
+    labels = [graph.labels(k) for k in (3, 7, 8, 15)] + [groups]
+    expected = [slow_persistence(graph, row) for row in labels]
+    assert max(expected) > 0.1
+    np.testing.assert_allclose(persistence(graph, labels), expected, atol=1e-3)
+
+
+def test_clusters_of_which_no_row_is_looked_at(monkeypatch):
+    """A sample that has rows of one cluster only has no silhouette."""
+    rows, groups = subspaces(8, 60, 0)
+    graph = cut(rows, np.arange(2, 20))
+    few = np.zeros(len(rows), dtype=int)
+    few[1] = 1
+    monkeypatch.setattr(_n_clusters, "SAMPLE_ROWS", 48)
+    wrong, right = persistence(graph, [few, groups])
+    assert wrong == 0 and right > 0.05
 
 
 def test_number_of_digits():

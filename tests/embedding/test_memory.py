@@ -14,7 +14,7 @@ from sklearn_vlclust import (
     SemanticSpace,
     Vocabulary,
 )
-from sklearn_vlclust.cluster import _spectral
+from sklearn_vlclust.cluster import _eigenpairs, _spectral
 from sklearn_vlclust.cluster.rate_reduction._membership import sinkhorn_membership
 from sklearn_vlclust.embedding import _memory, open_shards
 from sklearn_vlclust.plotting import SimilarityDisplay
@@ -153,9 +153,9 @@ def test_eigenvectors_without_a_dense_matrix(X, monkeypatch):
     dense = cut()
     monkeypatch.setattr(_spectral, "DENSE_BYTES", 0)
     calls = []
-    eigsh = _spectral.eigsh
+    eigsh = _eigenpairs.eigsh
     monkeypatch.setattr(
-        _spectral, "eigsh", lambda *a, **k: calls.append(1) or eigsh(*a, **k)
+        _eigenpairs, "eigsh", lambda *a, **k: calls.append(1) or eigsh(*a, **k)
     )
     iterative = cut()
     assert calls

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import make_blobs
 
+from sklearn_vlclust.embedding._rows import UnitRows
 from sklearn_vlclust.metrics import (
+    _silhouette,
     adjusted_rand_score,
     clustering_accuracy,
     match_clusters,
@@ -83,6 +85,16 @@ def test_silhouette_equals_loops(k):
     assert simplified_silhouette_score(X, y) == pytest.approx(
         slow_silhouette(X, y), abs=1e-4
     )
+
+
+@pytest.mark.parametrize("cells", [1, 100, 2**20])  # a row at a time, some, all
+def test_silhouettes_of_several_clusterings_at_once(cells, monkeypatch):
+    monkeypatch.setattr(_silhouette, "CELLS", cells)
+    X, y = make_blobs(60, 6, centers=5, random_state=0)
+    clusterings = [y, np.minimum(y, 1), np.arange(60) % 7, np.zeros(60, dtype=int)]
+    found = _silhouette.simplified_silhouettes(UnitRows(X), np.array(clusterings))
+    expected = [slow_silhouette(X, row) for row in clusterings[:-1]]
+    np.testing.assert_allclose(found, [*expected, 0], atol=1e-4)
 
 
 def test_silhouette_prefers_the_true_number_of_clusters():
