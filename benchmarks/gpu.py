@@ -5,22 +5,28 @@ is. Nothing is fetched: weights are random, images and embeddings made up. What 
 ends with one synchronisation, not one a batch. The share of the peak is the arithmetic
 that the model's shape asks for, over `peak_tflops`, which is that of dense bf16 of an
 H200 unless it is set.
+
+A row is printed as soon as it is measured, and kept in the file `partial` until all are
+there: parts that take minutes come last, and a part that fails leaves the others be.
+
+    python -m benchmarks gpu
+    python -m benchmarks gpu --output DIR --set 'partial="DIR/gpu-partial.json"'
+    python -m benchmarks gpu --output DIR --set 'parts=["steps", "mca"]'
 """
 
 import json
-import tempfile
+import os
+import time
+import traceback
 import warnings
-from collections import deque
-from functools import partial
+from functools import partial as bind
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_vlclust import (
-    CLIPEmbedder,
     ContrastiveMaskedClustering,
     GenerativeCalibrationClustering,
     MCAClustering,
@@ -29,26 +35,15 @@ from sklearn_vlclust import (
 from sklearn_vlclust.cluster._batches import NeighborBatches
 from sklearn_vlclust.cluster.rate_reduction._network import RateReductionNetwork
 from sklearn_vlclust.cluster.rate_reduction._objective import RateReductionObjective
-from sklearn_vlclust.embedding._images import iter_decoded
 from sklearn_vlclust.embedding._rows import UnitRows
 from sklearn_vlclust.training import RandomBatches, resolve_device, train
 from sklearn_vlclust.training._device import new_generator
 
-from .fit import breakdown
-from .machine import EpochClock, Lacking, Stopwatch, require
+from .clip_speed import TINY_CLIP, run_embedding
+from .fit import PARTS as PARTS_OF_FIT
+from .machine import GIB, EpochClock, Lacking, describe, require
 from .rows import clustered, nouns
 
-TINY_CLIP = {
-    "embed_dim": 64,
-    "vision_cfg": {"image_size": 32, "layers": 2, "width": 64, "patch_size": 8},
-    "text_cfg": {
-        "context_length": 77,
-        "vocab_size": 49408,
-        "width": 64,
-        "heads": 2,
-        "layers": 1,
-    },
-}
 SIZES = {
     "toy": {
         "device": "auto",
@@ -60,8 +55,19 @@ SIZES = {
             "batch_size": 4,
             "n_batches": 2,
         },
-        "mca": {"n": 600, "width": 32, "n_clusters": 6, "n_nouns": 40, "max_iter": 2},
-        "steps": {"m": 64, "widths": [8, 16], "n_steps": 2, "n_epochs": 2},
+        "mca": {
+            "sizes": [[300, 3], [600, 6]],
+            "width": 32,
+            "n_nouns": 40,
+            "max_iter": 2,
+        },
+        "steps": {
+            "m": 64,
+            "widths": [8, 16],
+            "columns": [16],
+            "n_steps": 2,
+            "n_epochs": 2,
+        },
         "pixels": {"n": 24, "side": 32, "n_epochs": 2, "widths": [8, 8]},
     },
     "quick": {
@@ -75,18 +81,24 @@ SIZES = {
             "n_batches": 2,
         },
         "mca": {
-            "n": 20_000,
+            "sizes": [[20_000, 100]],
             "width": 512,
-            "n_clusters": 100,
             "n_nouns": 1000,
             "max_iter": 30,
         },
-        "steps": {"m": 1024, "widths": [128], "n_steps": 2, "n_epochs": 3},
+        "steps": {
+            "m": 1024,
+            "widths": [128],
+            "columns": [16],
+            "n_steps": 2,
+            "n_epochs": 3,
+        },
         "pixels": {"n": 64, "side": 32, "n_epochs": 2},
     },
     "full": {
         "device": "cuda",
         "peak_tflops": 989.0,
+        "partial": "benchmarks/results/gpu-partial.json",
         "embedding": {
             "model": "ViT-B-32",
             "n_images": 16_384,
@@ -97,250 +109,227 @@ SIZES = {
             "compiled": True,
         },
         "mca": {
-            "n": 1_281_167,
+            "sizes": [[100_000, 100], [1_281_167, 1000]],
             "width": 512,
-            "n_clusters": 1000,
             "n_nouns": 10_000,
             "max_iter": 30,
         },
-        "steps": {"m": 1024, "widths": [128, 1024], "n_steps": 20, "n_epochs": 5},
-        "pixels": {"n": 8192, "side": 32, "n_epochs": 4},
+        "steps": {
+            "m": 1024,
+            "widths": [128, 1024],
+            "columns": [16, 128],
+            "n_steps": 20,
+            "n_epochs": 5,
+        },
+        "pixels": {"n": 8192, "side": 32, "n_epochs": 4, "compiled": True},
     },
 }
-PARTS = "embedding", "mca", "steps", "pixels"
+# The quick ones first. The last may take minutes on the CPU, before and after training.
+PARTS = "steps", "embedding", "pixels", "mca"
 
 
-def run(device, embedding, mca, steps, pixels, peak_tflops=None, parts=PARTS):
-    """Measure the `parts` that are asked for."""
+def run(
+    device, embedding, mca, steps, pixels, peak_tflops=None, parts=PARTS, partial=None
+):
+    """Measure the `parts` that are asked for, in the order they are asked for."""
     if "cuda" in device and not torch.cuda.is_available():
         raise Lacking(
             "there is no CUDA device here; --size quick and --size toy run the same on "
             "what there is"
         )
+    if "pixels" in parts:
+        require("diffusers", "generative")
     device = resolve_device(device)
     measures = {
-        "embedding": partial(run_embedding, device, peak_tflops, **embedding),
-        "mca": partial(run_mca, device, **mca),
-        "steps": partial(run_steps, device, **steps),
-        "pixels": partial(run_pixels, device, **pixels),
+        "embedding": bind(
+            run_embedding, device=device, peak_tflops=peak_tflops, **embedding
+        ),
+        "mca": bind(run_mca, device=device, **mca),
+        "steps": bind(run_steps, device=device, **steps),
+        "pixels": bind(run_pixels, device=device, **pixels),
     }
-    tables = {}
+    told = Told(partial)
     for part in parts:
-        tables |= measures[part]()
-    return tables
+        told.part(part, measures[part], device)
+    if partial:
+        Path(partial).unlink(missing_ok=True)
+    return told.tables
 
 
-def run_embedding(
-    device,
-    peak_tflops,
-    model,
-    n_images,
-    n_files,
-    side,
-    batch_size,
-    n_batches,
-    compiled=False,
-):
-    """Images a second, from files to rows, and of each half of the way alone.
+class Told:
+    """Rows as they are measured: printed, and in a file for as long as some lack.
 
-    `compiled` adds the forward pass of the compiled encoder.
+    Parameters
+    ----------
+    path : str or None
+        The file, JSON.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        config = write_random_clip(folder, model)
-        files = write_jpegs(folder, n_files, side)
-        paths = [files[i % n_files] for i in range(n_images)]
-        embedder = CLIPEmbedder(folder, batch_size=batch_size, device=device)
-        embedder.transform(paths[:batch_size])  # loads weights, starts kernels
-        with Stopwatch() as whole:
-            embedder.transform(paths)
-        with Stopwatch() as read:
-            deque(iter_decoded(paths, embedder._preparer(None)), maxlen=0)
-        image_size = config["vision_cfg"]["image_size"]
-        images = torch.rand(batch_size, 3, image_size, image_size, device=device)
-        encode = partial(embedder._encode_image_batch, images)
-        forward = _time(encode, n_batches, device)
-        measured = [
-            ("files to rows", n_images, whole),
-            ("reading and resizing alone", n_images, read),
-            ("forward pass alone", n_batches * batch_size, forward),
-        ]
-        if compiled:
-            embedder.set_params(compile=True)
-            forward = _time(encode, n_batches, device)
-            measured.append(("the same, compiled", n_batches * batch_size, forward))
-        precision = embedder._device_and_precision()[1]
-    flops = count_flops(config)
-    rows = []
-    for what, n, watch in measured:
-        rate = n / watch.seconds
-        row = {"what": what, "images_a_second": rate}
-        row["core_ms_an_image"] = 1000 * watch.core_seconds / n
-        if watch is not read:
-            row["tflops"] = rate * flops / 1e12
-            if peak_tflops:
-                row["share_of_peak"] = row["tflops"] / peak_tflops
-        rows.append(row)
-    name = model if isinstance(model, str) else "a tiny model"
-    title = f"{name}, {precision}, JPEGs of {side} px, batches of {batch_size}"
-    return {f"{title}, {device.type}": rows}
+
+    def __init__(self, path):
+        self.path, self.tables = path and Path(path), {}
+        if self.path:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+
+    def __call__(self, title, row):
+        """Add a row to the table of that title."""
+        self.tables.setdefault(title, []).append(row)
+        print(f"  {title}: {json.dumps(row, default=float)}", flush=True)
+        if self.path:
+            new = self.path.with_suffix(".new")
+            report = {**describe(), "tables": self.tables}
+            new.write_text(json.dumps(report, indent=2, default=float) + "\n")
+            os.replace(new, self.path)
+
+    def part(self, name, measure, device):
+        """Run ``measure(told)``; say how it went, what it took, and never fail."""
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(device)
+        row, start = {"part": name, "went": "well"}, time.perf_counter()
+        try:
+            measure(self)
+        except Exception as error:  # the others are worth having
+            traceback.print_exc()
+            row["went"] = f"{type(error).__name__}: {error}".partition("\n")[0]
+        row["seconds"] = time.perf_counter() - start
+        if device.type == "cuda":
+            row["gpu_gib"] = torch.cuda.max_memory_allocated(device) / GIB
+        self("parts, with all they prepare", row)
 
 
-def run_mca(device, n, width, n_clusters, n_nouns, max_iter):
-    """Seconds of each part of a fit."""
-    X, _ = clustered(n, width, n_clusters, noise=2.0)
-    words = nouns(n_nouns, width, n_clusters)
-    vocabulary = Vocabulary([f"noun {i}" for i in range(n_nouns)], words)
-    mca = MCAClustering(
-        n_clusters,
-        semantic_space=vocabulary,
-        max_iter=max_iter,
-        device=device,
-        random_state=0,
-    )
-    title = f"MCAClustering.fit, {n:,} x {width}, {n_clusters:,} clusters"
-    return {f"{title}, {max_iter} epochs, {device.type}": breakdown(mca, X)}
-
-
-def run_steps(device, m, widths, n_steps, n_epochs):
-    """Training steps of rate reduction a second, second views and all."""
-    rows = []
-    for d in widths:
-        X, _ = clustered(n_steps * m, max(512, d), 10, noise=2.0)
-        generator = new_generator(0)
-        near = np.random.default_rng(0).integers(len(X), size=(len(X), 10))
-        source = NeighborBatches(UnitRows(X), near, generator, device)
-        network = RateReductionNetwork(X.shape[1], d, n_axes=d)
-        network.start_at_axes(torch.zeros(X.shape[1]), torch.eye(d, X.shape[1]))
+def run_mca(tell, device, sizes, width, n_nouns, max_iter):
+    """Seconds of each part of a fit, and of the epochs of its training."""
+    for n, n_clusters in sizes:
+        X, _ = clustered(n, width, n_clusters, noise=2.0)
+        words = nouns(n_nouns, width, n_clusters)
+        vocabulary = Vocabulary([f"noun {i}" for i in range(n_nouns)], words)
         clock = EpochClock()
-        train(
-            network,
-            RateReductionObjective(
-                eps=0.1,
-                gamma=0.2,
-                n_columns=16,
-                membership_penalty=0.0,
-                warm_up=0,
-                generator=generator,
-            ),
-            RandomBatches(source, m, generator),
-            optimizer=torch.optim.Adam,
-            lr=1e-3,
-            max_epochs=1 + n_epochs,
+        mca = MCAClustering(
+            n_clusters,
+            semantic_space=vocabulary,
+            max_iter=max_iter,
             device=device,
-            after_epoch=[partial(clock.on_epoch_end, epoch=None, losses=None)],
+            callbacks=[clock],
+            random_state=0,
         )
-        seconds = float(np.median(clock.seconds[1:]))
-        rows.append({"m": m, "d": d, "steps_a_second": n_steps / seconds})
-    return {f"rate reduction, a step, {device.type}": rows}
-
-
-def run_pixels(device, n, side, n_epochs, widths=(32, None)):
-    """Images a second of the clusterers that learn from pixels, stage by stage.
-
-    `widths` are those of the networks of GenerativeCalibrationClustering.
-    """
-    require("diffusers", "generative")
-    rng = np.random.default_rng(0)
-    images = rng.integers(256, size=(n, side, side, 3), dtype=np.uint8)
-    masked = {
-        "pretrain_epochs": n_epochs,
-        "train_epochs": n_epochs,
-        "boost_epochs": n_epochs,
-    }
-    generative = {
-        "contrast_epochs": n_epochs,
-        "head_epochs": n_epochs,
-        "generator_epochs": n_epochs,
-        "n_rounds": 1,
-        "calibration_epochs": n_epochs,
-        "refinement_epochs": n_epochs,
-        "n_generated": min(n, 1024),
-        "width": widths[0],
-        "generator_width": widths[1],
-    }
-    clusterers = {
-        "ContrastiveMaskedClustering": ContrastiveMaskedClustering(10, **masked),
-        "ContrastiveMaskedClustering, bf16": ContrastiveMaskedClustering(
-            10, amp=True, **masked
-        ),
-        "GenerativeCalibrationClustering": GenerativeCalibrationClustering(
-            10, **generative
-        ),
-    }
-    rows = []
-    for what, clusterer in clusterers.items():
-        clock = EpochClock()
-        clusterer.set_params(device=device, callbacks=[clock], random_state=0)
+        title = f"MCAClustering.fit, {n:,} x {width}, {n_clusters:,} clusters"
+        title = f"{title}, {max_iter} epochs, {device.type}"
+        watch_parts(mca, bind(tell, title))
+        start = time.perf_counter()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            clusterer.fit(images)
-        seconds = {}
-        for row, took in zip(clusterer.history_, clock.seconds):
-            seconds.setdefault(row["phase"], []).append(took)
-        for phase, took in seconds.items():
-            # The first epoch of a stage prepares it, and starts kernels.
-            rate = n / float(np.median(took[1:]))
-            rows.append({"what": what, "stage": phase, "images_a_second": rate})
-    return {f"{n:,} images of {side} px, {device.type}": rows}
+            mca.fit(X)
+        tell(title, {"part": "all", "seconds": time.perf_counter() - start})
+        epoch = float(np.median(clock.seconds[1:]))
+        row = {"part": "an epoch", "seconds": epoch, "rows_a_second": n / epoch}
+        tell(title, row)
 
 
-def write_random_clip(folder, model):
-    """Write a CLIP with random weights as open_clip has them; return its sizes."""
-    import open_clip
-    from safetensors.torch import save_file
+def watch_parts(clusterer, tell):
+    """Let the steps of a fit tell how long they took, as soon as they end."""
 
-    config = open_clip.get_model_config(model) if isinstance(model, str) else model
-    folder = Path(folder)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        network = open_clip.CLIP(**config)
-    weights = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    save_file(weights, folder / "open_clip_model.safetensors")
-    text = json.dumps({"model_cfg": config, "preprocess_cfg": {}})
-    (folder / "open_clip_config.json").write_text(text)
-    return config
+    def watched(part, function):
+        def call(*args, **kwargs):
+            start = time.perf_counter()
+            result = function(*args, **kwargs)
+            tell({"part": part, "seconds": time.perf_counter() - start})
+            return result
 
+        return call
 
-def write_jpegs(folder, n_files, side):
-    """Write images with large and small structure, as photographs have; their paths."""
-    rng = np.random.default_rng(0)
-    paths = []
-    for i in range(n_files):
-        coarse = Image.fromarray(rng.integers(256, size=(8, 8, 3), dtype=np.uint8))
-        smooth = np.asarray(coarse.resize((side, side), Image.Resampling.BICUBIC))
-        noise = rng.integers(-12, 13, size=smooth.shape)
-        pixels = (smooth.astype(int) + noise).clip(0, 255).astype(np.uint8)
-        paths.append(str(Path(folder, f"{i:05d}.jpg")))
-        Image.fromarray(pixels).save(paths[-1], quality=90)
-    return paths
+    for part, names in PARTS_OF_FIT.items():
+        for name in names:
+            setattr(clusterer, name, watched(part, getattr(clusterer, name)))
 
 
-def count_flops(config):
-    """Floating-point operations of a vision transformer's forward pass of an image.
+def run_steps(tell, device, m, widths, columns, n_steps, n_epochs):
+    """Training steps of rate reduction a second, second views and all, in float32."""
+    for d in widths:
+        for n_columns in columns:
+            row = {"m": m, "d": d, "n_columns": n_columns}
+            seconds = time_step(device, m, d, n_columns, n_steps, n_epochs)
+            row["steps_a_second"] = 1 / seconds
+            tell(f"rate reduction, a step, {device.type}", row)
 
-    Matrix products alone, two a multiplication and addition.
+
+def time_step(device, m, d, n_columns, n_steps, n_epochs):
+    """Seconds of a step on `m` rows and their near rows, with `d` features."""
+    X, _ = clustered(n_steps * m, max(512, d), 10, noise=2.0)
+    generator = new_generator(0)
+    near = np.random.default_rng(0).integers(len(X), size=(len(X), 10))
+    source = NeighborBatches(UnitRows(X), near, generator, device)
+    network = RateReductionNetwork(X.shape[1], d, n_axes=d)
+    network.start_at_axes(torch.zeros(X.shape[1]), torch.eye(d, X.shape[1]))
+    clock = EpochClock()
+    train(
+        network,
+        RateReductionObjective(
+            eps=0.1,
+            gamma=0.2,
+            n_columns=n_columns,
+            membership_penalty=0.0,
+            warm_up=0,
+            generator=generator,
+        ),
+        RandomBatches(source, m, generator),
+        optimizer=torch.optim.Adam,
+        lr=1e-3,
+        fused=device.type in ("cpu", "cuda"),  # as fit has it
+        max_epochs=1 + n_epochs,
+        device=device,
+        after_epoch=[bind(clock.on_epoch_end, epoch=None, losses=None)],
+    )
+    return float(np.median(clock.seconds[1:])) / n_steps
+
+
+def run_pixels(tell, device, n, side, n_epochs, widths=(32, None), compiled=False):
+    """Images a second of the clusterers that learn from pixels, stage by stage.
+
+    `widths` are those of the networks of GenerativeCalibrationClustering; `compiled`
+    adds `torch.compile`, whose minutes are in the first epoch of a stage.
     """
-    vision = config["vision_cfg"]
-    width, patch = vision["width"], vision["patch_size"]
-    n_patches = (vision["image_size"] // patch) ** 2
-    n = n_patches + 1  # the class token
-    embed = 2 * n_patches * 3 * patch**2 * width
-    # Queries, keys, values and output: 4 width^2; the perceptron, 4 wide: 8 width^2.
-    block = 2 * n * 12 * width**2 + 4 * n**2 * width
-    return embed + vision["layers"] * block + 2 * width * config["embed_dim"]
+    rng = np.random.default_rng(0)
+    images = rng.integers(256, size=(n, side, side, 3), dtype=np.uint8)
+    stages = ("pretrain", "train", "boost")
+    masked = ContrastiveMaskedClustering(
+        10, **{f"{stage}_epochs": n_epochs for stage in stages}
+    )
+    generative = GenerativeCalibrationClustering(
+        10,
+        contrast_epochs=n_epochs,
+        head_epochs=n_epochs,
+        generator_epochs=n_epochs,
+        n_rounds=1,
+        calibration_epochs=n_epochs,
+        refinement_epochs=n_epochs,
+        n_generated=min(n, 1024),
+        width=widths[0],
+        generator_width=widths[1],
+    )
+    ways = {"": {}, ", bf16": {"amp": True}}
+    if compiled:
+        ways[", bf16, compiled"] = {"amp": True, "compile": True}
+    for way, params in ways.items():
+        for clusterer in (masked, generative):
+            clusterer.set_params(device=device, random_state=0, **params)
+            what = type(clusterer).__name__ + way
+            title = f"{n:,} images of {side} px, {device.type}"
+            for stage, rate in images_a_second(clusterer, images).items():
+                row = {"what": what, "stage": stage, "images_a_second": rate}
+                tell(title, row)
 
 
-def _time(function, repeats, device):
-    """Time all calls together, after one that warms up."""
-    function()
-    _wait(device)
-    with Stopwatch() as watch:
-        for _ in range(repeats):
-            function()
-        _wait(device)
-    return watch
-
-
-def _wait(device):
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+def images_a_second(clusterer, images):
+    """Images a second of each stage, of which the first epoch prepares it."""
+    clock = EpochClock()
+    clusterer.set_params(callbacks=[clock])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        clusterer.fit(images)
+    seconds = {}
+    for row, took in zip(clusterer.history_, clock.seconds):
+        seconds.setdefault(row["phase"], []).append(took)
+    return {
+        stage: len(images) / float(np.median(took[1:]))
+        for stage, took in seconds.items()
+    }

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import gpu, machine, peers, scaling, shared_data
+from benchmarks import clip_speed, gpu, machine, peers, scaling, shared_data
 from benchmarks.__main__ import main
 from benchmarks.machine import Lacking
 from benchmarks.neighbors import real_embeddings
@@ -117,28 +117,78 @@ def test_scaling_of_fit_and_predict(shared, tmp_path):
     assert scaling.search(tmp_path / "X.npy") == []  # exact, so few are
 
 
+@pytest.fixture
+def quick_compile(monkeypatch):
+    """Let `torch.compile` trace networks, but not translate them: that is minutes."""
+    compile_module = torch.nn.Module.compile
+    monkeypatch.setattr(
+        torch.nn.Module,
+        "compile",
+        lambda module: compile_module(module, backend="eager"),
+    )
+
+
 @pytest.mark.parametrize("part", ["embedding", "mca", "steps"])
-def test_the_script_of_the_gpu_runs_on_any_device(part):
+def test_the_script_of_the_gpu_runs_on_any_device(part, quick_compile):
     size = gpu.SIZES["toy"] | {"parts": [part], "peak_tflops": 1.0}
-    ((title, rows),) = gpu.run(**size).items()
-    assert title.endswith(gpu.resolve_device("auto").type)
+    size["embedding"] = size["embedding"] | {"compiled": True}
+    *tables, (last, went) = gpu.run(**size).items()
+    assert "parts" in last and [row["went"] for row in went] == ["well"]
+    kind = gpu.resolve_device("auto").type
+    assert all(title.endswith(kind) for title, _ in tables)
+    title, rows = tables[-1]
     if part == "embedding":
-        whole, read, forward = rows
+        whole, read, forward, compiled = rows
         assert forward["share_of_peak"] == forward["tflops"] > whole["tflops"] > 0
         assert "tflops" not in read and read["images_a_second"] > 0
+        assert compiled["tflops"] > 0
     elif part == "mca":
-        assert sum(row["share"] for row in rows) == pytest.approx(1)
+        assert len(tables) == 2 and "600 x 32, 6 clusters" in title
+        seconds = {row["part"]: row["seconds"] for row in rows}
+        assert seconds["all"] > seconds["training"] > seconds["an epoch"] > 0
+        assert set(gpu.PARTS_OF_FIT) < set(seconds)
     else:
         assert [row["d"] for row in rows] == [8, 16]
         assert all(row["steps_a_second"] > 0 for row in rows)
 
 
-def test_images_a_second_of_every_stage():
+def test_images_a_second_of_every_stage(quick_compile):
     pytest.importorskip("diffusers", reason="needs the extra 'generative'")
-    (rows,) = gpu.run(**gpu.SIZES["toy"], parts=["pixels"]).values()
+    size = gpu.SIZES["toy"]
+    size = size | {"pixels": size["pixels"] | {"compiled": True}}
+    rows, went = gpu.run(**size, parts=["pixels"]).values()
+    assert went[0]["went"] == "well"
     stages = ["contrast", "head", "generator", "calibration", "refinement"]
-    assert [row["stage"] for row in rows] == 2 * ["pretrain", "train", "boost"] + stages
+    stages = ["pretrain", "train", "boost", *stages]
+    assert [row["stage"] for row in rows] == 3 * stages
     assert all(row["images_a_second"] > 0 for row in rows)
+
+
+def test_figures_of_a_gpu_are_kept_whatever_comes_after(tmp_path, monkeypatch, capsys):
+    def embeds(tell, **_):
+        tell("JPEGs", {"images_a_second": 3.0})
+
+    def fails(tell, **_):
+        tell("fit", {"seconds": 1.0})
+        raise MemoryError("out of memory")
+
+    def killed(tell, **_):
+        raise KeyboardInterrupt
+
+    for name, part in (("embedding", embeds), ("mca", fails), ("steps", killed)):
+        monkeypatch.setattr(gpu, f"run_{name}", part)
+    path = tmp_path / "new" / "gpu.json"
+    size = gpu.SIZES["toy"] | {"partial": str(path)}
+    with pytest.raises(KeyboardInterrupt):
+        gpu.run(**size, parts=["embedding", "mca", "steps"])
+    report = json.loads(path.read_text())
+    embedded, went, fit = report["tables"].values()
+    assert embedded == [{"images_a_second": 3.0}] and fit == [{"seconds": 1.0}]
+    assert [row["went"] for row in went] == ["well", "MemoryError: out of memory"]
+    assert report["machine"]["cores"] >= 1
+    assert 'JPEGs: {"images_a_second": 3.0}' in capsys.readouterr().out
+    gpu.run(**size, parts=["embedding"])
+    assert not path.exists()  # all is in what is returned
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
@@ -153,13 +203,13 @@ def test_operations_are_those_of_the_model():
     import open_clip
 
     with torch.random.fork_rng(devices=[]), FlopCounterMode(display=False) as counter:
-        network = open_clip.CLIP(**gpu.TINY_CLIP).visual.eval()
+        network = open_clip.CLIP(**clip_speed.TINY_CLIP).visual.eval()
         with (
             torch.no_grad(),
             torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH),
         ):
             network(torch.zeros(1, 3, 32, 32))
-    assert gpu.count_flops(gpu.TINY_CLIP) == counter.get_total_flops()
+    assert clip_speed.count_flops(clip_speed.TINY_CLIP) == counter.get_total_flops()
 
 
 def test_tiled_rows_lie_near_those_they_are_of():
