@@ -121,7 +121,7 @@ class _AfterStageOne:
         self.X, self.y, self.accuracy = X, y, np.nan
 
     def on_epoch_end(self, estimator, epoch, losses):
-        one = sum(estimator._stages().values())
+        one = sum(estimator._stages(len(self.X)).values())
         if epoch == one:
             labels = estimator.predict(self.X)
             self.accuracy = round(100 * clustering_accuracy(self.y, labels), 1)

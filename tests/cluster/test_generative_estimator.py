@@ -68,6 +68,21 @@ def test_fitted_attributes(kind, request, tmp_path):
     np.testing.assert_array_equal(loaded.generate(4, 0, random_state=0), samples)
 
 
+@pytest.mark.parametrize(
+    ("n", "batch_size", "epochs"), [(120, 30, 40), (60, 60, 160), (120, 12, 20)]
+)
+def test_few_images_have_as_many_steps(digits, n, batch_size, epochs):
+    """Eight batches an epoch, or so many more epochs: 20 of them are 160 steps."""
+    stages = {"contrast_epochs": 0, "head_epochs": "auto", "generator_epochs": 0}
+    model = make(n_rounds=0, batch_size=batch_size, **stages).fit(digits[0][:n])
+    assert model.n_iter_ == epochs
+
+
+def test_embeddings_start_well(rows):
+    stages = {"contrast_epochs": 0, "head_epochs": "auto", "generator_epochs": 0}
+    assert make(n_rounds=0, **stages).fit(rows).n_iter_ == 10
+
+
 @pytest.mark.parametrize("epoch", [1, 3, 5, 7, 8])
 def test_fit_that_broke_off_goes_on(rows, tmp_path, epoch):
     class Stop:

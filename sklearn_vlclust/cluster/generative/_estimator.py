@@ -1,5 +1,6 @@
 """GCC as a scikit-learn clusterer."""
 
+from math import ceil
 from numbers import Integral, Real
 from typing import Any
 
@@ -28,6 +29,9 @@ IMAGE_STAGES = {
     "head_epochs": 20,
     "generator_epochs": 100,
 }
+# Batches that an epoch on images has at least, or is repeated for: it is steps that
+# teach a network, and a thousand images need as many as two thousand.
+LEAST_BATCHES = 8
 ROW_STAGES = {
     "contrast_epochs": 20,
     "head_epochs": 10,
@@ -65,8 +69,9 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
     kernel_matching, class_wise_matching, metric_learning : bool, default=True
         Terms of the calibration: `L_d` (eq. 9), `L_cwm` (eq. 10), `L_ml` (eq. 11).
     contrast_epochs, head_epochs, generator_epochs : int or "auto", default="auto"
-        Epochs of stage I: contrast, cluster head, diffusion model. "auto" is 100, 20
-        and 100 on images and 20, 10 and 40 on embeddings.
+        Epochs of stage I: contrast, cluster head, diffusion model. "auto" is 20, 10 and
+        40 on embeddings; on images 100, 20 and 100, and more if an epoch has less than
+        eight batches: as many batches as eight would give.
     n_rounds : int, default=3
         Rounds of stage II.
     calibration_epochs, refinement_epochs : int, default=5, 2
@@ -287,7 +292,7 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
     def _prepare(self, rows, rng, generator, device):
         import_diffusers()
         n, on_images = len(rows), self.image_shape_ is not None
-        stages = self._stages()
+        stages = self._stages(n)
         calibrates = (
             self.kernel_matching or self.class_wise_matching or self.metric_learning
         )
@@ -336,17 +341,23 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
         generator = [("generator.*", {"lr": self.generator_lr})]
         return {**super()._optimizer(device), "param_groups": generator}
 
-    def _stages(self):
-        auto = ROW_STAGES if self.image_shape_ is None else IMAGE_STAGES
-        given = {name: getattr(self, name) for name in auto}
-        return {n: auto[n] if value == "auto" else value for n, value in given.items()}
+    def _stages(self, n):
+        """Return the epochs of each stage by name."""
+        stages = ROW_STAGES
+        if self.image_shape_ is not None:
+            repeats = max(1, LEAST_BATCHES / -(-n // self._samples_a_batch))
+            stages = {name: ceil(repeats * e) for name, e in IMAGE_STAGES.items()}
+        given = {name: getattr(self, name) for name in stages}
+        return {
+            m: stages[m] if value == "auto" else value for m, value in given.items()
+        }
 
     def _count_pair_matrices(self):
         return 3.0
 
     def _count_epochs(self, n):
         a_round = self.calibration_epochs + self.refinement_epochs
-        return sum(self._stages().values()) + self.n_rounds * a_round
+        return sum(self._stages(n).values()) + self.n_rounds * a_round
 
     def _start_on_images(self, pixels, generator):
         shape = list(self.image_shape_)
