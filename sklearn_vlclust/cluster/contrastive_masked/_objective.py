@@ -53,7 +53,7 @@ class Images:
             return
         for block in row_blocks(len(self), INFERENCE_ROWS):
             images = np.ascontiguousarray(self.images[block])
-            yield torch.from_numpy(images).to(self.device)
+            yield to_device(torch.from_numpy(images), self.device)
 
 
 class ContrastiveMaskedObjective(nn.Module):
