@@ -43,7 +43,7 @@ SIZES = {
 MAX_ITER, DEFAULT_MAX_ITER = 3, 30
 # Documented sizes up to which neighbors are exact, and cells that are visited above:
 # of MCAClustering's fit, and of `kneighbors` as it comes.
-SEARCHES = {"MCAClustering": (EXACT_ROWS, 8), "kneighbors": (200_000, 16)}
+SEARCHES = {"MCAClustering": (EXACT_ROWS, 16), "kneighbors": (200_000, 16)}
 # Seconds of a core for which predict is called again and again.
 ENOUGH = 1.0
 

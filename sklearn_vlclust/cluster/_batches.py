@@ -45,7 +45,7 @@ class RowBatches:
     def _gather(self, index):
         """Return the rows `index`, a CPU tensor of shape (b,): (b, d)."""
         if self._held is not None:
-            return self._held[to_device(index, self.device)]
+            return self._held.index_select(0, to_device(index, self.device))
         return self.rows.tensor(index.numpy(), self.device)
 
     def _draw(self, near):

@@ -3,25 +3,83 @@
 import warnings
 
 import numpy as np
+import torch
 from scipy.cluster.hierarchy import fcluster, linkage
 from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.exceptions import ConvergenceWarning
 
+from ..embedding._rows import as_tensor, row_blocks
 from ..metrics._clusters import cluster_means
 
 # Ward compares all pairs: above this many rows it joins micro-clusters instead.
 WARD_ROWS = 5_000
+# Rows whose products are held at a time.
+WARD_BLOCK = 256
 # Rows that the start of a training is found on.
 START_ROWS, START_ROWS_A_CLUSTER = 20_000, 50
 
 
-def kmeans(x, n_clusters, rng, n_init=1, init="k-means++"):
-    """Return a fitted :class:`sklearn.cluster.KMeans` of at most 50 rounds."""
-    run = KMeans(n_clusters, init=init, n_init=n_init, max_iter=50, random_state=rng)
+def kmeans(x, n_clusters, rng, n_init=1, init=None):
+    """Return the best :class:`sklearn.cluster.KMeans` of `n_init` starts or of `init`.
+
+    Of at most 50 rounds each.
+    """
+    starts = draw_apart(x, n_clusters, n_init, rng) if init is None else [init]
+    runs = [KMeans(n_clusters, init=start, n_init=1, max_iter=50) for start in starts]
     with warnings.catch_warnings():
         # Fewer distinct rows than clusters: said once, of the final clusters.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return run.fit(x)
+        for run in runs:
+            run.set_params(random_state=rng).fit(x)
+    return min(runs, key=lambda run: run.inertia_)
+
+
+def draw_apart(x, n_clusters, n_starts, rng):
+    """Draw starts of k-means by greedy k-means++ [1]_: a list of (n_clusters, d).
+
+    As scikit-learn does, whose distances of float32 take most of a k-means of few rows;
+    here they are half the squared ones, of all starts in one product.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n, d)
+        Rows.
+    n_clusters, n_starts : int
+        Centres a start, rows of `x`, and number of starts.
+    rng : RandomState
+        Draws them.
+
+    References
+    ----------
+    .. [1] Arthur, Vassilvitskii, "k-means++: the advantages of careful seeding",
+       SODA 2007.
+    """
+    n, n_tried = len(x), 2 + int(np.log(n_clusters))
+    drawn = [
+        (rng.randint(n), rng.uniform(size=(n_clusters - 1, n_tried)))
+        for _ in range(n_starts)
+    ]
+    halves = np.einsum("ij,ij->i", x, x) / 2
+    resolution = np.float32(1e-7) * max(1.0, 2 * halves.max())
+
+    rows = as_tensor(x)  # torch: a third of the time of NumPy's product of few rows
+
+    def distances_to(some):
+        products = (rows @ rows[torch.as_tensor(some)].T).T.numpy()
+        return (halves[some, None] + halves - products).clip(resolution)
+
+    chosen = [[first for first, _ in drawn]]
+    distances, starts = distances_to(chosen[0]), np.arange(n_starts)
+    for i in range(n_clusters - 1):
+        sums = distances.cumsum(axis=1, dtype=np.float64)
+        tried = [s.searchsorted(u[i] * s[-1]) for s, (_, u) in zip(sums, drawn)]
+        tried = np.clip(tried, 0, n - 1)  # (n_starts, n_tried)
+        left = distances_to(tried.ravel()).reshape(*tried.shape, n)
+        left = np.minimum(distances[:, None], left)
+        best = left.sum(axis=2).argmin(axis=1)
+        chosen.append(tried[starts, best])
+        distances = left[starts, best]
+    return [x[rows] for rows in np.transpose(chosen)]
 
 
 def kmeans_from(x, labels, n_clusters, rng):
@@ -84,11 +142,15 @@ def _ward_centers(x, n_clusters, rng):
 
 
 def _pairwise_distances(x):
-    """Condensed Euclidean distances; one matrix product, unlike scipy's loop."""
-    x = np.asarray(x, dtype=np.float64)
-    squares = np.einsum("ij,ij->i", x, x)
-    products = x @ x.T
-    rows = (
-        squares[i] + squares[i + 1 :] - 2 * products[i, i + 1 :] for i in range(len(x))
-    )
-    return np.sqrt(np.concatenate(list(rows)).clip(0))
+    """Condensed Euclidean distances, by matrix products of blocks of rows."""
+    n, squares = len(x), np.einsum("ij,ij->i", x, x, dtype=np.float64)
+    distances, stop = np.empty(n * (n - 1) // 2), 0
+    for block in row_blocks(n, WARD_BLOCK):
+        products = x[block] @ x[block.start :].T
+        for i, row in enumerate(products):
+            start, stop = stop, stop + len(row) - 1 - i
+            own = distances[start:stop]
+            np.multiply(row[i + 1 :], -2.0, out=own)
+            own += squares[block.start + i + 1 :]
+            own += squares[block.start + i]
+    return np.sqrt(distances.clip(0, out=distances), out=distances)

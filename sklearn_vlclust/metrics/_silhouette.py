@@ -6,7 +6,7 @@ from sklearn.utils.validation import check_array, check_consistent_length, colum
 
 from ..embedding._rows import UnitRows
 
-# Cosines that are held at a time.
+# Cosines, or entries of rows, that are held at a time.
 CELLS = 2**20
 
 
@@ -64,7 +64,8 @@ def simplified_silhouettes(rows, clusterings):
     places = clusterings + starts[:, None]  # the row's own centre, in each of them
     centers = _centers(rows, places, ends[-1])
     totals = np.zeros(len(places))
-    for block, x in rows.blocks(max(1, CELLS // len(centers))):
+    # Of a few clusters, many rows would do, which are wider than their cosines.
+    for block, x in rows.blocks(max(1, CELLS // max(centers.shape))):
         cosines = centers @ x.T
         own = places[:, block], np.arange(len(x))
         a = (1 - cosines[own]).clip(0)

@@ -7,7 +7,6 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from skorch import NeuralNet
 from skorch.callbacks import Callback
-from torch.nn.utils import get_total_norm
 
 
 class StopTraining(Exception):
@@ -102,8 +101,9 @@ class ClusteringNet(NeuralNet):
             losses = step_fn(batch)
             steps.append(torch.stack([value.detach() for value in losses.values()]))
         means = torch.stack(steps).mean(dim=0)
-        largest = get_total_norm(self.module_.parameters(), torch.inf).to(means)
-        *values, weight = torch.cat([means, largest[None]]).tolist()
+        # A sum is as finite as what it is of, and faster than a norm.
+        weights = torch.stack([w.detach().sum() for w in self.module_.parameters()])
+        *values, weight = torch.cat([means, weights.sum().to(means)[None]]).tolist()
         terms = dict(zip(losses, values))
         if not math.isfinite(weight):
             self._break_off(terms)

@@ -386,7 +386,6 @@ default="wordnet"
                 joint,
                 near.shape[1],
                 exact_limit=EXACT_ROWS,
-                n_probe=8,
                 random_state=rng,
                 device=device,
             )
@@ -447,8 +446,9 @@ default="wordnet"
         device = resolve_device(self.device)
         near, _ = nearest(rows, nouns, min(self.k_s, len(nouns)), device)
         for block in gen_batches(len(rows), ATTENTION_ROWS):
-            u, v_near = torch.from_numpy(rows[block]), nouns[near[block]]
-            yield near[block], self.network_.attend(u, torch.from_numpy(v_near)).numpy()
+            u, index = torch.from_numpy(rows[block]), torch.from_numpy(near[block])
+            weights = self.network_.attend(u, torch.from_numpy(nouns), index.long())
+            yield near[block], weights.numpy()
 
     @torch.inference_mode()
     def _describe(self, rows):

@@ -79,14 +79,18 @@ class MCANetwork(nn.Module):
             return F.linear(x, weight, bias)
         return F.linear(x, weight).div_(norms[:, None]).add_(bias)
 
-    def attend(self, u, v_near):
-        """Attention of images to their near nouns, eq. 4, (b, k_S).
+    def attend(self, u, nouns, near):
+        """Attention of images (b, d) to their near ones of the nouns (m, d): eq. 4.
 
-        ``(W^I u)^T W^S v = (W^S^T W^I u)^T v``: both matrices are applied to the image,
-        so that no noun is projected.
+        ``(W^I u)^T W^S v = (W^S^T W^I u)^T v = u^T (W^I^T W^S v)``: both matrices are
+        applied to the images, or to the nouns where that is less work.
         """
+        scale, (b, d), m = self.config["attention_scale"], u.shape, len(nouns)
+        if m * (2 * d + b) < 2 * b * d:
+            keys = (nouns @ self.text_key.T) @ self.image_query
+            return (scale * (u @ keys.T).gather(1, near)).softmax(dim=1)
         queries = (u @ self.image_query.T) @ self.text_key
-        return attention_weights(self.config["attention_scale"] * queries, v_near)
+        return attention_weights(scale * queries, nouns[near])
 
     @torch.no_grad()
     def start_head(self, head, centers):

@@ -145,7 +145,7 @@ class MCAObjective(nn.Module):
             )
             loss = loss + self.lambda_pa * terms["prototype_alignment"]
         if self._semantic:
-            weights = network.attend(u, self.nouns[near_nouns])  # (b, k_S)
+            weights = network.attend(u, self.nouns, near_nouns)  # (b, k_S)
             # An embedding: its gradient is faster than that of an index.
             p_near = F.embedding(near_nouns, p)  # (b, k_S, c)
             p_prime = losses.semantic_assignment(weights, p_near)
