@@ -135,6 +135,28 @@ def test_whole_objective_eq7_eq8():
         np.testing.assert_allclose(h_text[label], mean, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("m", [3, 60])
+def test_attention_by_images_or_by_nouns(m):
+    """The matrices go to whichever are fewer: ``softmax((W^I u)^T W^S v)``."""
+    generator = torch.Generator().manual_seed(0)
+    network = MCANetwork(5, 2, attention_scale=3.0)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, generator=generator)
+    u, nouns = torch.randn(8, 5, generator=generator), torch.randn(m, 5)
+    near = torch.randint(m, (8, 2), generator=generator)
+    found = network.attend(u, nouns, near)
+    found.square().sum().backward()
+    grads = [network.image_query.grad.clone(), network.text_key.grad.clone()]
+    network.zero_grad()
+    images, keys = u @ network.image_query.T, nouns @ network.text_key.T
+    logits = [[3.0 * images[i] @ keys[j] for j in near[i]] for i in range(8)]
+    expected = torch.stack([torch.stack(row).softmax(dim=0) for row in logits])
+    expected.square().sum().backward()
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(grads[0], network.image_query.grad)
+    torch.testing.assert_close(grads[1], network.text_key.grad)
+
+
 def test_without_words_there_are_no_names(small, make_mca):
     mca = make_mca(semantic_space=None).fit(small[0])
     assert mca.semantic_weight_ == 0 and mca.semantic_space_ is None
