@@ -130,6 +130,8 @@ class BaseDeepClusterer(
             its width does not fit the words; or if `checkpoint` is not this fit's.
         MemoryError
             If all pairs of a batch are compared, and do not fit in memory.
+        FloatingPointError
+            If training made weights infinite or NaN, as a large `lr` may.
         """
         X, zero_rows = self._read(X, reset=True)
         if self.n_clusters is not None and len(X) < self.n_clusters:

@@ -56,15 +56,8 @@ MODELS = {
     "generative": GenerativeCalibrationClustering(3, **CALIBRATION),
     "generative, amp": GenerativeCalibrationClustering(3, amp=True, **CALIBRATION),
 }
-COLOR = pytest.mark.xfail(
-    raises=AssertionError,
-    strict=True,
-    reason="recolor of _views.py copies the shares of grey each time",
-)
 CASES = [
-    pytest.param(
-        name, kind, id=f"{name}, {kind}", marks=COLOR if kind == "color" else ()
-    )
+    pytest.param(name, kind, id=f"{name}, {kind}")
     for name in MODELS
     for kind in DATA
     if kind == "rows" or name.startswith(("masked", "generative"))

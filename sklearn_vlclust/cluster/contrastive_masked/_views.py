@@ -209,7 +209,7 @@ def recolor(images, matrix, contrast):
         Clipped to [0, 1].
     """
     x = (matrix @ images.flatten(2)).view_as(images)
-    grey = torch.tensor(GREY, device=x.device)
+    grey = to_device(torch.tensor(GREY), x.device)
     mean = (x.mean(dim=(2, 3)) @ grey)[:, None, None, None]
     return (mean + contrast * (x - mean)).clamp_(0, 1)
 
