@@ -5,6 +5,7 @@ from scipy.linalg import qr
 from scipy.sparse import csc_array
 
 from ..embedding._rows import row_blocks
+from ._kmeans_plusplus import draw_apart
 
 # Rows that the starts are tried on, and rows a cluster.
 SAMPLE_ROWS, SAMPLE_ROWS_A_CLUSTER = 2000, 30
@@ -41,7 +42,7 @@ def spherical_kmeans(rows, k, rng):
     if len(rows) > size:
         sample = rows[np.sort(rng.choice(len(rows), size, replace=False))]
     starts = [sample[qr(sample.T, mode="r", pivoting=True)[1][:k]]]
-    starts += _draw_apart(sample, k, rng)
+    starts += draw_apart(sample, k, N_STARTS, rng)
     runs = [lloyd(sample, centers) for centers in starts]
     centers = max(runs, key=lambda run: run[2])[1]
     return lloyd(rows, centers)[0]
@@ -115,24 +116,3 @@ def _nearest(rows, centers):
 
 def _cosines(rows, centers, labels):
     return np.einsum("ij,ij->i", rows, centers[labels])
-
-
-def _draw_apart(rows, k, rng):
-    """Draw k unit rows by greedy k-means++, several times at once: (k, d) each."""
-    n, n_tried = len(rows), 2 + int(np.log(k))
-    drawn = [
-        (rng.randint(n), rng.uniform(size=(k - 1, n_tried))) for _ in range(N_STARTS)
-    ]
-    chosen = [[first for first, _ in drawn]]
-    runs = np.arange(N_STARTS)
-    distances = (1 - rows[chosen[0]] @ rows.T).clip(1e-7)  # (starts, n)
-    for i in range(k - 1):
-        sums = distances.cumsum(axis=1, dtype=np.float64)
-        tried = [s.searchsorted(u[i] * s[-1]) for s, (_, u) in zip(sums, drawn)]
-        tried = np.clip(tried, 0, n - 1)  # (starts, tried)
-        left = (1 - rows[tried.ravel()] @ rows.T).clip(1e-7)
-        left = np.minimum(distances[:, None], left.reshape(*tried.shape, n))
-        best = left.sum(axis=2).argmin(axis=1)
-        chosen.append(tried[runs, best])
-        distances = left[runs, best]
-    return [rows[start] for start in np.transpose(chosen)]
