@@ -11,7 +11,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_vlclust import RateReductionClustering
 from sklearn_vlclust.cluster._axes import half_whitening
-from sklearn_vlclust.cluster.rate_reduction import _membership, presets
+from sklearn_vlclust.cluster.rate_reduction import _estimator, _membership, presets
 from sklearn_vlclust.cluster.rate_reduction._membership import sinkhorn_membership
 from sklearn_vlclust.cluster.rate_reduction._network import RateReductionNetwork
 from sklearn_vlclust.cluster.rate_reduction._objective import RateReductionObjective
@@ -86,6 +86,23 @@ def test_membership_that_does_not_converge_says_so(small, fitted, make, monkeypa
         model = make(gamma=0.5).fit(small[0])
     with pytest.warns(ConvergenceWarning, match=message):
         model.membership(small[0])
+
+
+def test_a_sharp_cut_that_is_better_in_both_respects_is_taken(
+    small, fitted, monkeypatch
+):
+    """The natural one, here with two groups joined and one halved, leaks more."""
+    _, y, _ = small
+    right = fitted.labels_.copy()
+    wrong = np.where(right == 1, 0, right)
+    wrong[np.flatnonzero(right == 2)[::2]] = 1
+    for share in ("SHARP_LEAKS", "EVEN_SAVES"):  # no cut is taken for one of them
+        monkeypatch.setattr(_estimator, share, 0)
+    natural, sharp, _ = fitted.cuts_
+    monkeypatch.setattr(natural, "labels", lambda k, **options: wrong)
+    assert clustering_accuracy(y, fitted.set_n_clusters(5).labels_) > 0.95
+    monkeypatch.setattr(sharp, "labels", lambda k, **options: wrong)
+    assert clustering_accuracy(y, fitted.set_n_clusters(5).labels_) < 0.95
 
 
 def test_set_n_clusters_cuts_again_without_training(small, make):

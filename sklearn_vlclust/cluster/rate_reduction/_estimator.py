@@ -457,8 +457,11 @@ class RateReductionClustering(BaseDeepClusterer):
         natural, sharp, even = self.cuts_
         labels = natural.labels(k, ward=True)
         sharper = sharp.labels(k, ward=True)
-        if natural.leak(sharper) < SHARP_LEAKS * natural.leak(labels):
+        leak, sharper_leak = natural.leak(labels), natural.leak(sharper)
+        if sharper_leak < SHARP_LEAKS * leak:
             labels = sharp.labels(k, ward=True, smallest=SMALLEST)
+        elif sharper_leak < leak and self._rate(sharper) < self._rate(labels):
+            labels = sharper  # better in both respects
         else:
             evener = even.labels(k, ward=True)
             if self._rate(evener) < EVEN_SAVES * self._rate(labels):
