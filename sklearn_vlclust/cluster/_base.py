@@ -451,6 +451,10 @@ def _logits(network, *inputs):
     return network.logits(*inputs)
 
 
+def _features(network, *inputs):
+    return network.features(*inputs)
+
+
 def _probabilities(network, *inputs):
     return network.logits(*inputs).softmax(dim=1)
 

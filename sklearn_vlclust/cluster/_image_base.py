@@ -14,7 +14,7 @@ from ..embedding._pixels import read_pixels, typical_side
 from ..embedding._read import read_embeddings
 from ..embedding._rows import UnitRows, as_tensor
 from ..metrics import simplified_silhouette_score
-from ._base import BaseDeepClusterer, _most_likely
+from ._base import BaseDeepClusterer, _features, _most_likely
 
 # What epochs of a stage may be.
 EPOCHS = [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})]
@@ -65,7 +65,7 @@ class BaseImageClusterer(BaseDeepClusterer):
         Z : ndarray of shape (n_samples, instance_dim)
             Unit rows.
         """
-        return self._predict(X, lambda network, x: network.features(x))
+        return self._predict(X, _features)
 
     def score(self, X, y=None):
         """Label-free quality of the clustering of `X`.
@@ -88,7 +88,7 @@ class BaseImageClusterer(BaseDeepClusterer):
         check_is_fitted(self)
         X, zero_rows = self._read(X, reset=False)
         labels = self._infer(X, _most_likely, zero_rows)
-        features = self._infer(X, lambda network, x: network.features(x), zero_rows)
+        features = self._infer(X, _features, zero_rows)
         return simplified_silhouette_score(UnitRows(features), labels)
 
     def _read(self, X, reset):
@@ -160,4 +160,4 @@ class BaseImageClusterer(BaseDeepClusterer):
         super()._locate_clusters(self._instance_features(rows), np.float32)
 
     def _instance_features(self, rows):
-        return self._infer(rows, lambda network, x: network.features(x), True)
+        return self._infer(rows, _features, True)

@@ -15,6 +15,7 @@ from .._compat import (
     Interval,
     StrOptions,
     _check_feature_names_in,
+    _count,
     _fit_context,
 )
 from ..embedding._distributed import by_blocks, without_fit
@@ -292,7 +293,7 @@ class SemanticSpace(HTMLReprMixin, TransformerMixin, BaseEstimator):
         return self.nouns_.copy()
 
     def _result(self):
-        return f"{len(self.nouns_):,} nouns" if hasattr(self, "nouns_") else ""
+        return _count(self.nouns_, "noun") if hasattr(self, "nouns_") else ""
 
     def _read(self, X, reset):
         """Return embeddings and whether rows of zeros are let through."""

@@ -14,7 +14,7 @@ from ...metrics._coding_rate import partition_coding_rate
 from ...neighbors import kneighbors
 from ...training import RandomBatches, resolve_device
 from .._axes import half_whitening
-from .._base import BaseDeepClusterer
+from .._base import BaseDeepClusterer, _features
 from .._batches import NeighborBatches, near_rows
 from .._coding_cut import RATED_ROWS
 from .._n_clusters import estimate_n_clusters, n_modes
@@ -454,22 +454,24 @@ class RateReductionClustering(BaseDeepClusterer):
         Spectral clusters need not be round: with their means alone, digits lose five
         points of accuracy.
         """
-        natural, sharp, even = self.cuts_
-        labels = natural.labels(k, ward=True)
-        sharper = sharp.labels(k, ward=True)
-        leak, sharper_leak = natural.leak(labels), natural.leak(sharper)
-        if sharper_leak < SHARP_LEAKS * leak:
-            labels = sharp.labels(k, ward=True, smallest=SMALLEST)
-        elif sharper_leak < leak and self._rate(sharper) < self._rate(labels):
-            labels = sharper  # better in both respects
-        else:
-            evener = even.labels(k, ward=True)
-            if self._rate(evener) < EVEN_SAVES * self._rate(labels):
-                labels = evener
+        labels = self._choose_cut(k)
         directions = np.stack(
             [main_directions(self.features_[m]) for m in cluster_members(labels)]
         )
         self.network_.set_clusters(torch.from_numpy(directions))
+
+    def _choose_cut(self, k):
+        """Return the clusters of one of the graphs."""
+        natural, sharp, even = self.cuts_
+        labels, sharper = (cut.labels(k, ward=True) for cut in (natural, sharp))
+        leak, sharper_leak = natural.leak(labels), natural.leak(sharper)
+        if sharper_leak < SHARP_LEAKS * leak:
+            return sharp.labels(k, ward=True, smallest=SMALLEST)
+        rate = self._rate(labels)
+        if sharper_leak < leak and self._rate(sharper) < rate:
+            return sharper  # better in both respects
+        evener = even.labels(k, ward=True)
+        return evener if self._rate(evener) < EVEN_SAVES * rate else labels
 
     def _rate(self, labels):
         """Coding rate of the clusters (eq. 2), which the better cut has less of."""
@@ -483,10 +485,6 @@ class RateReductionClustering(BaseDeepClusterer):
     @property
     def _n_features_out(self):
         return self.network_.config["n_components"]
-
-
-def _features(network, u):
-    return network.features(u)
 
 
 def _graph(near, k, gamma, loops):
