@@ -99,6 +99,20 @@ def test_fit_that_broke_off_goes_on(rows, tmp_path, epoch):
     )
 
 
+def test_callback_that_predicts_changes_nothing(digits):
+    """Networks in training take statistics of the batch, and keep them."""
+    X, found = digits[0], []
+
+    class Predict:
+        def on_epoch_end(self, estimator, epoch, losses):
+            few, all_ = estimator.transform(X[:5]), estimator.transform(X)[:5]
+            found.append(np.abs(few - all_).max())
+
+    whole, watched = make().fit(X), make(callbacks=[Predict()]).fit(X)
+    np.testing.assert_array_equal(watched.transform(X), whole.transform(X))
+    assert len(found) == whole.n_iter_ and max(found) < 1e-5
+
+
 @pytest.fixture(scope="module")
 def shapes():
     """120 pictures of 8 pixels: stripes that lie, stripes that stand, and spots."""
