@@ -29,10 +29,15 @@ lint: install
 test: install lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -q
 
-bench: install
+# The peers that benchmarks are run beside.
+$(VENV)/.peers: $(VENV)/.installed
+	$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --editable ".[bench]"
+	touch $@
+
+bench: $(VENV)/.peers
 	$(BIN)/python -m benchmarks --quick
 
-bench-full: install
+bench-full: $(VENV)/.peers
 	$(BIN)/python -m benchmarks
 
 docs: install
