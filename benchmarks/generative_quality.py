@@ -8,8 +8,11 @@ points above k-means. `generated_right`: percent of generated digits that a clas
 trained on labelled digits, gives the class that matches their cluster; bar 70.
 """
 
+import shutil
 import warnings
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -69,9 +72,14 @@ def run_imbalance(n_seeds, n_classes=10, params=None):
 
 
 def run_ablation(n_seeds, n_classes=10, params=None, only=tuple(ABLATION)):
-    """Measure on the digits without a term of the calibration."""
+    """Measure on the digits without a term of the calibration.
+
+    Stage I is the same for all, and fitted once a seed.
+    """
     settings = {what: {**(params or {}), **ABLATION[what]} for what in only}
-    return ablation_tables(settings, _fit, n_seeds, n_classes)
+    with TemporaryDirectory() as folder:
+        fit = partial(_fit, folder=Path(folder))
+        return ablation_tables(settings, fit, n_seeds, n_classes)
 
 
 def run_embeddings(n_seeds, n_classes=None, params=None):
@@ -93,35 +101,48 @@ def share_generated_right(model, X, y):
     return round(100 * matched / table.sum(), 1)
 
 
-def _fit(y, params=None):
-    return partial(_measure, y, params or {})
+def _fit(y, params=None, folder=None):
+    return partial(_measure, y, params or {}, folder)
 
 
-def _measure(y, params, X, k, seed):
-    stages = _AfterStageOne(X, y)
+def _measure(y, params, folder, X, k, seed):
+    make, stages = GenerativeCalibrationClustering, _AfterStageOne(X, y)
+    if folder:
+        own, stages.kept = folder / "own", folder / f"stage I of {seed}"
+        own.unlink(missing_ok=True)
+        if stages.kept.exists():
+            shutil.copy(stages.kept, own)
+        make, params = _FromStageOne, {**params, "checkpoint": own}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model = GenerativeCalibrationClustering(
-            k, random_state=seed, callbacks=[stages], **params
-        ).fit(X)
-    figures = {
-        "n_clusters": model.n_clusters_,
-        "stage_I_ACC": stages.accuracy,
-        "purity": purity(model.transform(X), y),
-    }
+        model = make(k, random_state=seed, callbacks=[stages], **params).fit(X)
+    figures = {"n_clusters": model.n_clusters_, "purity": purity(model.transform(X), y)}
+    if stages.accuracy is not None:
+        figures["stage_I_ACC"] = stages.accuracy
     if X.ndim == 4:
         figures["generated_right"] = share_generated_right(model, X, y)
     return model.labels_, figures
+
+
+class _FromStageOne(GenerativeCalibrationClustering):
+    """Goes on from the end of stage I of a fit with other terms of the calibration."""
+
+    def _identity(self, X, seed):
+        switches = {name for off in ABLATION.values() for name in off}
+        identity = super()._identity(X, seed)
+        return {name: v for name, v in identity.items() if name not in switches}
 
 
 class _AfterStageOne:
     """Accuracy at the end of the last epoch before calibration begins."""
 
     def __init__(self, X, y):
-        self.X, self.y, self.accuracy = X, y, np.nan
+        self.X, self.y, self.accuracy, self.kept = X, y, None, None
 
     def on_epoch_end(self, estimator, epoch, losses):
         one = sum(estimator._stages(len(self.X)).values())
         if epoch == one:
             labels = estimator.predict(self.X)
             self.accuracy = round(100 * clustering_accuracy(self.y, labels), 1)
+            if self.kept:
+                shutil.copy(estimator.checkpoint, self.kept)
