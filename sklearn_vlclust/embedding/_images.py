@@ -154,17 +154,31 @@ class ImageSource:
         pixels = np.ascontiguousarray(np.asarray(self.decode()))
         return _blake2b(b"rgb%d,%d" % pixels.shape[:2], pixels)
 
-    def decode(self) -> Image.Image:
-        """Return an upright 8-bit RGB image; alpha is laid over white."""
+    def decode(self, side: int | None = None) -> Image.Image:
+        """Return an upright 8-bit RGB image; alpha is laid over white.
+
+        Parameters
+        ----------
+        side : int, default=None
+            Pixels that either side will be shown with, at most. A JPEG file may then be
+            a half, a quarter or an eighth as wide and as high, but has at least ``2 *
+            side`` pixels in either direction, so that it looks the same. The decoder
+            leaves out what is too fine to be seen: of a photograph of 12 megapixels
+            that is most of the time and of the memory.
+        """
+        if side is not None and self._is_path:
+            return self._decode(side)
         if self._rgb is None:
             self._rgb = self._decode()
         return self._rgb
 
-    def _decode(self) -> Image.Image:
+    def _decode(self, side: int | None = None) -> Image.Image:
         # Decoders raise nearly anything on damaged files, hence the broad except.
         try:
             if self._is_path:
                 with Image.open(BytesIO(self._read())) as image:
+                    if side is not None:
+                        image.draft(None, (2 * side, 2 * side))
                     return _to_rgb(image)
             if isinstance(self._image, Image.Image):
                 with _PIL_LOAD:

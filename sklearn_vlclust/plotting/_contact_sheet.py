@@ -7,7 +7,6 @@ import numpy as np
 from .._compat import _count
 from ..embedding._images import ImageSource, check_images
 from ._assignments import read_inputs, read_typicality
-from ._reduced import decode_reduced
 
 _CELL, _GAP = 160, 8  # pixels
 _LABEL = 1.9  # width of the column of names, in cells
@@ -231,5 +230,5 @@ def _square(image, index):
     """Return the middle square of an image as uint8, (cell, cell, 3)."""
     from PIL import Image, ImageOps
 
-    picture = decode_reduced(ImageSource(image, index), _CELL)
+    picture = ImageSource(image, index).decode(_CELL)
     return ImageOps.fit(picture, (_CELL, _CELL), Image.Resampling.LANCZOS)

@@ -6,7 +6,6 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ...embedding._images import ImageSource, UnreadableImageError, iter_decoded
-from .._reduced import decode_reduced
 
 # Sides of a thumbnail in pixels, largest first.
 SIDES = (192, 176, 160, 144, 128, 112, 104, 96, 88, 80, 72, 64, 56, 48, 40, 32)
@@ -45,7 +44,7 @@ def make_thumbnails(images, budget=BUDGET, n_jobs=None):
     for side in sides:
 
         def shrink(source, side=side):
-            return encode(decode_reduced(source, side), side)
+            return encode(source.decode(side), side)
 
         thumbnails = []
         for thumbnail in iter_decoded(images, shrink, n_jobs=n_jobs):
@@ -69,9 +68,7 @@ def encode(picture, side):
 def _choose_side(images, budget):
     n = len(images)
     places = np.unique(np.linspace(0, n - 1, min(n, _SAMPLE)).astype(int))
-    pictures = [
-        decode_reduced(ImageSource(images[i], int(i)), SIDES[0]) for i in places
-    ]
+    pictures = [ImageSource(images[i], int(i)).decode(SIDES[0]) for i in places]
     for side in SIDES:
         mean = np.mean([len(encode(picture, side)) for picture in pictures])
         if _MARGIN * mean * n <= budget:

@@ -6,7 +6,6 @@ from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_image
 
 from sklearn_vlclust.embedding._images import ImageSource, UnreadableImageError
-from sklearn_vlclust.plotting._reduced import decode_reduced
 
 SIDE = 40
 CLOSE = 2  # of 255, in the mean; WebP of a thumbnail loses 4 and more
@@ -20,7 +19,7 @@ def photograph():
 
 def both(path):
     """Return the picture as it is decoded as a whole, and reduced."""
-    return ImageSource(path, 0).decode(), decode_reduced(ImageSource(path, 0), SIDE)
+    return ImageSource(path, 0).decode(), ImageSource(path, 0).decode(SIDE)
 
 
 def shown(picture):
@@ -64,15 +63,15 @@ def test_pictures_of_the_caller_stay_whole(photograph, tmp_path):
     path = tmp_path / "photograph.jpg"
     photograph.save(path)
     with Image.open(path) as picture:  # not loaded yet
-        assert decode_reduced(ImageSource(picture, 0), SIDE).size == (640, 427)
+        assert ImageSource(picture, 0).decode(SIDE).size == (640, 427)
         assert picture.size == (640, 427)
 
 
 def test_errors_name_the_file(photograph, tmp_path):
     path = tmp_path / "photograph.jpg"
     with pytest.raises(UnreadableImageError, match=r"photograph.jpg.*not exist"):
-        decode_reduced(ImageSource(path, 0), SIDE)
+        ImageSource(path, 0).decode(SIDE)
     photograph.save(path)
     path.write_bytes(path.read_bytes()[:9000])
     with pytest.raises(UnreadableImageError, match=r"photograph.jpg.*truncated"):
-        decode_reduced(ImageSource(path, 0), SIDE)
+        ImageSource(path, 0).decode(SIDE)
