@@ -51,6 +51,7 @@ BENCHMARKS = {
     "generative_imbalance": ("generative_quality", "run_imbalance"),
     "generative_ablation": ("generative_quality", "run_ablation"),
     "generative_embeddings": ("generative_quality", "run_embeddings"),
+    "generative_cifar10": ("generative_quality", "run_cifar10"),
     "masked_digits": ("masked_quality", "run_digits"),
     "masked_ablation": ("masked_quality", "run_ablation"),
     "masked_embeddings": ("masked_quality", "run_embeddings"),

@@ -23,7 +23,13 @@ from sklearn_vlclust import GenerativeCalibrationClustering
 from sklearn_vlclust.metrics import clustering_accuracy
 
 from .accuracy import _title
-from .masked_quality import ablation_tables, digits, embedding_tables, pixel_rows
+from .masked_quality import (
+    ablation_tables,
+    cifar10_table,
+    digits,
+    embedding_tables,
+    pixel_rows,
+)
 from .rate_reduction import purity
 
 QUICK = {
@@ -85,6 +91,12 @@ def run_ablation(n_seeds, n_classes=10, params=None, only=tuple(ABLATION)):
 def run_embeddings(n_seeds, n_classes=None, params=None):
     """Measure on embeddings, beside k-means, Ward and spectral clustering."""
     return embedding_tables(NAME, partial(_fit, params=params), n_seeds, n_classes, 3)
+
+
+def run_cifar10(n_seeds=1, n_classes=10, n=10_000, params=None):
+    """Measure on test images of CIFAR-10, beside k-means on their pixels."""
+    fit = partial(_fit, params=params)
+    return cifar10_table(NAME, fit, n_seeds, n_classes, n, None)
 
 
 def share_generated_right(model, X, y):
