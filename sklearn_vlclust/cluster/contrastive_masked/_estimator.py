@@ -87,8 +87,9 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
     view_neighbors : int, default=10
         Embeddings only: nearest rows of which one is the strong view; 0 leaves it to
         the masks to make views differ.
-    tau_i, tau_c : float, default=0.5, 1.0
-        Temperatures of the contrast of instances (eq. 5) and of clusters (eq. 8).
+    tau_i, tau_c : float, default=0.2, 1.0
+        Temperatures of the contrast of instances (eq. 5) and of clusters (eq. 8). The
+        paper has 0.5 and 1; at 0.5 images are told apart later and less well.
     reconstruction : bool, default=True
         Whether masked patches are filled in (PISD, eq. 1).
     instance_contrast, cluster_contrast : bool, default=True, True
@@ -220,7 +221,7 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
         instance_dim=None,
         n_groups=16,
         view_neighbors=10,
-        tau_i=0.5,
+        tau_i=0.2,
         tau_c=1.0,
         reconstruction=True,
         instance_contrast=True,
