@@ -32,6 +32,7 @@ PAPERS = {
     "pici": (
         ("masked_embeddings", "what ACC ACC_std NMI ARI seconds"),
         ("masked_digits", "what ACC ACC_std NMI ARI seconds"),
+        ("masked_ablation", "what ACC ACC_std"),
         ("masked_cifar10", "what ACC NMI ARI seconds"),
     ),
     "gcc": (
