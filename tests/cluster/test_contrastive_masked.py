@@ -319,6 +319,16 @@ def test_scores_and_pictures_of_images(digits, fitted):
     assert np.isfinite(search.fit(X[:80]).cv_results_["mean_test_score"]).all()
 
 
+@pytest.mark.parametrize(("kind", "tau"), [("images", 0.2), ("rows", 0.5)])
+def test_the_temperature_follows_what_is_clustered(digits, kind, tau):
+    X = digits[0] if kind == "images" else digits[0].reshape(240, -1) / 255
+    auto, given, other = (
+        make(tau_i=tau_i).fit(X).transform(X) for tau_i in ("auto", tau, 0.3)
+    )
+    np.testing.assert_array_equal(auto, given)
+    assert not np.array_equal(auto, other)
+
+
 @pytest.mark.parametrize(
     ("side", "patch"), [(1, 1), (2, 1), (8, 2), (28, 4), (32, 4), (64, 8), (224, 16)]
 )
