@@ -15,8 +15,8 @@ SURPLUS = 5
 # How far the growth of the rate counts by the rows of the smaller cluster: not at all,
 # by which small groups are merged before the halves of a large one, or by the root.
 POWERS = 0, 0.5
-# A hundredth less coding rate is worth a seventh less leakage.
-RATE_WEIGHT, LEAST_LEAK = 14, 1e-4
+# A hundredth less coding rate is worth a tenth of the normalised cut.
+RATE_WEIGHT, LEAST_LEAK = 10, 1e-4
 # Rows on which clusters are rated.
 RATED_ROWS = 20_000
 # The graph: neighbors, temperature, and what is left of the last eigenvector.
@@ -30,7 +30,8 @@ def cut_and_merge(cut, rows, k, eps=0.1):
     costs little in the graph but much in coding rate: the joined ones do not lie in
     few directions. So 0 to 5 clusters too many are cut, and merged. Which result to
     take, graph and rate tell together: the rate alone gains by two small groups in one
-    cluster, if that lets a large group have two.
+    cluster, if that lets a large group have two. The normalised cut speaks for the
+    graph, in which small groups count as much as large ones.
 
     Parameters
     ----------
@@ -55,7 +56,7 @@ def cut_and_merge(cut, rows, k, eps=0.1):
         for power in POWERS if labels.max() >= k else POWERS[:1]:
             rate, merged = rates.merge(k, power)
             # Graphs that fall apart have cuts without leakage.
-            leak = max(cut.leak(merged[labels]), LEAST_LEAK)
+            leak = max(cut.normalized_cut(merged[labels]), LEAST_LEAK)
             cost = RATE_WEIGHT * np.log(max(rate, 1e-12)) + np.log(leak)
             tried.append((cost, finer, power, merged[labels]))
     return min(tried, key=lambda one: one[:3])[-1]

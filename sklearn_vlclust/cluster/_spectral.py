@@ -254,6 +254,29 @@ class SpectralCut:
         apart = labels[graph.row] != labels[graph.col]
         return float(graph.data[apart].sum() / graph.data.sum())
 
+    def normalized_cut(self, labels):
+        """Return the share of a cluster's affinity that leads out, mean over clusters.
+
+        The criterion of Shi and Malik over the number of clusters: unlike :meth:`leak`,
+        a small cluster counts as much as a large one.
+
+        Parameters
+        ----------
+        labels : ndarray of shape (n,), int
+            Cluster of each row, from 0.
+
+        Returns
+        -------
+        share : float
+            Between 0 and 1.
+        """
+        graph = self.affinity.tocoo()
+        apart = labels[graph.row] != labels[graph.col]
+        out = np.bincount(labels[graph.row], graph.data * apart)
+        volume = np.bincount(labels[graph.row], graph.data)
+        there = volume > 0
+        return float(np.mean(out[there] / volume[there]))
+
     def _known_vectors(self, root):
         """Return the eigenvectors of the components, at most max_k: (n, c), sparse."""
         n_known = min(self._component.max() + 1, self.max_k)

@@ -95,6 +95,24 @@ def test_merging_repairs_a_cut_that_joins_groups():
     assert clustering_accuracy(y, plain) < 0.85 < 0.9 < clustering_accuracy(y, repaired)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_normalized_cut(seed):
+    rng = np.random.RandomState(seed)
+    near, cosines = kneighbors(
+        subspaces(np.random.default_rng(seed), 3, n_each=20)[0], 5, random_state=rng
+    )
+    cut = SpectralCut(neighbor_affinity(near, cosines, 0.5), 4, rng)
+    labels = rng.permutation(np.arange(60) % 4)
+    graph, shares = cut.affinity.toarray(), []
+    for c in range(4):
+        inside = [i for i in range(60) if labels[i] == c]
+        out = sum(graph[i, j] for i in inside for j in range(60) if labels[j] != c)
+        shares.append(out / sum(graph[i, j] for i in inside for j in range(60)))
+    assert cut.normalized_cut(labels) == pytest.approx(np.mean(shares))
+    # Numbers without rows change nothing.
+    assert cut.normalized_cut(2 * labels) == pytest.approx(np.mean(shares))
+
+
 def test_digits_are_cut_from_their_pixels():
     """k-means has 79, Ward 84 and spectral clustering 81 percent there."""
     X, y = load_digits(return_X_y=True)
