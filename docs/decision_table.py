@@ -39,6 +39,8 @@ PAPERS = {
         ("generative_digits", "what ACC ACC_std NMI ARI seconds"),
         ("generative_embeddings", "what ACC ACC_std NMI ARI seconds"),
         ("generative_imbalance", "what ACC ACC_std NMI ARI"),
+        ("generative_ablation", "what ACC ACC_std NMI ARI"),
+        ("generative_cifar10", "what ACC NMI ARI seconds"),
         ("generative_round", "what seconds cached_times_as_fast"),
     ),
 }
