@@ -20,6 +20,7 @@ from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_vlclust import GenerativeCalibrationClustering
+from sklearn_vlclust.embedding._pixels import read_pixels
 from sklearn_vlclust.metrics import clustering_accuracy
 
 from .accuracy import _title
@@ -102,8 +103,9 @@ def run_cifar10(n_seeds=1, n_classes=10, n=10_000, params=None):
 def share_generated_right(model, X, y):
     """Percent of generated images whose class matches their cluster, as classified."""
     k = model.network_.config["n_clusters"]
-    pixels = X.reshape(len(X), -1)
-    classifier = ExtraTreesClassifier(300, random_state=0).fit(pixels, y)
+    pixels = read_pixels(X, model.image_shape_[-1]).transpose(0, 2, 3, 1)
+    classifier = ExtraTreesClassifier(300, random_state=0)
+    classifier.fit(pixels.reshape(len(X), -1), y)
     table = np.zeros((k, y.max() + 1))
     for cluster in range(k):
         images = model.generate(N_GENERATED, cluster, random_state=cluster)

@@ -135,13 +135,17 @@ def digits(n_classes=10):
 
 
 def cifar10(split, n):
-    """Return the first `n` uint8 images, (n, 32, 32, 3), and their classes."""
+    """Return `n` uint8 images, (n, 32, 32, 3), and their classes.
+
+    They are evenly spread over the file, in which those of a class are together.
+    """
     data = shared_data.load("cifar10/cifar10_jpeg.npz")
     ends, content = data[f"{split}_offsets"], data[f"{split}_bytes"].tobytes()
-    n = min(n, len(ends) - 1)
-    files = (content[ends[i] : ends[i + 1]] for i in range(n))
+    last = len(ends) - 2
+    chosen = np.linspace(0, last, min(n, last + 1)).round().astype(int)
+    files = (content[ends[i] : ends[i + 1]] for i in chosen)
     images = [np.asarray(Image.open(io.BytesIO(file))) for file in files]
-    return np.stack(images), data[f"{split}_labels"][:n].astype(int)
+    return np.stack(images), data[f"{split}_labels"][chosen].astype(int)
 
 
 def _fit(y, params=None):

@@ -100,10 +100,10 @@ def read_pixels(images, size, n_channels=None, n_jobs=None, verbose=0):
 
 def _size(image, index):
     """Width and height, from the header of a file: its pixels are not decoded."""
-    if hasattr(image, "shape"):
-        return image.shape[:2]
     if isinstance(image, Image.Image):
         return image.size
+    if not isinstance(image, (str, os.PathLike)):
+        return image.shape[:2]
     try:
         with Image.open(image) as file:
             return file.size

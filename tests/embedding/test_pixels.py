@@ -31,7 +31,10 @@ def test_mixed_sizes_become_the_middle_square(mixed):
         # Smoothing blends the outermost pixels with those beside the square.
         assert (pixels[:, channel, 2:-2, 2:-2] == value).all()
     assert typical_side(mixed) == 30
-    assert typical_side([Image.open(path) for path in mixed]) == 30
+    opened = [Image.open(path) for path in mixed]
+    for images in (opened, np.array([str(path) for path in mixed])):
+        assert typical_side(images) == 30
+    assert typical_side([np.asarray(image) for image in opened]) == 30
 
 
 def test_grey_images_have_one_channel(tmp_path):
