@@ -30,6 +30,7 @@ _ITERATIONS = 500  # measured: as trustworthy as after the usual 1,000
 _NEAR = 5  # laid-out rows between which another row is placed
 _LIMIT = 3.0  # ... if they lie this near, in distances of neighbors
 _JITTER = 0.3  # in distances of neighbors
+_KEPT = 512  # pixels of the longer side of a thumbnail, that it may be drawn larger
 
 
 class EmbeddingMapDisplay:
@@ -222,8 +223,7 @@ class EmbeddingMapDisplay:
             images = check_images(images)
             check_consistent_length(images, labels)
             thumbnails = {
-                i: ImageSource(images[i], i).decode()
-                for i in _medoids(coordinates, labels)
+                i: _thumbnail(images[i], i) for i in _medoids(coordinates, labels)
             }
         display = cls(coordinates, labels, names or None, thumbnails)
         return display.plot(ax=ax, s=s, thumbnail_size=thumbnail_size)
@@ -312,6 +312,13 @@ class EmbeddingMapDisplay:
                 frameon=False,
             )
             self.images_.append(self.ax_.add_artist(box))
+
+
+def _thumbnail(image, index):
+    """Return the image, no larger than it is kept."""
+    picture = ImageSource(image, index).decode(_KEPT).copy()
+    picture.thumbnail((_KEPT, _KEPT))
+    return picture
 
 
 def lay_out(X, *, n_samples=5000, random_state=None):

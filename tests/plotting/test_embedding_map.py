@@ -1,6 +1,7 @@
 import matplotlib as mpl
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.cluster import DBSCAN, KMeans
 from sklearn.manifold import trustworthiness
 from sklearn.neighbors import NearestNeighbors
@@ -115,6 +116,20 @@ def test_own_axes_names_and_thumbnails(groups):
     assert len(display.images_) == 4
     texts = [text.get_text() for text in display.legend_.get_texts()]
     assert texts == ["0 cat", "1", "2 dog", "3"]
+    plt.close("all")
+
+
+def test_thumbnails_of_photographs_are_kept_small(groups, tmp_path):
+    import matplotlib.pyplot as plt
+
+    X, labels = groups
+    Image.new("RGB", (3000, 2000), (200, 30, 10)).save(tmp_path / "a.jpg")
+    display = EmbeddingMapDisplay.from_embeddings(
+        X, labels, images=[tmp_path / "a.jpg"] * len(labels), random_state=0
+    )
+    for picture in display.thumbnails.values():
+        assert picture.size == (512, 341)
+        np.testing.assert_allclose(picture.getpixel((200, 200)), (200, 30, 10), atol=3)
     plt.close("all")
 
 
