@@ -4,6 +4,9 @@ Bars at 1,024 samples and 128 features, value and gradients: exact at least 6 ti
 faster in at most 1/5 of the memory, value to 1e-4; 128 columns at least 25 times
 faster, cosine of the gradients at least .95. Sinkhorn at least 5 times faster than five
 half-iterations in the log domain.
+
+At 1,024 samples and features the straightforward code would take 30 GiB: there it sums
+parts of the columns, which is the same work in a third of the memory.
 """
 
 import time
@@ -22,6 +25,8 @@ from .machine import in_fresh_process, peak_bytes
 from .neighbors import embeddings
 
 EPS, GAMMA, COLUMNS = 0.1, 0.1, 128
+# Most of the scaled copies of Z that the straightforward code makes at a time.
+PART_BYTES = 2 * 2**30
 SIZES = {
     "toy": {"sizes": [[60, 16]], "repeats": 1},
     "quick": {"sizes": [[1024, 128]], "repeats": 3},
@@ -54,7 +59,7 @@ def batch(m, d):
 
 def straightforward(Z, Pi):
     """Equation 2 as one would write it down: every scaled copy of Z, then logdet."""
-    m, d = Z.shape
+    m, d = Z.shape  # Pi: (m, k)
     t = Pi.sum(dim=0)
     scaled = Z.T[None] * Pi.T[:, None, :]  # (k, d, m)
     matrices = torch.eye(d) + (d / (t * EPS))[:, None, None] * (scaled @ Z)
@@ -101,10 +106,15 @@ def objective(m, d, repeats, with_memory=True):
 def step(method, Z, Pi):
     """Seconds, value, and gradient with respect to the features."""
     Z, Pi = Z.clone().requires_grad_(), Pi.clone().requires_grad_()
-    start = time.perf_counter()
-    value = method(Z, Pi)
-    value.backward()
-    return time.perf_counter() - start, value.item(), Z.grad.flatten()
+    parts = 1
+    if method is straightforward:
+        parts = -(-4 * Pi.numel() * Z.shape[1] // PART_BYTES)
+    value, start = 0.0, time.perf_counter()
+    for columns in Pi.tensor_split(parts, dim=1):
+        part = method(Z, columns)
+        part.backward()
+        value += part.item()
+    return time.perf_counter() - start, value, Z.grad.flatten()
 
 
 def extra_bytes(name, m, d):

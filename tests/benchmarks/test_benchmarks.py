@@ -136,8 +136,10 @@ def test_rate_reduction(shared):
     assert rows[-1]["predict_agrees"] == [100.0]
 
 
-def test_coding_rate():
+@pytest.mark.parametrize("part_bytes", [2**30, 2**16])  # whole, and in four parts
+def test_coding_rate(part_bytes, monkeypatch):
     """What the straightforward code computes is what the library does."""
+    monkeypatch.setattr(coding_rate, "PART_BYTES", part_bytes)
     plain, exact, _ = coding_rate.objective(60, 16, 1, with_memory=False)
     assert exact["value_error"] < 1e-4 and exact["gradient_cosine"] > 0.9999
     log_domain, ours = coding_rate.membership(60, 1)
