@@ -221,8 +221,13 @@ def test_bad_parameters(rows):
     with pytest.raises(ValueError, match="All terms of the calibration are off"):
         make(**off, metric_learning=False).fit(rows)
     assert make(**off, metric_learning=False, n_rounds=0).fit(rows).n_iter_ == 6
-    with pytest.raises(ValueError, match="cluster=3 is none of the clusters 0 to 2"):
-        make(n_rounds=0).fit(rows).generate(2, cluster=3)
+    model = make(n_rounds=0).fit(rows)
+    for cluster in (3, -1, 0.5):
+        with pytest.raises(ValueError, match=f"cluster={cluster} is none of the .* 2"):
+            model.generate(2, cluster)
+    for n in (0, -1, 2.5):
+        with pytest.raises(ValueError, match=f"n={n} is no number of samples"):
+            model.generate(n, cluster=0)
 
 
 def test_one_cluster_and_clusters_that_lose_all_images(rows):

@@ -272,13 +272,15 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
         Raises
         ------
         ValueError
-            If there is no such cluster.
+            If there is no such cluster, or `n` is not a positive integer.
         """
         check_is_fitted(self)
-        if not 0 <= cluster < self.network_.config["n_clusters"]:
+        if not isinstance(n, Integral) or n < 1:
+            raise ValueError(f"n={n!r} is no number of samples: give 1 or more.")
+        k = self.network_.config["n_clusters"]
+        if not isinstance(cluster, Integral) or not 0 <= cluster < k:
             raise ValueError(
-                f"cluster={cluster!r} is none of the clusters 0 to "
-                f"{self.network_.config['n_clusters'] - 1}."
+                f"cluster={cluster!r} is none of the clusters 0 to {k - 1}."
             )
         seed = check_random_state(random_state).randint(2**31 - 1)
         samples = self.network_.generator.sample(
