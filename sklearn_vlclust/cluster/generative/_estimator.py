@@ -275,16 +275,18 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
             If there is no such cluster, or `n` is not a positive integer.
         """
         check_is_fitted(self)
-        if not isinstance(n, Integral) or n < 1:
+        if not isinstance(n, Integral) or int(n) < 1:
             raise ValueError(f"n={n!r} is no number of samples: give 1 or more.")
         k = self.network_.config["n_clusters"]
-        if not isinstance(cluster, Integral) or not 0 <= cluster < k:
+        if not isinstance(cluster, Integral) or not 0 <= int(cluster) < k:
             raise ValueError(
                 f"cluster={cluster!r} is none of the clusters 0 to {k - 1}."
             )
         seed = check_random_state(random_state).randint(2**31 - 1)
         samples = self.network_.generator.sample(
-            torch.full((n,), int(cluster)), new_generator(seed), self.sampling_steps
+            torch.full((int(n),), int(cluster)),
+            new_generator(seed),
+            self.sampling_steps,
         ).numpy()
         return samples if self.image_shape_ is None else samples.transpose(0, 2, 3, 1)
 
