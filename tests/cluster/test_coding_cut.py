@@ -74,10 +74,13 @@ def test_merging_equals_loops(seed, k, eps, power):
     assert set(merged) == set(range(min(k, labels.max() + 1)))
 
 
-def test_halves_of_groups_are_merged():
-    X, y = subspaces(np.random.default_rng(0), 4, n_each=30)
+@pytest.mark.parametrize("n_groups", [4, 20])  # all pairs are tried, or near ones
+def test_halves_of_groups_are_merged(n_groups):
+    X, y = subspaces(np.random.default_rng(0), n_groups, n_each=30, width=20)
     halves = 2 * y + np.arange(len(y)) % 2
-    _, merged = ClusterRates(torch.from_numpy(X), halves).merge(4)
+    rates = ClusterRates(torch.from_numpy(X), halves)
+    assert len(rates._near) <= 15 * 2 * n_groups
+    _, merged = rates.merge(n_groups)
     assert clustering_accuracy(y, merged[halves]) == 1
 
 
