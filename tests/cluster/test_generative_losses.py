@@ -108,6 +108,14 @@ def test_bandwidth_is_the_median_distance(seed):
     assert match(*moved[0], *moved[1]) == pytest.approx(found)
 
 
+@pytest.mark.parametrize("n", range(2, 10))
+def test_median_of_pairs_with_ties(n):
+    x = torch.randint(3, (n, 2), generator=torch.Generator().manual_seed(n)).float()
+    squares, found = losses._square_distances(x, None)
+    pairs = sorted(float(squares[i, j]) for i, j in combinations(range(n), 2))
+    assert found == max(pairs[(len(pairs) - 1) // 2], losses.TINY)
+
+
 def test_clusters_without_two_samples_of_both_kinds_are_left_out():
     real, labels = samples(1, n=12)
     generated, generated_labels = samples(2, n=12)

@@ -7,6 +7,7 @@ labelled by the cluster it was generated for, a real one by the cluster head.
 Eq. 1 is the contrast of two views that PICI has as well: `instance_contrast`.
 """
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 
@@ -95,19 +96,21 @@ def _pair_weights(labels, n, dtype):
     All is computed for all pairs: to look for those of one cluster, or for the number
     of clusters, a GPU would have to wait.
     """
-    same = labels[:, None] == labels
-    real, made = same[:, :n].sum(dim=1), same[:, n:].sum(dim=1)  # of a sample's cluster
+    weights = (labels[:, None] == labels).to(dtype)
+    # Real and generated samples of a sample's cluster.
+    real, made = weights[:, :n].sum(dim=1), weights[:, n:].sum(dim=1)
     counted = (real > 1) & (made > 1)
     # A sample counts for its share of a cluster; the sum is a whole number.
-    n_counted = (counted / (real + made).to(dtype)).sum().round().clamp_min(1)
-    own = torch.cat([real[:n], made[n:]]).to(dtype)
-    other = torch.cat([made[:n], real[n:]]).to(dtype)
-    is_generated = torch.arange(len(labels), device=labels.device) >= n
+    n_counted = (counted / (real + made)).sum().round().clamp_min(1)
+    own = torch.cat([real[:n], made[n:]])
+    other = torch.cat([made[:n], real[n:]])
     within = counted / (own * (own - 1).clamp_min(1) * n_counted)
     across = -(counted / (own * other.clamp_min(1) * n_counted))
-    alike = is_generated[:, None] == is_generated
-    weights = torch.where(alike, within[:, None], across[:, None])
-    return weights.mul_(same.fill_diagonal_(False))
+    weights.fill_diagonal_(0)
+    for kind, another in ((slice(n), slice(n, None)), (slice(n, None), slice(n))):
+        weights[kind, kind] *= within[kind, None]
+        weights[kind, another] *= across[kind, None]
+    return weights
 
 
 def class_wise_matching(generated, labels):
@@ -170,6 +173,18 @@ def _square_distances(x, bandwidth):
     squares = torch.addmm(norms[:, None] + norms, x, x.T, alpha=-2)
     squares.clamp_min_(0).fill_diagonal_(0)
     if bandwidth is None:
-        i, j = torch.triu_indices(len(x), len(x), 1, device=x.device)
-        return squares, squares[i, j].median().clamp_min(TINY)
+        return squares, _median_of_pairs(squares).clamp_min(TINY)
     return squares, x.new_full((), bandwidth**2)
+
+
+def _median_of_pairs(squares):
+    """Return the (lower) median above the diagonal of a symmetric matrix.
+
+    All of the matrix is looked at, which has each pair twice and first, as the least,
+    the zeros of the diagonal.
+    """
+    n = len(squares)
+    place = n + 2 * ((n * (n - 1) // 2 - 1) // 2)
+    if squares.device.type == "cpu":  # NumPy: a fifth of the time of torch
+        return squares.new_tensor(np.partition(squares.numpy().ravel(), place)[place])
+    return squares.flatten().kthvalue(place + 1).values
