@@ -179,7 +179,8 @@ class CalibrationObjective(nn.Module):
         network.eval()
         with torch.no_grad():
             if self.stage == "head":
-                self._hidden = self._map(network.clustering.encode)
+                if self._hidden is None:  # the head alone learns: they stay
+                    self._hidden = self._map(network.clustering.encode)
                 if first:
                     self.pseudo_labels.copy_(self._cluster(network.clustering))
             elif self.stage in ("generator", "refinement") and first:
