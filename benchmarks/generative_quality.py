@@ -48,6 +48,23 @@ SIZES = {
     "toy": {"n_seeds": 1, "n_classes": 3, "params": QUICK},
     "full": {"n_seeds": 5},
 }
+RUN_CIFAR10_SIZES = {
+    "toy": {**SIZES["toy"], "n": 300},
+    "full": {  # a quarter of an hour of a core; with a GPU, without `params`
+        "n": 5000,
+        "params": {
+            "image_size": 16,
+            "width": 16,
+            "contrast_epochs": 20,
+            "head_epochs": 5,
+            "generator_epochs": 8,
+            "n_rounds": 1,
+            "calibration_epochs": 1,
+            "refinement_epochs": 1,
+            "n_generated": 300,
+        },
+    },
+}
 ABLATION = {  # Figure 2a
     "all terms": {},
     "without L_d": {"kernel_matching": False},

@@ -27,6 +27,17 @@ SIZES = {
     "toy": {"n_seeds": 1, "n_classes": 3, "params": QUICK},
     "full": {"n_seeds": 5},
 }
+RUN_CIFAR10_SIZES = {
+    "toy": {**SIZES["toy"], "n": 300},
+    "full": {  # half an hour of a core; with a GPU, without `params`
+        "params": {
+            "patch_size": 8,
+            "pretrain_epochs": 2,
+            "train_epochs": 85,
+            "boost_epochs": 12,
+        }
+    },
+}
 # Tables 6 and 7: modules that are off.
 ABLATION = {
     "all modules": {},
