@@ -1,5 +1,7 @@
 """Cuts of a graph, of which clusters are merged by coding rate (CPP, eq. 2)."""
 
+from functools import cached_property
+
 import numpy as np
 import torch
 from torch.nn.functional import normalize
@@ -81,7 +83,10 @@ class ClusterRates:
         self._Z, self._eps, self._known = Z[::step], eps, {}
         # A cluster that none of these rows is of costs nothing, and keeps its number.
         self._members = cluster_members(labels[::step], labels.max() + 1)
-        self._near = _near_pairs([self._Z[rows] for rows in self._members])
+
+    @cached_property
+    def _near(self):
+        return _near_pairs([self._Z[rows] for rows in self._members])
 
     def merge(self, k, power=0.0):
         """Merge clusters, two at a time, where the coding rate grows least.
@@ -104,7 +109,9 @@ class ClusterRates:
             New number of each cluster, from 0.
         """
         unions = [frozenset([i]) for i in range(len(self._members))]
-        pairs = [(unions[i], unions[j]) for i, j in self._near]
+        pairs = []
+        if len(unions) > k:
+            pairs = [(unions[i], unions[j]) for i, j in self._near]
         while len(unions) > k:
             one, other = min(pairs, key=lambda two: self._cost(two[0], two[1], power))
             unions = [one | other if union == one else union for union in unions]
@@ -139,7 +146,8 @@ def _near_pairs(clusters):
     Near by the directions that they lie in: the means of subspaces say nothing.
     """
     moments = torch.stack([(Z.T @ Z).flatten() for Z in clusters])
-    alike = normalize(moments, dim=1) @ normalize(moments, dim=1).T
+    moments = normalize(moments, dim=1)
+    alike = moments @ moments.T
     alike.fill_diagonal_(torch.inf)  # itself comes first, and is left out
     near = alike.argsort(dim=1, descending=True, stable=True)
     return sorted(

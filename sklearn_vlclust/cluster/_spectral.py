@@ -250,9 +250,8 @@ class SpectralCut:
         share : float
             Between 0 and 1.
         """
-        graph = self.affinity.tocoo()
-        apart = labels[graph.row] != labels[graph.col]
-        return float(graph.data[apart].sum() / graph.data.sum())
+        out, volume = self._volumes(labels)
+        return float(out.sum() / volume.sum())
 
     def normalized_cut(self, labels):
         """Return the share of a cluster's affinity that leads out, mean over clusters.
@@ -270,12 +269,17 @@ class SpectralCut:
         share : float
             Between 0 and 1.
         """
-        graph = self.affinity.tocoo()
-        apart = labels[graph.row] != labels[graph.col]
-        out = np.bincount(labels[graph.row], graph.data * apart)
-        volume = np.bincount(labels[graph.row], graph.data)
+        out, volume = self._volumes(labels)
         there = volume > 0
         return float(np.mean(out[there] / volume[there]))
+
+    def _volumes(self, labels):
+        """Return the affinity of each cluster that leads out of it, and all of it."""
+        graph = self.affinity.tocoo()
+        cluster = labels[graph.row]
+        apart = cluster != labels[graph.col]
+        out = np.bincount(cluster, graph.data * apart)
+        return out, np.bincount(cluster, graph.data)
 
     def _known_vectors(self, root):
         """Return the eigenvectors of the components, at most max_k: (n, c), sparse."""
