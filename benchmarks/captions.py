@@ -37,8 +37,12 @@ SIZES = {
     },
 }
 CAPTIONERS = {
-    "Algorithm 2, cosines (as printed)": {"centering": 0, "logit_scale": None},
-    "Algorithm 2, softmax (authors' code)": {"centering": 0},
+    "Algorithm 2, cosines (as printed)": {
+        "centering": 0,
+        "logit_scale": None,
+        "generality": None,
+    },
+    "Algorithm 2, softmax (authors' code)": {"centering": 0, "generality": None},
     "ClusterCaptioner()": {},
 }
 # Caltech-101 has classes for parts of a thing.

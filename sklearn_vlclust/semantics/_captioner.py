@@ -29,6 +29,7 @@ from ..neighbors import nearest
 from ..training import resolve_device
 from ._encoding import noun_vectors, read_vocabulary
 from ._vocabulary import Vocabulary
+from ._wordnet import noun_hierarchy
 
 # Scores of a block of images with all nouns take this much memory.
 BLOCK_BYTES = 128 * 2**20
@@ -61,6 +62,9 @@ class ClusterCaptioner(HTMLReprMixin, BaseEstimator):
         Share of what all images have in common that is taken from each before it is
         compared with the nouns, and of what all nouns have in common from each noun. 0
         is [1]_; for "auto" see Notes.
+    generality : float in (0, 1] or None, default=0.2
+        Votes that a more general noun needs to name a cluster, as a share of those of
+        the noun with most, see Notes. None is [1]_: the noun with most names it.
     prompt : str, default="a photo of a {}"
         What the text encoder reads, with ``{}`` in place of the noun.
     device : str or torch.device, default="auto"
@@ -72,7 +76,8 @@ class ClusterCaptioner(HTMLReprMixin, BaseEstimator):
         Noun of each cluster, in the order of `clusters_`. Clusters that show the same
         get the same.
     scores_ : ndarray of shape (n_clusters,)
-        Votes for it, an image: with a `logit_scale`, between 0 and 1.
+        Votes for it, an image: with a `logit_scale`, between 0 and 1. Votes for a kind
+        of a more general noun count for it.
     candidates_ : list of `n_clusters` arrays of str
         Nouns with the most votes of each cluster, best first; fewer than `n_candidates`
         where its images voted for fewer.
@@ -104,6 +109,13 @@ class ClusterCaptioner(HTMLReprMixin, BaseEstimator):
     ``0.7 k / (k + 3)`` of `k` clusters. It is 0 where clusters are nearer to their
     nearest noun than to each other, in spaces without this gap, such as that of
     `OfflineEmbedder`.
+
+    Encoders are often nearer to a kind of what is seen than to the thing itself: most
+    airplanes are airliners, but "airplane" is what tells them from a set's helicopters.
+    With `generality` (not in [1]_) a cluster is therefore named by a noun that WordNet
+    places above the one with most votes, if it has a fifth of its votes itself and no
+    cluster with another noun falls under it: a set's dalmatians are not "dog" beside
+    its beagles. Of several, the one with most votes is taken. Nouns need synsets.
 
     Clusters of `MCAClustering` on Oxford-IIIT Pets and Caltech-101 whose caption is a
     noun of the class of their majority (or a kind of it, as airliner of airplane):
@@ -147,6 +159,7 @@ class ClusterCaptioner(HTMLReprMixin, BaseEstimator):
         ],
         "logit_scale": [Interval(Real, 0, None, closed="neither"), None],
         "centering": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both")],
+        "generality": [Interval(Real, 0, 1, closed="right"), None],
         "prompt": [str],
         "device": [str, torch.device],
     }
@@ -160,6 +173,7 @@ class ClusterCaptioner(HTMLReprMixin, BaseEstimator):
         embedder=None,
         logit_scale=100.0,
         centering="auto",
+        generality=0.2,
         prompt="a photo of a {}",
         device="auto",
     ):
@@ -169,6 +183,7 @@ class ClusterCaptioner(HTMLReprMixin, BaseEstimator):
         self.embedder = embedder
         self.logit_scale = logit_scale
         self.centering = centering
+        self.generality = generality
         self.prompt = prompt
         self.device = device
 
@@ -204,9 +219,12 @@ class ClusterCaptioner(HTMLReprMixin, BaseEstimator):
         vocabulary = read_vocabulary(self.vocabulary, self.prompt)
         nouns = self._noun_vectors(vocabulary, rows.shape[1])
         votes = self._count_votes(rows, labels, nouns)
-        best = [_largest(votes[[c]], self.n_candidates) for c in range(votes.shape[0])]
-        self.candidates_ = [vocabulary.nouns[index] for index, _ in best]
-        self.candidate_scores_ = [scores for _, scores in best]
+        best = [_sorted(votes[[c]]) for c in range(votes.shape[0])]
+        if self.generality is not None:
+            best = _generalize(best, vocabulary.synsets, self.generality)
+        kept = slice(self.n_candidates)
+        self.candidates_ = [vocabulary.nouns[index[kept]] for index, _ in best]
+        self.candidate_scores_ = [scores[kept] for _, scores in best]
         self.captions_ = np.array([nouns[0] for nouns in self.candidates_], object)
         self.scores_ = np.array([scores[0] for scores in self.candidate_scores_])
         return self
@@ -348,7 +366,54 @@ def _scores(images, nouns, logit_scale, top):
     return (best - logits.logsumexp(dim=1, keepdim=True)).exp(), place
 
 
-def _largest(votes, k):
-    """Return the columns and values of the `k` largest of a sparse row."""
-    order = np.argsort(-votes.data, kind="stable")[:k]
+def _sorted(votes):
+    """Return the columns and values of a sparse row, the largest first."""
+    order = np.argsort(-votes.data, kind="stable")
     return votes.indices[order], votes.data[order]
+
+
+def _generalize(best, synsets, generality):
+    """Put the noun that names a cluster first, where it is a more general one.
+
+    Parameters
+    ----------
+    best : list of (int ndarray, float ndarray)
+        Nouns and votes of each cluster, the largest first.
+    synsets : ndarray of object
+        Synset of each noun, or None.
+    generality : float
+        Share of the votes of the first noun that a more general one needs.
+
+    Returns
+    -------
+    best : list of (int ndarray, float ndarray)
+        The same, the votes for kinds of a noun that was put first added to its own.
+    """
+    if all(synset is None for synset in synsets):
+        return best
+    hierarchy = noun_hierarchy()
+
+    def above(noun):
+        """Return the noun's synset and those above it."""
+        if synsets[noun] is None:
+            return frozenset()
+        return hierarchy.ancestors(hierarchy.position(synsets[noun]))
+
+    first = {index[0]: above(index[0]) for index, _ in best}
+    named = []
+    for index, votes in best:
+        own = synsets[index[0]]
+        for i in np.flatnonzero(votes >= generality * votes[0]):
+            if synsets[index[i]] in (None, own):
+                continue
+            place = hierarchy.position(synsets[index[i]])
+            # A noun that others fall under would not tell the cluster from theirs.
+            if place in first[index[0]] and not any(
+                place in path for noun, path in first.items() if synsets[noun] != own
+            ):
+                kinds = [place in above(noun) for noun in index]
+                index = np.r_[index[i], np.delete(index, i)]
+                votes = np.r_[votes[kinds].sum(), np.delete(votes, i)]
+                break
+        named.append((index, votes))
+    return named

@@ -200,6 +200,70 @@ def test_breeds_of_pets(clip_data, lvis_imagenet):
     assert right() >= right(centering=0) >= right(centering=0, logit_scale=None)
 
 
+ZOO = {
+    "poodle": "poodle.n.01",
+    "beagle": "beagle.n.01",
+    "dog": "dog.n.01",
+    "carnivore": "carnivore.n.01",
+    "airliner": "airliner.n.01",
+    "airplane": "airplane.n.01",
+    "plane": "airplane.n.01",
+    "sky": None,
+}
+
+
+def captions_of(*mixtures, **params):
+    """Fit one image a cluster, which votes for nouns in the shares given."""
+    vocabulary = Vocabulary(list(ZOO), np.eye(8), list(ZOO.values()))
+    logits = np.log([[shares.get(n, 1e-6) for n in ZOO] for shares in mixtures])
+    # Unit rows whose softmax the shares are: noun vectors are axes.
+    scale = np.linalg.norm(logits, axis=1).max()
+    spare = np.sqrt((scale**2 - np.square(logits).sum(axis=1)).clip(0))
+    X = np.c_[logits, np.diag(spare)] if len(spare) > 1 else logits
+    nouns = np.c_[vocabulary.embeddings, np.zeros((8, X.shape[1] - 8))]
+    vocabulary = Vocabulary(list(ZOO), nouns, list(ZOO.values()))
+    return ClusterCaptioner(
+        vocabulary, top=8, logit_scale=scale, centering=0, **params
+    ).fit(X, np.arange(len(X)))
+
+
+def test_a_more_general_noun_names_a_cluster_that_it_tells_from_others():
+    poodles = {"poodle": 0.6, "dog": 0.2, "carnivore": 0.01, "airplane": 0.15}
+    airliners = {"airliner": 0.7, "airplane": 0.1, "plane": 0.05, "sky": 0.15}
+    alone = captions_of(poodles, airliners)
+    assert alone.captions_.tolist() == ["dog", "airliner"]
+    assert alone.candidates_[0][:2].tolist() == ["dog", "poodle"]
+    np.testing.assert_allclose(alone.scores_, [0.8 / 0.96, 0.7], rtol=1e-3)
+    printed = captions_of(poodles, airliners, generality=None)
+    assert printed.captions_.tolist() == ["poodle", "airliner"]
+    assert (np.diff(printed.candidate_scores_[0]) <= 0).all()
+    lower = captions_of(poodles, airliners, generality=0.01)
+    assert lower.captions_.tolist() == ["dog", "airplane"]
+    # Beside beagles a poodle is no longer just a dog; beside other poodles it is.
+    beagles = {"beagle": 0.6, "dog": 0.3}
+    both = captions_of(poodles, beagles, airliners)
+    assert both.captions_.tolist() == ["poodle", "beagle", "airliner"]
+    twins = captions_of(poodles, {**poodles, "sky": 0.04}, airliners)
+    assert twins.captions_.tolist() == ["dog", "dog", "airliner"]
+    # A noun of the same synset is no more general one.
+    planes = captions_of({"plane": 0.5, "airplane": 0.4}, poodles)
+    assert planes.captions_.tolist() == ["plane", "dog"]
+
+
+def test_things_of_caltech_by_their_common_names(clip_data, lvis_imagenet):
+    images = clip_data("images_caltech101.npz")
+    X, y = images["emb_val"].astype(np.float32), images["label_val"]
+    common = {"camera": "camera", "scissors": "scissors", "elephant": "elephant"}
+    classes = [list(images["classname"]).index(name) for name in common]
+
+    def right(**params):
+        captioner = ClusterCaptioner(lvis_imagenet, **params).fit(X, y)
+        return (captioner.caption(classes) == list(common.values())).sum()
+
+    assert right() == 3
+    assert right(generality=None) == 1
+
+
 def test_images_and_words_by_an_encoder():
     pytest.importorskip("efficientnet_lite_pytorch", reason="no extra 'offline'")
     photos = DATA / "images" / "pacs_photo"
