@@ -49,7 +49,6 @@ BENCHMARKS = {
     "generative_round": ("generative_round", "run"),
     "generative_digits": ("generative_quality", "run_digits"),
     "generative_imbalance": ("generative_quality", "run_imbalance"),
-    "generative_ablation": ("generative_quality", "run_ablation"),
     "generative_embeddings": ("generative_quality", "run_embeddings"),
     "generative_cifar10": ("generative_quality", "run_cifar10"),
     "masked_digits": ("masked_quality", "run_digits"),

@@ -69,8 +69,13 @@ def run_digits(n_seeds, n_classes=10, params=None):
 
 def run_ablation(n_seeds, n_classes=10, params=None, only=tuple(ABLATION)):
     """Measure on the digits with modules off."""
-    settings = {what: {**(params or {}), **ABLATION[what]} for what in only}
-    return ablation_tables(settings, _fit, n_seeds, n_classes)
+    X, y = digits(n_classes)
+    return {
+        _title("digits, 8 pixels", X, y): [
+            _row(what, _fit(y, {**(params or {}), **ABLATION[what]}), X, y, n_seeds)
+            for what in only
+        ]
+    }
 
 
 def run_embeddings(n_seeds, n_classes=None, params=None):
@@ -88,17 +93,6 @@ def pixel_rows(what, fit, X, y, n_seeds):
         _row("spectral, kNN, on pixels", _spectral, pixels, y, n_seeds),
         _row(what, fit, X, y, n_seeds),
     ]
-
-
-def ablation_tables(settings, fit, n_seeds, n_classes):
-    """Return the table of the digits with each of several parameters of a method."""
-    X, y = digits(n_classes)
-    return {
-        _title("digits, 8 pixels", X, y): [
-            _row(what, fit(y, params), X, y, n_seeds)
-            for what, params in settings.items()
-        ]
-    }
 
 
 def embedding_tables(what, fit, n_seeds, n_classes, bar):

@@ -39,7 +39,6 @@ PAPERS = {
         ("generative_digits", "what ACC ACC_std NMI ARI seconds"),
         ("generative_embeddings", "what ACC ACC_std NMI ARI seconds"),
         ("generative_imbalance", "what ACC ACC_std NMI ARI"),
-        ("generative_ablation", "what ACC ACC_std NMI ARI"),
         ("generative_cifar10", "what ACC NMI ARI seconds"),
         ("generative_round", "what seconds cached_times_as_fast"),
     ),
@@ -153,7 +152,11 @@ def _tables(files, results):
 def _means(tables):
     """Return title -> method -> (ACC, its standard deviation)."""
     return {
-        title: {row["what"]: (row["ACC"], row.get("ACC_std", 0.0)) for row in rows}
+        title: {
+            row["what"]: (row["ACC"], row.get("ACC_std", 0.0))
+            for row in rows
+            if not row["what"].startswith("without ")  # ablations
+        }
         for title, rows in tables.items()
         if "ACC" in rows[0]
     }

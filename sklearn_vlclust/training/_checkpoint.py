@@ -57,6 +57,11 @@ class Checkpoint:
             index, _, key = name.partition("/")
             state["state"].setdefault(int(index), {})[key] = value
         net.optimizer_.load_state_dict(state)
+        # Files hold rows in order; fused steps read weights and moments side by side.
+        for weight, moments in net.optimizer_.state.items():
+            for name, value in moments.items():
+                if value.shape == weight.shape:
+                    moments[name] = torch.empty_like(weight).copy_(value)
         net.history.extend(header["history"])
 
     def save(self, net):

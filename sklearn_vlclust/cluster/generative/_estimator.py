@@ -1,11 +1,13 @@
 """GCC as a scikit-learn clusterer."""
 
+import warnings
 from math import ceil
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -21,7 +23,7 @@ from ..contrastive_masked._images import MAX_SIDE, color_range
 from ..contrastive_masked._objective import Images
 from ..contrastive_masked._views import StrongView, Views
 from ._generator import import_diffusers
-from ._objective import CalibratedNetwork, CalibrationObjective
+from ._objective import CalibratedNetwork, CalibrationObjective, above_chance
 
 # Epochs of the stages on images and on embeddings, whose network starts well.
 IMAGE_STAGES = {
@@ -39,6 +41,8 @@ ROW_STAGES = {
 }
 # Most samples that are generated a round.
 MAX_GENERATED = 4096
+# Share of generated samples taken for their cluster, beyond chance, that is warned of.
+POOR = 0.25
 
 
 class GenerativeCalibrationClustering(BaseImageClusterer):
@@ -90,7 +94,8 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
         Learning rate of Adam; "auto" is 1e-3 on images and 3e-4 on embeddings.
     calibration_lr : float, default=1e-4
         That of the calibration, which a larger one leads astray: generated samples are
-        not always what they were meant to be.
+        not always what they were meant to be. It falls to 0 with the share that the
+        cluster head takes for that, from halfway between all and 1 / `n_clusters`.
     generator_lr : float, default=1e-3
         That of the diffusion model.
     amp : bool, default=False
@@ -126,7 +131,9 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
     network_ : torch.nn.Module
         Residual network and diffusion model, on the CPU.
     history_ : list of dict
-        Per epoch its stage (``"phase"``) and the mean of each loss term by name.
+        Per epoch its stage (``"phase"``) and the mean of each loss term by name. In a
+        calibration ``"confirmed"`` is the share of generated samples that the cluster
+        head took for what they were meant to be.
     n_iter_ : int
         Number of epochs run.
     n_features_in_ : int
@@ -340,6 +347,19 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
             **stages,
         )
         return criterion, RandomBatches(source, self._samples_a_batch, generator)
+
+    def _train(self, *args):
+        super()._train(*args)
+        shares = [row["confirmed"] for row in self.history_ if "confirmed" in row]
+        if shares and above_chance(shares[-1], self.n_clusters) < POOR:
+            warnings.warn(
+                f"The cluster head takes {shares[-1]:.0%} of the generated samples for "
+                "what they were meant to be: the generator has learned little, and so "
+                "calibration was slow. Raise generator_epochs, or leave calibration "
+                "out with n_rounds=0.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
 
     def _optimizer(self, device):
         generator = [("generator.*", {"lr": self.generator_lr})]

@@ -1,5 +1,7 @@
 """The networks that GCC calibrates: ResNet-18 on images, linear maps on embeddings."""
 
+from contextlib import contextmanager
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -172,6 +174,24 @@ class RowNetwork(EmbeddingNetwork):
     def logits(self, x):
         """Cluster logits of unit rows, (n, k)."""
         return self(x)[1]
+
+
+@contextmanager
+def own_statistics(network):
+    """Let batches of another kind be normalised by themselves, and leave no trace.
+
+    Generated images are not distributed as real ones are. Normalised in one batch with
+    them, or counted in the running statistics, they move the features of real images.
+    """
+    kept = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    momenta = [m.momentum for m in kept]
+    try:
+        for module in kept:
+            module.momentum = 0.0
+        yield
+    finally:
+        for module, momentum in zip(kept, momenta):
+            module.momentum = momentum
 
 
 def _stem(channels, width, small):

@@ -11,7 +11,16 @@ from .._coding_cut import partition_by_rate
 from .._partition import kmeans_from
 from . import _losses as losses
 from ._generator import EmbeddingGenerator, ImageGenerator
-from ._network import ResidualNetwork, RowNetwork
+from ._network import ResidualNetwork, RowNetwork, own_statistics
+
+# Share of generated samples taken for what they were meant to be, beyond chance, from
+# which on the calibration has its full learning rate.
+TRUSTED = 0.5
+
+
+def above_chance(share, n_clusters):
+    """Return a share of samples as one beyond chance: 0 at one of `n_clusters`."""
+    return 1.0 if n_clusters == 1 else (share * n_clusters - 1) / (n_clusters - 1)
 
 
 class CalibratedNetwork(nn.Module):
@@ -39,6 +48,8 @@ class CalibratedNetwork(nn.Module):
         )
         self.clustering = kinds[0](n_clusters=n_clusters, **clustering)
         self.generator = kinds[1](n_clusters=n_clusters, **generative)
+        if on_images:  # convolutions of 16 pixels and more: two thirds of the time
+            self.to(memory_format=torch.channels_last)
         self.config = {
             "on_images": on_images,
             "clustering": clustering,
@@ -113,6 +124,7 @@ class CalibrationObjective(nn.Module):
         Draws all.
     """
 
+    confirmed: torch.Tensor
     generated: torch.Tensor
     generated_labels: torch.Tensor
     pseudo_labels: torch.Tensor
@@ -160,6 +172,7 @@ class CalibrationObjective(nn.Module):
         self.stage = ""
         self._hidden: Any = None
         # In the state, so that a fit that broke off goes on with the same ones.
+        self.register_buffer("confirmed", torch.zeros(()))
         shape = n_generated, *sample.shape
         self.register_buffer("generated", torch.zeros(shape, dtype=sample.dtype))
         self.register_buffer("generated_labels", torch.arange(n_generated) % n_clusters)
@@ -174,7 +187,6 @@ class CalibrationObjective(nn.Module):
     def start_epoch(self, network, epoch):
         """Enter the epoch's stage, with the labels or samples that it needs."""
         before, self.stage = self.stages[epoch - 1 : epoch], self.stages[epoch]
-        self.lr_factor = self.calibration_lr if self.stage == "calibration" else 1.0
         first = before != [self.stage]
         network.eval()
         with torch.no_grad():
@@ -194,6 +206,12 @@ class CalibrationObjective(nn.Module):
                     amp=self.amp,
                 )
                 self.generated.copy_(samples)
+                found = network.clustering.logits(self.generated).argmax(dim=1)
+                self.confirmed.copy_((found == self.generated_labels).float().mean())
+        self.lr_factor = 1.0
+        if self.stage == "calibration":
+            above = above_chance(self.confirmed.item(), network.config["n_clusters"])
+            self.lr_factor = self.calibration_lr * min(max(above / TRUSTED, 0.0), 1.0)
         if self.stage != "head":
             self._hidden = None
 
@@ -227,12 +245,13 @@ class CalibrationObjective(nn.Module):
         drawn = torch.randint(len(self.generated), (n,), generator=self.generator)
         drawn = to_device(drawn, self.generated.device)
         labels = self.generated_labels[drawn]
-        x = torch.cat([real, self.generated[drawn]])
         with self._autocast():
-            h = network.encode(x)
+            h = network.encode(real)
+            with own_statistics(network):
+                h = torch.cat([h, network.encode(self.generated[drawn])])
             logits = network.project(h)[1]
         h, logits = h.float(), logits.float()
-        terms = {}
+        terms: dict[str, torch.Tensor] = {}
         if self.kernel_matching:
             found = logits[:n].detach().argmax(dim=1)
             terms["kernel_matching"] = losses.kernel_matching(
@@ -243,7 +262,8 @@ class CalibrationObjective(nn.Module):
         if self.metric_learning:
             scores = logits[n:].softmax(dim=1)
             terms["metric_learning"] = losses.metric_learning(scores, labels)
-        return {"loss": torch.stack(list(terms.values())).sum(), **terms}
+        loss = torch.stack(list(terms.values())).sum()
+        return {"loss": loss, **terms, "confirmed": self.confirmed}
 
     def _autocast(self):
         device = self.pseudo_labels.device
