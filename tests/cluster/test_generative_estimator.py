@@ -8,9 +8,11 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import normalized_mutual_info_score
 
 from sklearn_vlclust import GenerativeCalibrationClustering
+from sklearn_vlclust.cluster.generative._generator import EmbeddingGenerator
 from sklearn_vlclust.metrics import clustering_accuracy
 from sklearn_vlclust.plotting import GeneratedImagesDisplay
 
@@ -283,3 +285,21 @@ def test_calibration_has_its_learning_rate(rows):
     moves = make(calibration_lr=1e-2).fit(rows).transform(rows)
     np.testing.assert_allclose(stays, one, atol=1e-5)
     assert np.abs(moves - one).max() > 1e-2
+
+
+def test_samples_of_no_cluster_calibrate_nothing(rows, monkeypatch):
+    """A generator that makes the same for all clusters has nothing to teach."""
+    enough = {"n_rounds": 1, "n_generated": 60, "calibration_lr": 1e-2}
+    one = make(n_rounds=0).fit(rows).transform(rows)
+    moved = make(**enough).fit(rows)
+    assert np.abs(moved.transform(rows) - one).max() > 1e-2
+    monkeypatch.setattr(
+        EmbeddingGenerator,
+        "sample",
+        lambda self, labels, *_, **__: torch.from_numpy(rows[:1]).expand(60, -1),
+    )
+    with pytest.warns(ConvergenceWarning, match="takes 33% of the generated samples"):
+        stays = make(**enough).fit(rows)
+    np.testing.assert_allclose(stays.transform(rows), one, atol=1e-5)
+    (share,) = {row["confirmed"] for row in stays.history_ if "confirmed" in row}
+    assert share == pytest.approx(1 / 3)

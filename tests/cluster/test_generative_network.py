@@ -9,7 +9,11 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 from sklearn_vlclust.cluster._axes import half_whitening
-from sklearn_vlclust.cluster.generative._network import ResidualNetwork, RowNetwork
+from sklearn_vlclust.cluster.generative._network import (
+    ResidualNetwork,
+    RowNetwork,
+    own_statistics,
+)
 from sklearn_vlclust.embedding._rows import UnitRows
 from sklearn_vlclust.training import load_model, save_model
 from sklearn_vlclust.training._device import new_generator
@@ -152,3 +156,21 @@ def test_clusters_of_rows_start_at_centers(rows):
     network.start_clusters(centers)
     nearest = torch.cdist(unit, centers).argmin(dim=1)
     assert torch.equal(network.logits(x).argmax(dim=1), nearest)
+
+
+def test_images_of_another_kind_leave_no_statistics():
+    network, real = make_network().train(), make_images((1, 8, 8))
+    alone = copy.deepcopy(network)
+    expected = alone.encode(real)
+    found = network.encode(real)
+    with own_statistics(network):
+        other = network.encode(255 - real)
+    # They are normalised by their own statistics, which are not kept.
+    torch.testing.assert_close(other, copy.deepcopy(alone).encode(255 - real))
+    torch.testing.assert_close(found, expected)
+    for module, same in zip(network.modules(), alone.modules()):
+        if isinstance(module, nn.BatchNorm2d):
+            torch.testing.assert_close(module.running_mean, same.running_mean)
+            torch.testing.assert_close(module.running_var, same.running_var)
+    network.encode(real)
+    assert not torch.equal(network.stem[1].running_mean, alone.stem[1].running_mean)
