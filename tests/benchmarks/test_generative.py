@@ -41,3 +41,8 @@ def test_quality_on_the_digits():
     assert gcc["what"] == "GenerativeCalibrationClustering()"
     assert all(0 < gcc[name][0] <= 100 for name in ("stage_I_ACC", "generated_right"))
     assert "3 classes" in title and "20 percent" in title
+    (rows,) = generative_quality.run_digits(**size, only=["without L_d"]).values()
+    whole, without = rows[-2:]
+    assert whole["bar"] and without["what"] == "without L_d"
+    # Stage I is not fitted again.
+    assert "stage_I_ACC" in whole and "stage_I_ACC" not in without
