@@ -143,9 +143,9 @@ def _measure(y, params, folder, X, k, seed):
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = make(k, random_state=seed, callbacks=[stages], **params).fit(X)
     figures = {"n_clusters": model.n_clusters_, "purity": purity(model.transform(X), y)}
-    figures["confirmed"] = [
-        round(100 * row["confirmed"], 1) for row in model.history_ if "confirmed" in row
-    ][-1]
+    shares = [row["confirmed"] for row in model.history_ if "confirmed" in row]
+    if shares:
+        figures["confirmed"] = round(100 * shares[-1], 1)
     if stages.accuracy is not None:
         figures["stage_I_ACC"] = stages.accuracy
     if X.ndim == 4:

@@ -58,8 +58,8 @@ def test_fitted_attributes(kind, request, tmp_path):
     np.testing.assert_array_equal(model.predict(X), model.labels_)
     assert model.transform(X).shape == (len(X), len(model.get_feature_names_out()))
     terms = [set(row) - {"epoch", "phase", "loss"} for row in model.history_]
-    calibration = {"kernel_matching", "class_wise_matching", "metric_learning"}
-    calibration.add("confirmed")
+    losses = {"kernel_matching", "class_wise_matching", "metric_learning"}
+    calibration = {*losses, "confirmed"}
     assert terms == [*[set()] * 6, calibration, set(), calibration, set()]
     samples = model.generate(4, cluster=0, random_state=0)
     assert samples.shape == (4, *X.shape[1:])

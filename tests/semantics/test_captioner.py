@@ -214,14 +214,12 @@ ZOO = {
 
 def captions_of(*mixtures, **params):
     """Fit one image a cluster, which votes for nouns in the shares given."""
-    vocabulary = Vocabulary(list(ZOO), np.eye(8), list(ZOO.values()))
     logits = np.log([[shares.get(n, 1e-6) for n in ZOO] for shares in mixtures])
     # Unit rows whose softmax the shares are: noun vectors are axes.
     scale = np.linalg.norm(logits, axis=1).max()
     spare = np.sqrt((scale**2 - np.square(logits).sum(axis=1)).clip(0))
-    X = np.c_[logits, np.diag(spare)] if len(spare) > 1 else logits
-    nouns = np.c_[vocabulary.embeddings, np.zeros((8, X.shape[1] - 8))]
-    vocabulary = Vocabulary(list(ZOO), nouns, list(ZOO.values()))
+    X = np.c_[logits, np.diag(spare)]
+    vocabulary = Vocabulary(list(ZOO), np.eye(8, X.shape[1]), list(ZOO.values()))
     return ClusterCaptioner(
         vocabulary, top=8, logit_scale=scale, centering=0, **params
     ).fit(X, np.arange(len(X)))

@@ -10,7 +10,7 @@ from ...training._device import to_device
 from .._coding_cut import partition_by_rate
 from .._partition import kmeans_from
 from . import _losses as losses
-from ._generator import EmbeddingGenerator, ImageGenerator
+from ._generator import GENERATED_AT_ONCE, EmbeddingGenerator, ImageGenerator
 from ._network import ResidualNetwork, RowNetwork, own_statistics
 
 # Share of generated samples taken for what they were meant to be, beyond chance, from
@@ -206,7 +206,8 @@ class CalibrationObjective(nn.Module):
                     amp=self.amp,
                 )
                 self.generated.copy_(samples)
-                found = network.clustering.logits(self.generated).argmax(dim=1)
+                parts = self.generated.split(GENERATED_AT_ONCE)
+                found = self._map(network.clustering.logits, parts).argmax(dim=1)
                 self.confirmed.copy_((found == self.generated_labels).float().mean())
         self.lr_factor = 1.0
         if self.stage == "calibration":
@@ -269,8 +270,10 @@ class CalibrationObjective(nn.Module):
         device = self.pseudo_labels.device
         return torch.autocast(device.type, torch.bfloat16, enabled=self.amp)
 
-    def _map(self, function):
-        return torch.cat([function(block) for block in self.source.blocks()])
+    def _map(self, function, blocks=None):
+        """Map the blocks of samples, by default all real ones."""
+        blocks = self.source.blocks() if blocks is None else blocks
+        return torch.cat([function(block) for block in blocks])
 
     def _cluster(self, network):
         """Return pseudo-labels of all samples (Section 3.2.2).
