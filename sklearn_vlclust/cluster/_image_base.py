@@ -30,6 +30,7 @@ class BaseImageClusterer(BaseDeepClusterer):
     """
 
     image_shape_: Any  # (channels, height, width), or None
+    n_features_in_: int
     _auto_on_images: tuple[int, float]  # batch size and learning rate
     _auto_on_embeddings: tuple[int, float]
     _inference_rows = 1024  # of large networks
@@ -95,7 +96,10 @@ class BaseImageClusterer(BaseDeepClusterer):
         """Return pixels, (n, channels, side, side), or embeddings."""
         if not is_images(X):
             if not reset and self.image_shape_ is not None:
-                raise ValueError("X is no images; the fit had images.")
+                raise ValueError(
+                    f"X is not images{_shape(X)}; the fit had images. Give paths, PIL "
+                    "images or an array of shape (n_samples, height, width, channels)."
+                )
             if reset:
                 self.image_shape_ = None
             smallest = 2 if reset else 1
@@ -109,7 +113,8 @@ class BaseImageClusterer(BaseDeepClusterer):
             channels = None
         elif self.image_shape_ is None:
             raise ValueError(
-                "X is images; the fit had embeddings. Embed them as those of the fit."
+                f"X is images{_shape(X)}; the fit had embeddings of "
+                f"{self.n_features_in_} features. Embed them as those of the fit."
             )
         else:
             channels, side, _ = self.image_shape_
@@ -161,3 +166,8 @@ class BaseImageClusterer(BaseDeepClusterer):
 
     def _instance_features(self, rows):
         return self._infer(rows, _features, True)
+
+
+def _shape(X):
+    """Return the shape of what was given in words, if it has one."""
+    return f" (shape {tuple(X.shape)})" if hasattr(X, "shape") else ""
