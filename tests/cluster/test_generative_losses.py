@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sklearn_vlclust.cluster.generative import _kernel_pairs
 from sklearn_vlclust.cluster.generative import _losses as losses
 
 K, D = 4, 3
@@ -111,9 +112,33 @@ def test_bandwidth_is_the_median_distance(seed):
 @pytest.mark.parametrize("n", range(2, 10))
 def test_median_of_pairs_with_ties(n):
     x = torch.randint(3, (n, 2), generator=torch.Generator().manual_seed(n)).float()
-    squares, found = losses._square_distances(x, None)
+    squares = _kernel_pairs.square_distances(x)
+    found = _kernel_pairs.median_of_pairs(squares)
     pairs = sorted(float(squares[i, j]) for i, j in combinations(range(n), 2))
-    assert found == max(pairs[(len(pairs) - 1) // 2], losses.TINY)
+    assert found == pairs[(len(pairs) - 1) // 2]
+
+
+@pytest.mark.parametrize("sigma", [2.0, None])
+@pytest.mark.parametrize("k", [4, 60])
+def test_blocks_of_clusters(k, sigma, monkeypatch):
+    # Sizes of batches at which a CPU takes each cluster alone.
+    real, generated = samples(0, n=300, k=k), samples(1, n=240, k=k + 3)
+    x = np.concatenate([real[0], generated[0]])
+    if sigma is None:
+        distances = [np.linalg.norm(a - b) for a, b in combinations(x[::2], 2)]
+        sigma = np.median(distances)
+        found = match(*real, *generated)
+    else:
+        found = match(*real, *generated, bandwidth=sigma)
+    assert found == pytest.approx(loop_kernel_matching(*real, *generated, sigma))
+    # Value and gradient are those of the kernels of all pairs, as on a GPU.
+    x, labels = torch.tensor(x), torch.tensor(np.r_[real[1], generated[1]])
+    loss, gradient = _kernel_pairs.match(x, labels, 300, None)
+    monkeypatch.setattr(_kernel_pairs, "LARGEST", 0)
+    other_loss, other = _kernel_pairs.match(x, labels, 300, None)
+    assert not torch.equal(gradient, other)
+    torch.testing.assert_close(gradient, other)
+    torch.testing.assert_close(loss, other_loss)
 
 
 def test_clusters_without_two_samples_of_both_kinds_are_left_out():

@@ -7,11 +7,11 @@ labelled by the cluster it was generated for, a real one by the cluster head.
 Eq. 1 is the contrast of two views that PICI has as well: `instance_contrast`.
 """
 
-import numpy as np
 import torch
 from torch.nn import functional as F
 
-from ..contrastive_masked._losses import TINY, instance_contrast
+from ..contrastive_masked._losses import instance_contrast
+from ._kernel_pairs import match
 
 __all__ = [
     "class_wise_matching",
@@ -56,8 +56,9 @@ def kernel_matching(real, real_labels, generated, generated_labels, bandwidth=No
     sum: the weight of a term is not to depend on their number.
 
     The kernel, which the paper leaves open, is ``exp(-|x - y|^2 / (2 bandwidth^2))``.
-    One pass over its matrix gives all clusters. The gradient is written out: a product
-    with the same matrix.
+    One pass over its matrix gives all clusters; with many clusters on a CPU, over the
+    blocks of it that hold the pairs of one. The gradient is written out: a product with
+    the same matrix.
 
     Parameters
     ----------
@@ -70,8 +71,9 @@ def kernel_matching(real, real_labels, generated, generated_labels, bandwidth=No
     generated_labels : int tensor of shape (g,)
         Clusters they were generated for. Eq. 9 writes both kinds of labels alike.
     bandwidth : float, default=None
-        None is the median distance of two of the n + g samples, of which no gradient
-        is taken: the scale of the features then does not matter.
+        None is the median distance of two of the n + g samples (of 512 to 1,023 spread
+        evenly, if there are more), of which no gradient is taken: the scale of the
+        features then does not matter.
 
     Returns
     -------
@@ -84,33 +86,8 @@ def kernel_matching(real, real_labels, generated, generated_labels, bandwidth=No
     with torch.no_grad():
         # Distances do not mind the mean, but float32 does where it is large.
         x = features - features.mean(dim=0)
-        squares, scale = _square_distances(x, bandwidth)  # (n + g, n + g)
-        pairs = squares.div_(-2 * scale).exp_().mul_(_pair_weights(labels, n, x.dtype))
-        gradient = (pairs @ x - pairs.sum(dim=1, keepdim=True) * x) * (2 / scale)
-    return pairs.sum() + ((features - features.detach()) * gradient).sum()
-
-
-def _pair_weights(labels, n, dtype):
-    """Weights of the pairs in eq. 9, (n + g, n + g); the first `n` samples are real.
-
-    All is computed for all pairs: to look for those of one cluster, or for the number
-    of clusters, a GPU would have to wait.
-    """
-    weights = (labels[:, None] == labels).to(dtype)
-    # Real and generated samples of a sample's cluster.
-    real, made = weights[:, :n].sum(dim=1), weights[:, n:].sum(dim=1)
-    counted = (real > 1) & (made > 1)
-    # A sample counts for its share of a cluster; the sum is a whole number.
-    n_counted = (counted / (real + made)).sum().round().clamp_min(1)
-    own = torch.cat([real[:n], made[n:]])
-    other = torch.cat([made[:n], real[n:]])
-    within = counted / (own * (own - 1).clamp_min(1) * n_counted)
-    across = -(counted / (own * other.clamp_min(1) * n_counted))
-    weights.fill_diagonal_(0)
-    for kind, another in ((slice(n), slice(n, None)), (slice(n, None), slice(n))):
-        weights[kind, kind] *= within[kind, None]
-        weights[kind, another] *= across[kind, None]
-    return weights
+        loss, gradient = match(x, labels, n, bandwidth)
+    return loss + ((features - features.detach()) * gradient).sum()
 
 
 def class_wise_matching(generated, labels):
@@ -165,26 +142,3 @@ def metric_learning(scores, labels):
     """
     own = scores.gather(1, labels[:, None])
     return (scores - own).clamp_min(0).square().sum(dim=1).mean()
-
-
-def _square_distances(x, bandwidth):
-    """Squared distances of all pairs of rows, (n, n), and the bandwidth squared."""
-    norms = x.square().sum(dim=1)
-    squares = torch.addmm(norms[:, None] + norms, x, x.T, alpha=-2)
-    squares.clamp_min_(0).fill_diagonal_(0)
-    if bandwidth is None:
-        return squares, _median_of_pairs(squares).clamp_min(TINY)
-    return squares, x.new_full((), bandwidth**2)
-
-
-def _median_of_pairs(squares):
-    """Return the (lower) median above the diagonal of a symmetric matrix.
-
-    All of the matrix is looked at, which has each pair twice and first, as the least,
-    the zeros of the diagonal.
-    """
-    n = len(squares)
-    place = n + 2 * ((n * (n - 1) // 2 - 1) // 2)
-    if squares.device.type == "cpu":  # NumPy: a fifth of the time of torch
-        return squares.new_tensor(np.partition(squares.numpy().ravel(), place)[place])
-    return squares.flatten().kthvalue(place + 1).values
