@@ -292,7 +292,9 @@ def test_bad_images(digits, fitted, photos):
         fitted.predict(color)
     with pytest.raises(ValueError, match=r"1 channel\(s\); the fit had 3"):
         make(n_clusters=2).fit(color[:20]).predict(X)
-    with pytest.raises(ValueError, match=r"not images \(shape .*Give paths"):
+    with pytest.raises(
+        ValueError, match=r"X is not images .*64\)\); the fit had images"
+    ):
         fitted.predict(np.zeros((3, 64)))
     with pytest.raises(ValueError, match="2 or more are needed"):
         make(n_clusters=1).fit(X[:1])

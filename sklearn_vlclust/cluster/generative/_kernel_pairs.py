@@ -43,7 +43,8 @@ def match(x, labels, n, bandwidth):
 def _match_all(x, labels, n, bandwidth):
     """Match by the kernels of all pairs."""
     squares = square_distances(x)  # (n + g, n + g)
-    scale = _scale(squares, bandwidth)
+    spread = _spread(x)
+    scale = _scale(squares[spread, spread], bandwidth)
     pairs = squares.div_(-2 * scale).exp_().mul_(_pair_weights(labels, n, x.dtype))
     gradient = (pairs @ x - pairs.sum(dim=1, keepdim=True) * x) * (2 / scale)
     return pairs.sum(), gradient
@@ -105,8 +106,7 @@ def _match_blocks(x, place, shape, n, bandwidth):
     table = torch.stack([within[0], -across, -across, within[1]]).view(2, 2, k)
     weights = torch.einsum("akm,abk,bkl->kml", kinds, table, kinds)
     weights.diagonal(dim1=1, dim2=2).zero_()
-    sample = x[:: -(-len(x) // MEDIAN_OF)] if bandwidth is None else x[:1]
-    scale = _scale(square_distances(sample), bandwidth)
+    scale = _scale(square_distances(x[_spread(x)]), bandwidth)
     pairs = square_distances(blocks).div_(-2 * scale).exp_().mul_(weights)
     pull = pairs @ blocks - pairs.sum(dim=2, keepdim=True) * blocks
     return pairs.sum(), pull.view(k * m, -1)[place] * (2 / scale)
@@ -116,23 +116,25 @@ def square_distances(x):
     """Squared distances of all pairs of rows, (..., n, n), of rows (..., n, d)."""
     norms = x.square().sum(dim=-1)
     squares = norms[..., :, None] + norms[..., None, :]
-    if x.ndim == 2:
-        squares.addmm_(x, x.T, alpha=-2)
-    else:
-        squares.baddbmm_(x, x.mT, alpha=-2)
+    add_product = squares.addmm_ if x.ndim == 2 else squares.baddbmm_
+    add_product(x, x.mT, alpha=-2)
     squares.clamp_min_(0).diagonal(dim1=-2, dim2=-1).zero_()
     return squares
 
 
+def _spread(x):
+    """Return a slice of at most `MEDIAN_OF` of the rows, spread evenly."""
+    return slice(None, None, -(-len(x) // MEDIAN_OF))
+
+
 def _scale(squares, bandwidth):
-    """Return the bandwidth squared; None is the median distance of spread rows."""
-    if bandwidth is not None:
-        return squares.new_full((), bandwidth**2)
-    step = -(-len(squares) // MEDIAN_OF)
-    return median_of_pairs(squares[::step, ::step]).clamp_min(TINY)
+    """Return the bandwidth squared; None is the median distance."""
+    if bandwidth is None:
+        return _median_of_pairs(squares).clamp_min(TINY)
+    return squares.new_full((), bandwidth**2)
 
 
-def median_of_pairs(squares):
+def _median_of_pairs(squares):
     """Return the (lower) median above the diagonal of a symmetric matrix.
 
     All of the matrix is looked at, which has each pair twice and first, as the least,
