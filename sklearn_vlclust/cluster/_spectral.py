@@ -18,8 +18,9 @@ DENSE_ROWS, DENSE_ROWS_A_VECTOR = 500, 8
 # And what it may take, unless the other one takes as much: its basis has two vectors
 # for each that is wanted.
 DENSE_BYTES = 4 * 2**30
-# Rounds in which outliers are left out.
-OUTLIER_ROUNDS = 10
+# Rounds in which the rows of loose clusters are left out, and the share of a cluster's
+# affinity to other rows that leads out of a loose one: most of it.
+LOOSE_ROUNDS, LOOSE = 10, 0.5
 
 
 def knn_affinity(rows, n_neighbors, gamma, rng, loops=1.0):
@@ -201,7 +202,7 @@ class SpectralCut:
             vectors = np.hstack([vectors, more[1].astype(np.float32)])
         self.eigenvalues, self.eigenvectors = values, vectors
 
-    def labels(self, k, ward=False, smallest=1):
+    def labels(self, k, ward=False, firm=False):
         """Cut into `k` clusters.
 
         Parameters
@@ -211,9 +212,10 @@ class SpectralCut:
         ward : bool, default=False
             Start k-means from the clusters of Ward's method: slower, and better where
             clusters have few rows, of which random starts miss some.
-        smallest : int, default=1
-            With `ward`, rows of smaller clusters are outliers: the others are cut
-            again, in at most 10 rounds, and outliers join the nearest cluster.
+        firm : bool, default=False
+            With `ward`, rows of a cluster whose affinity to other rows leads mostly out
+            of it are outliers: the others are cut again, in at most 10 rounds, and
+            outliers join the nearest cluster.
 
         Returns
         -------
@@ -233,9 +235,11 @@ class SpectralCut:
             power = np.log(self.residue) / np.log(values[-1])
             rows = rows * (values**power).astype(np.float32)
         rows = rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
-        if ward:
-            return by_size(_partition_large(rows, k, smallest, rng))
-        return by_size(spherical_kmeans(rows, k, rng))
+        if not ward:
+            return by_size(spherical_kmeans(rows, k, rng))
+        if firm:
+            return by_size(self._partition_firmly(rows, k, rng))
+        return by_size(partition(rows, k, n_init=0, rng=rng))
 
     def leak(self, labels):
         """Return the share of the affinity that lies between clusters.
@@ -273,13 +277,37 @@ class SpectralCut:
         there = volume > 0
         return float(np.mean(out[there] / volume[there]))
 
-    def _volumes(self, labels):
-        """Return the affinity of each cluster that leads out of it, and all of it."""
+    def _volumes(self, labels, loops=True):
+        """Return the affinity of each cluster that leads out of it, and all of it.
+
+        Without `loops`, that of rows to themselves does not count.
+        """
         graph = self.affinity.tocoo()
         cluster = labels[graph.row]
         apart = cluster != labels[graph.col]
-        out = np.bincount(cluster, graph.data * apart)
-        return out, np.bincount(cluster, graph.data)
+        counted = graph.data if loops else graph.data * (graph.row != graph.col)
+        return np.bincount(cluster, graph.data * apart), np.bincount(cluster, counted)
+
+    def _partition_firmly(self, rows, k, rng):
+        """Cut unit rows into clusters that are not loose, and add the others to them.
+
+        A few rows that are like no others make a cluster of their own among the
+        eigenvectors, though each of them belongs elsewhere if anywhere.
+        """
+        kept, labels = np.arange(len(rows)), partition(rows, k, n_init=0, rng=rng)
+        for _ in range(LOOSE_ROUNDS):
+            numbers = np.full(len(rows), k)  # of outliers
+            numbers[kept] = labels
+            out, volume = self._volumes(numbers, loops=False)
+            firm = (out <= LOOSE * volume)[labels]
+            if firm.all() or firm.sum() < k:
+                break
+            kept = kept[firm]
+            labels = partition(rows[kept], k, n_init=0, rng=rng)
+        centers = partition_centers(rows[kept], labels, labels.max() + 1, rng)
+        nearest = (rows @ centers.T).argmax(axis=1)
+        nearest[kept] = labels
+        return nearest
 
     def _known_vectors(self, root):
         """Return the eigenvectors of the components, at most max_k: (n, c), sparse."""
@@ -323,18 +351,3 @@ def _with_isolated(graph):
     if not isolated.any():
         return graph
     return (graph + diags_array(isolated.astype(np.float64))).tocsr()
-
-
-def _partition_large(rows, k, smallest, rng):
-    """Cut unit rows into clusters that have `smallest` rows besides outliers."""
-    kept, labels = np.arange(len(rows)), partition(rows, k, n_init=0, rng=rng)
-    for _ in range(OUTLIER_ROUNDS):
-        large = np.bincount(labels)[labels] >= smallest
-        if large.all() or large.sum() < smallest * k:
-            break
-        kept = kept[large]
-        labels = partition(rows[kept], k, n_init=0, rng=rng)
-    centers = partition_centers(rows[kept], labels, labels.max() + 1, rng)
-    nearest = (rows @ centers.T).argmax(axis=1)
-    nearest[kept] = labels
-    return nearest

@@ -12,7 +12,6 @@ from sklearn.metrics import normalized_mutual_info_score
 
 from sklearn_vlclust.cluster._spectral import (
     SpectralCut,
-    _partition_large,
     by_size,
     doubly_stochastic,
     knn_affinity,
@@ -159,22 +158,45 @@ def test_scaling_is_silent_where_it_converges(digits):
         doubly_stochastic(csr_array(make_affinity(digits[0])))
 
 
-def test_outliers_are_no_clusters_of_their_own():
-    rng = np.random.default_rng(0)
-    groups = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 1, 0.4]]
-    rows = np.repeat([*groups, [-1, -1, -1, 0]], [10, 10, 10, 10, 2], axis=0)
-    rows = unit(rows + 0.02 * rng.normal(size=rows.shape))
-    y = np.repeat(np.arange(4), 10)
-    state = np.random.RandomState(0)
-    assert np.bincount(_partition_large(rows, 4, 1, state)).min() == 2
-    labels = _partition_large(rows, 4, 3, state)
-    assert normalized_mutual_info_score(y, labels[:40]) == pytest.approx(1)
-    assert np.bincount(labels, minlength=4).sum() == 42
+def odd_rows_beside_groups():
+    """Affinity of four groups, two of them near each other, and of two odd rows."""
+    y = np.repeat([0, 1, 2, 3, -1], [10, 10, 10, 10, 2])
+    affinity = (y[:, None] == y).astype(float)
+    near = np.isin(y, [2, 3])
+    affinity[np.ix_(near, near)] = np.maximum(affinity[np.ix_(near, near)], 0.3)
+    odd = y == -1
+    affinity[odd] = np.where(y == 2, 0.026, 0.018)  # 0.8 in all
+    affinity[:, odd] = affinity[odd].T
+    affinity[np.ix_(odd, odd)] = 0.5
+    np.fill_diagonal(affinity, 1)
+    return csr_array(affinity), y
 
 
-def test_smallest_that_no_clusters_reach_changes_nothing(digits):
+def test_clusters_that_belong_elsewhere_are_none():
+    affinity, y = odd_rows_beside_groups()
+    cut = SpectralCut(affinity, 4, np.random.RandomState(0), residue=0.3)
+    labels = cut.labels(4, ward=True)
+    assert np.bincount(labels).tolist() == [20, 10, 10, 2]
+    # Of the affinity of an odd row to others 0.5 leads to the other one, 0.8 out.
+    labels = cut.labels(4, ward=True, firm=True)
+    assert normalized_mutual_info_score(y[y >= 0], labels[y >= 0]) == pytest.approx(1)
+    assert np.bincount(labels).sum() == len(y)
+
+
+def test_clusters_of_what_belongs_together_stay():
+    affinity, y = odd_rows_beside_groups()
+    affinity = affinity.toarray()
+    odd = y == -1
+    affinity[np.ix_(odd, odd)] = 1  # more than the 0.8 that lead out
+    cut = SpectralCut(csr_array(affinity), 4, np.random.RandomState(0), residue=0.3)
+    labels = cut.labels(4, ward=True, firm=True)
+    np.testing.assert_array_equal(labels, cut.labels(4, ward=True))
+    assert np.bincount(labels).min() == 2
+
+
+def test_groups_apart_are_firm(digits):
     rows = digits[0]
     cut = SpectralCut(make_affinity(rows), 10, np.random.RandomState(0))
-    whole = cut.labels(10, ward=True)
-    few = cut.labels(10, ward=True, smallest=len(rows))
-    np.testing.assert_array_equal(whole, few)
+    np.testing.assert_array_equal(
+        cut.labels(10, ward=True), cut.labels(10, ward=True, firm=True)
+    )

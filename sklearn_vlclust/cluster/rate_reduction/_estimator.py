@@ -39,8 +39,6 @@ GRAPHS, RESIDUE = ((0.15, 1.0), (0.06, 1.0), (0.15, 1e-3)), 0.3
 # lie apart beside small ones, the sharp cut leaks about half as much, elsewhere nearly
 # as much. Where groups differ in size, even clusters save a little, and are wrong.
 SHARP_LEAKS, EVEN_SAVES = 0.7, 0.95
-# Rows below which clusters of the sharp cut are taken for outliers.
-SMALLEST = 3
 # The graph by which numbers of clusters are compared.
 ESTIMATE_NEIGHBORS, ESTIMATE_GAMMA = 10, 0.1
 # Epochs of small sets, and steps after which large ones have had enough of them.
@@ -101,9 +99,10 @@ class RateReductionClustering(BaseDeepClusterer):
     n_neighbors : int, default=16
         Nearest images of an image in the graph that is cut. Two more are cut: one that
         weighs the nearest more, taken if its clusters leak three tenths less of the
-        first one's membership (less than 3 images are outliers there, no cluster), and
-        one in which images hardly belong to themselves, so that clusters are more even,
-        taken if they save a twentieth of the coding rate (eq. 2).
+        first one's membership (images that belong mostly to other clusters are outliers
+        there, no cluster), and one in which images hardly belong to themselves, so that
+        clusters are more even, taken if they save a twentieth of the coding rate
+        (eq. 2).
     criterion : {"persistence", "coding_length"}, default="persistence"
         How the number of clusters is chosen with ``n_clusters=None``; see
         :class:`~sklearn_vlclust.CodingLengthKSelector`. "coding_length" is the paper's
@@ -466,7 +465,7 @@ class RateReductionClustering(BaseDeepClusterer):
         labels, sharper = (cut.labels(k, ward=True) for cut in (natural, sharp))
         leak, sharper_leak = natural.leak(labels), natural.leak(sharper)
         if sharper_leak < SHARP_LEAKS * leak:
-            return sharp.labels(k, ward=True, smallest=SMALLEST)
+            return sharp.labels(k, ward=True, firm=True)
         rate = self._rate(labels)
         if sharper_leak < leak and self._rate(sharper) < rate:
             return sharper  # better in both respects
