@@ -28,8 +28,8 @@ from ..metrics._clusters import cluster_means
 from ..neighbors import nearest
 from ..training import resolve_device
 from ._encoding import noun_vectors, read_vocabulary
+from ._kinds import generalize, join_synonyms
 from ._vocabulary import Vocabulary
-from ._wordnet import noun_hierarchy
 
 # Scores of a block of images with all nouns take this much memory.
 BLOCK_BYTES = 128 * 2**20
@@ -64,7 +64,8 @@ class ClusterCaptioner(HTMLReprMixin, BaseEstimator):
         is [1]_; for "auto" see Notes.
     generality : float in (0, 1] or None, default=0.2
         Votes that a more general noun needs to name a cluster, as a share of those of
-        the noun with most, see Notes. None is [1]_: the noun with most names it.
+        the noun with most, see Notes; synonyms count as one noun. None is [1]_: the
+        noun with most votes names it, whatever others mean.
     prompt : str, default="a photo of a {}"
         What the text encoder reads, with ``{}`` in place of the noun.
     device : str or torch.device, default="auto"
@@ -116,6 +117,12 @@ class ClusterCaptioner(HTMLReprMixin, BaseEstimator):
     places above the one with most votes, if it has a fifth of its votes itself and no
     cluster with another noun falls under it: a set's dalmatians are not "dog" beside
     its beagles. Of several, the one with most votes is taken. Nouns need synsets.
+
+    Vocabularies put together of several lists name a thing more than once, and its
+    votes are divided: with `generality`, nouns of one synset are one noun, the one with
+    most votes in all, and so are nouns that differ in case alone. One without a synset
+    takes that of the nouns of its name, if they have the same: "Mug" that of "mug" or
+    "mug, cup", and "Crane" none beside "crane (bird)" and "crane (machine)".
 
     Clusters of `MCAClustering` on Oxford-IIIT Pets and Caltech-101 whose caption is a
     noun of the class of their majority (or a kind of it, as airliner of airplane):
@@ -220,9 +227,11 @@ class ClusterCaptioner(HTMLReprMixin, BaseEstimator):
         vocabulary = read_vocabulary(self.vocabulary, self.prompt)
         nouns = self._noun_vectors(vocabulary, rows.shape[1])
         votes = self._count_votes(rows, labels, nouns)
+        if self.generality is not None:
+            votes, synsets = join_synonyms(votes, vocabulary)
         best = [_sorted(votes[[c]]) for c in range(votes.shape[0])]
         if self.generality is not None:
-            best = _generalize(best, vocabulary.synsets, self.generality)
+            best = generalize(best, synsets, self.generality)
         kept = slice(self.n_candidates)
         self.candidates_ = [vocabulary.nouns[index[kept]] for index, _ in best]
         self.candidate_scores_ = [scores[kept] for _, scores in best]
@@ -371,50 +380,3 @@ def _sorted(votes):
     """Return the columns and values of a sparse row, the largest first."""
     order = np.argsort(-votes.data, kind="stable")
     return votes.indices[order], votes.data[order]
-
-
-def _generalize(best, synsets, generality):
-    """Put the noun that names a cluster first, where it is a more general one.
-
-    Parameters
-    ----------
-    best : list of (int ndarray, float ndarray)
-        Nouns and votes of each cluster, the largest first.
-    synsets : ndarray of object
-        Synset of each noun, or None.
-    generality : float
-        Share of the votes of the first noun that a more general one needs.
-
-    Returns
-    -------
-    best : list of (int ndarray, float ndarray)
-        The same, the votes for kinds of a noun that was put first added to its own.
-    """
-    if all(synset is None for synset in synsets):
-        return best
-    hierarchy = noun_hierarchy()
-
-    def above(noun):
-        """Return the noun's synset and those above it."""
-        if synsets[noun] is None:
-            return frozenset()
-        return hierarchy.ancestors(hierarchy.position(synsets[noun]))
-
-    first = {index[0]: above(index[0]) for index, _ in best}
-    named = []
-    for index, votes in best:
-        own = synsets[index[0]]
-        for i in np.flatnonzero(votes >= generality * votes[0]):
-            if synsets[index[i]] in (None, own):
-                continue
-            place = hierarchy.position(synsets[index[i]])
-            # A noun that others fall under would not tell the cluster from theirs.
-            if place in first[index[0]] and not any(
-                place in path for noun, path in first.items() if synsets[noun] != own
-            ):
-                kinds = [place in above(noun) for noun in index]
-                index = np.r_[index[i], np.delete(index, i)]
-                votes = np.r_[votes[kinds].sum(), np.delete(votes, i)]
-                break
-        named.append((index, votes))
-    return named

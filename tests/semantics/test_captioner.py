@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 from sklearn.cluster import HDBSCAN
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import (
@@ -19,6 +20,7 @@ from sklearn.utils.estimator_checks import (
 
 from sklearn_vlclust import ClusterCaptioner, OfflineEmbedder, Vocabulary
 from sklearn_vlclust.semantics import _captioner
+from sklearn_vlclust.semantics._kinds import join_synonyms
 
 DATA = Path(os.environ.get("VLCLUST_TEST_DATA", "../shared/data"))
 
@@ -227,11 +229,11 @@ def captions_of(*mixtures, **params):
 
 def test_a_more_general_noun_names_a_cluster_that_it_tells_from_others():
     poodles = {"poodle": 0.6, "dog": 0.2, "carnivore": 0.01, "airplane": 0.15}
-    airliners = {"airliner": 0.7, "airplane": 0.1, "plane": 0.05, "sky": 0.15}
+    airliners = {"airliner": 0.75, "airplane": 0.08, "plane": 0.05, "sky": 0.12}
     alone = captions_of(poodles, airliners)
     assert alone.captions_.tolist() == ["dog", "airliner"]
     assert alone.candidates_[0][:2].tolist() == ["dog", "poodle"]
-    np.testing.assert_allclose(alone.scores_, [0.8 / 0.96, 0.7], rtol=1e-3)
+    np.testing.assert_allclose(alone.scores_, [0.8 / 0.96, 0.75], rtol=1e-3)
     printed = captions_of(poodles, airliners, generality=None)
     assert printed.captions_.tolist() == ["poodle", "airliner"]
     assert (np.diff(printed.candidate_scores_[0]) <= 0).all()
@@ -243,9 +245,46 @@ def test_a_more_general_noun_names_a_cluster_that_it_tells_from_others():
     assert both.captions_.tolist() == ["poodle", "beagle", "airliner"]
     twins = captions_of(poodles, {**poodles, "sky": 0.04}, airliners)
     assert twins.captions_.tolist() == ["dog", "dog", "airliner"]
-    # A noun of the same synset is no more general one.
-    planes = captions_of({"plane": 0.5, "airplane": 0.4}, poodles)
-    assert planes.captions_.tolist() == ["plane", "dog"]
+
+
+def test_synonyms_are_one_noun():
+    poodles = {"poodle": 0.9, "sky": 0.1}
+    planes = {"plane": 0.5, "airplane": 0.4, "sky": 0.1}
+    captioner = captions_of(poodles, planes)
+    assert captioner.captions_.tolist() == ["poodle", "plane"]
+    assert "airplane" not in captioner.candidates_[1]
+    np.testing.assert_allclose(captioner.scores_, 0.9, rtol=1e-3)
+    # Neither alone has a fifth of the votes for airliners.
+    kinds = captions_of(poodles, {"airliner": 0.7, "airplane": 0.1, "plane": 0.1})
+    assert kinds.captions_.tolist() == ["poodle", "airplane"]
+    printed = captions_of(poodles, planes, generality=None)
+    np.testing.assert_allclose(printed.scores_, [0.9, 0.5], rtol=1e-3)
+
+
+@given(st.integers(1, 6), st.integers(0, 2**16))
+@settings(max_examples=40, deadline=None)
+def test_votes_of_lists_that_share_nouns(n_clusters, seed):
+    nouns = {
+        "mug, cup": "mug.n.04",
+        "Mug": None,
+        "crane (bird)": "crane.n.05",
+        "crane (machine)": "crane.n.04",
+        "Crane": None,
+        "CRANE": None,
+        "cup": None,
+        "coffee mug": "mug.n.04",
+    }
+    rng = np.random.default_rng(seed)
+    counts = rng.integers(0, 5, size=(n_clusters, len(nouns)))
+    vocabulary = Vocabulary(list(nouns), synsets=list(nouns.values()))
+    joined, synsets = join_synonyms(csr_array(counts.astype(float)), vocabulary)
+    mug, crane = "mug.n.04", ["crane.n.05", "crane.n.04", None, None]
+    assert synsets == [mug, mug, *crane, mug, mug]
+    joined = joined.toarray()
+    for group in ([0, 1, 6, 7], [4, 5], [2], [3]):
+        kept = group[counts[:, group].sum(axis=0).argmax()]
+        np.testing.assert_array_equal(joined[:, kept], counts[:, group].sum(axis=1))
+        assert not joined[:, [i for i in group if i != kept]].any()
 
 
 def test_things_of_caltech_by_their_common_names(clip_data, lvis_imagenet):

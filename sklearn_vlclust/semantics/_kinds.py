@@ -1,0 +1,100 @@
+"""Votes for nouns that mean the same, or a kind of the same."""
+
+import re
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from ._wordnet import noun_hierarchy
+
+
+def join_synonyms(votes, vocabulary):
+    """Add the votes for nouns that mean the same.
+
+    Nouns of one synset do, and nouns without any that differ in case alone. A noun
+    without a synset takes the one that all nouns of its name have.
+
+    Parameters
+    ----------
+    votes : csr_array of shape (n_clusters, n_nouns)
+        Votes of each cluster.
+    vocabulary : Vocabulary
+        The nouns.
+
+    Returns
+    -------
+    votes : csr_array of shape (n_clusters, n_nouns)
+        The votes for all that mean the same, at the one that has most itself.
+    synsets : list of str or None
+        Synset of each noun.
+    """
+    of_name: dict[str, set[str]] = {}
+    for noun, synset in zip(vocabulary.nouns, vocabulary.synsets):
+        if synset is not None:
+            for name in _names(noun):
+                of_name.setdefault(name, set()).add(synset)
+    synsets = list(vocabulary.synsets)
+    place, of_meaning = np.arange(len(synsets)), dict[tuple, int]()
+    for i in np.argsort(-votes.sum(axis=0), kind="stable"):
+        name = vocabulary.nouns[i].casefold()
+        found = of_name.get(name, ())
+        if synsets[i] is None and len(found) == 1:
+            (synsets[i],) = found
+        meaning = (synsets[i],) if synsets[i] is not None else (None, name)
+        place[i] = of_meaning.setdefault(meaning, i)
+    joined = csr_array((votes.data, place[votes.indices], votes.indptr), votes.shape)
+    joined.sum_duplicates()
+    return joined, synsets
+
+
+def _names(noun):
+    """Names of a noun: between commas, without case and what is in brackets."""
+    names = re.sub(r"\(.*?\)", "", noun).casefold().split(",")
+    return {name.strip() for name in names}
+
+
+def generalize(best, synsets, generality):
+    """Put the noun that names a cluster first, where it is a more general one.
+
+    Parameters
+    ----------
+    best : list of (int ndarray, float ndarray)
+        Nouns and votes of each cluster, the largest first.
+    synsets : ndarray of object
+        Synset of each noun, or None.
+    generality : float
+        Share of the votes of the first noun that a more general one needs.
+
+    Returns
+    -------
+    best : list of (int ndarray, float ndarray)
+        The same, the votes for kinds of a noun that was put first added to its own.
+    """
+    if all(synset is None for synset in synsets):
+        return best
+    hierarchy = noun_hierarchy()
+
+    def above(noun):
+        """Return the noun's synset and those above it."""
+        if synsets[noun] is None:
+            return frozenset()
+        return hierarchy.ancestors(hierarchy.position(synsets[noun]))
+
+    first = {index[0]: above(index[0]) for index, _ in best}
+    named = []
+    for index, votes in best:
+        own = synsets[index[0]]
+        for i in np.flatnonzero(votes >= generality * votes[0]):
+            if synsets[index[i]] in (None, own):
+                continue
+            place = hierarchy.position(synsets[index[i]])
+            # A noun that others fall under would not tell the cluster from theirs.
+            if place in first[index[0]] and not any(
+                place in path for noun, path in first.items() if synsets[noun] != own
+            ):
+                kinds = [place in above(noun) for noun in index]
+                index = np.r_[index[i], np.delete(index, i)]
+                votes = np.r_[votes[kinds].sum(), np.delete(votes, i)]
+                break
+        named.append((index, votes))
+    return named
