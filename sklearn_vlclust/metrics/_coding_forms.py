@@ -71,7 +71,10 @@ class PackedFeatures:
 
     def matrices(self, p, a):
         d = self.Z.shape[1]
-        packed = sum((a * p[rows]).T @ self._outer_products(rows) for rows in self.rows)
+        first, *others = self.rows
+        packed = (a * p[first]).T @ self._outer_products(first)
+        for rows in others:
+            packed.addmm_((a * p[rows]).T, self._outer_products(rows))
         matrices = packed.new_empty(p.shape[1], d, d)
         for r, part in self.triangle:
             matrices[:, r, : r + 1] = packed[:, part]  # the upper one is not read
@@ -81,17 +84,17 @@ class PackedFeatures:
         packed = inverses.new_empty(len(inverses), self.triangle[-1][1].stop)
         for r, part in self.triangle:
             packed[:, part] = inverses[:, r, : r + 1]
-        packed *= weights[:, None]
         grad_Pi = torch.empty_like(p)
         for rows in self.rows:
             if self.needed[0]:
-                self._add_grad_Z(rows, p[rows] @ packed)
+                self._add_grad_Z(rows, (p[rows] * weights) @ packed)
             if self.needed[1]:
                 # x^T S x: off the diagonal, an entry of the triangle counts twice.
                 outer = self._outer_products(rows)
                 diagonal = [part.stop - 1 for _, part in self.triangle]
-                ones = outer[:, diagonal] @ packed[:, diagonal].T
-                torch.sub(2 * (outer @ packed.T), ones, out=grad_Pi[rows])
+                grad = outer[:, diagonal] @ packed[:, diagonal].T
+                grad = torch.addmm(grad, outer, packed.T, beta=-1, alpha=2)
+                torch.mul(grad, weights, out=grad_Pi[rows])
         return grad_Pi
 
     def _add_grad_Z(self, rows, packed):

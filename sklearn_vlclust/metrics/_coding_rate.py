@@ -253,6 +253,6 @@ def _invert_by_halves(matrices):
     logdets = logdets + _invert_by_halves(second)
     y = second @ x
     first.baddbmm_(x.mT, y)
-    matrices[:, h:, :h] = -y
-    matrices[:, :h, h:] = -y.mT
+    torch.neg(y, out=matrices[:, h:, :h])
+    torch.neg(y.mT, out=matrices[:, :h, h:])
     return logdets
