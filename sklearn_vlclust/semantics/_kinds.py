@@ -11,8 +11,9 @@ from ._wordnet import noun_hierarchy
 def join_synonyms(votes, vocabulary):
     """Add the votes for nouns that mean the same.
 
-    Nouns of one synset do, and nouns without any that differ in case alone. A noun
-    without a synset takes the one that all nouns of its name have.
+    Nouns of one synset do, and nouns without any that differ in case alone, as lists
+    write the same in different ways. A noun without a synset takes the one that all
+    nouns of its name have.
 
     Parameters
     ----------
@@ -42,7 +43,8 @@ def join_synonyms(votes, vocabulary):
             (synsets[i],) = found
         meaning = (synsets[i],) if synsets[i] is not None else (None, name)
         place[i] = of_meaning.setdefault(meaning, i)
-    joined = csr_array((votes.data, place[votes.indices], votes.indptr), votes.shape)
+    parts = votes.data, place[votes.indices], votes.indptr
+    joined = csr_array(parts, votes.shape, copy=True)
     joined.sum_duplicates()
     return joined, synsets
 
@@ -60,8 +62,8 @@ def generalize(best, synsets, generality):
     ----------
     best : list of (int ndarray, float ndarray)
         Nouns and votes of each cluster, the largest first.
-    synsets : ndarray of object
-        Synset of each noun, or None.
+    synsets : sequence of str or None
+        Synset of each noun.
     generality : float
         Share of the votes of the first noun that a more general one needs.
 
