@@ -127,7 +127,7 @@ class ClusterCaptioner(HTMLReprMixin, BaseEstimator):
     Clusters of `MCAClustering` on Oxford-IIIT Pets and Caltech-101 whose caption is a
     noun of the class of their majority (or a kind of it, as airliner of airplane):
     71 and 70 % (71 and 86 %) with cosines, 77 and 70 % (77 and 87 %) with the softmax,
-    89 and 83 % (89 and 92 %) with centering and generality; ``python -m benchmarks
+    89 and 82 % (89 and 91 %) with centering and generality; ``python -m benchmarks
     captions``. Without generality Caltech-101 has 79 % (94 %): it also names electric
     guitars "guitar". The constants were chosen while looking at these two sets.
 
