@@ -245,6 +245,9 @@ def test_a_more_general_noun_names_a_cluster_that_it_tells_from_others():
     assert both.captions_.tolist() == ["poodle", "beagle", "airliner"]
     twins = captions_of(poodles, {**poodles, "sky": 0.04}, airliners)
     assert twins.captions_.tolist() == ["dog", "dog", "airliner"]
+    # A noun of the same synset is no more general one.
+    planes = captions_of({"plane": 0.6, "airplane": 0.3}, poodles)
+    assert planes.captions_.tolist() == ["plane", "dog"]
 
 
 def test_synonyms_are_one_noun():
