@@ -29,12 +29,8 @@ def join_synonyms(votes, vocabulary):
     synsets : list of str or None
         Synset of each noun.
     """
-    of_name: dict[str, set[str]] = {}
-    for noun, synset in zip(vocabulary.nouns, vocabulary.synsets):
-        if synset is not None:
-            for name in _names(noun):
-                of_name.setdefault(name, set()).add(synset)
     synsets = list(vocabulary.synsets)
+    of_name = _synsets_of_names(vocabulary) if None in synsets else {}
     place, of_meaning = np.arange(len(synsets)), dict[tuple, int]()
     for i in np.argsort(-votes.sum(axis=0), kind="stable"):
         name = vocabulary.nouns[i].casefold()
@@ -49,10 +45,14 @@ def join_synonyms(votes, vocabulary):
     return joined, synsets
 
 
-def _names(noun):
-    """Names of a noun: between commas, without case and what is in brackets."""
-    names = re.sub(r"\(.*?\)", "", noun).casefold().split(",")
-    return {name.strip() for name in names}
+def _synsets_of_names(vocabulary):
+    """Return the synsets of each name: between commas, without case and brackets."""
+    found: dict[str, set[str]] = {}
+    for noun, synset in zip(vocabulary.nouns, vocabulary.synsets):
+        if synset is not None:
+            for name in re.sub(r"\(.*?\)", "", noun).casefold().split(","):
+                found.setdefault(name.strip(), set()).add(synset)
+    return found
 
 
 def generalize(best, synsets, generality):
