@@ -72,7 +72,7 @@ class _Sinkhorn(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, similarities, gamma):
-        K = similarities.sub(1).div_(gamma).exp_()
+        K = similarities.sub(1).mul_(1 / gamma).exp_()
         s = K.sum(dim=1).rsqrt()
         tolerance = 64 * torch.finfo(K.dtype).eps
         for _ in range(MAX_ROUNDS):
