@@ -165,7 +165,7 @@ def test_k_selection(shared, tmp_path):
 
 def test_k_estimates(tmp_path):
     digits, subspaces = toy("k_estimates", tmp_path)["tables"]["estimates"]
-    assert 8 <= digits["persistence"][0] <= 12 and subspaces["persistence"] == [3]
+    assert 8 <= digits["persistence"][0] <= 12 and subspaces["persistence"] == [3, 3]
 
 
 def test_image_search(tmp_path):
