@@ -88,7 +88,7 @@ class BaseDeepClusterer(
     """
 
     embedder_: Any  # an encoder, or None
-    _inference_rows = 16_384  # a forward pass
+    _inference_rows = 4096  # a forward pass: few enough for the cache
     _learns_features = False  # then `cluster_centers_` are among them
 
     _parameter_constraints: dict = {
