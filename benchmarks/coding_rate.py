@@ -28,19 +28,22 @@ EPS, GAMMA, COLUMNS = 0.1, 0.1, 128
 # Most of the scaled copies of Z that the straightforward code makes at a time.
 PART_BYTES = 2 * 2**30
 SIZES = {
-    "toy": {"sizes": [[60, 16]], "repeats": 1},
-    "quick": {"sizes": [[1024, 128]], "repeats": 3},
-    "full": {"sizes": [[1024, 128], [1500, 128], [1024, 1024]], "repeats": 3},
+    "toy": {"sizes": [[60, 16, 1]], "repeats": 5},
+    "quick": {"sizes": [[1024, 128, 3]], "repeats": 25},
+    "full": {"sizes": [[1024, 128, 5], [1500, 128, 3], [1024, 1024, 1]], "repeats": 25},
 }
 
 
 def run(sizes, repeats):
+    """Measure objectives of `sizes`, each (m, d, repeats), and memberships."""
     return {
         "value and gradients, one step": [
-            row for m, d in sizes for row in objective(m, d, repeats)
+            row for size in sizes for row in objective(*size)
         ],
         "doubly stochastic membership": [
-            row for m in sorted({m for m, _ in sizes}) for row in membership(m, repeats)
+            row
+            for m in sorted({m for m, *_ in sizes})
+            for row in membership(m, repeats)
         ],
     }
 
@@ -133,7 +136,7 @@ def membership(m, repeats):
     similarities = (similarities + similarities.T) / 2
     methods = {"five log-domain half-iterations": log_domain, "ours": project}
     done = {name: [] for name in methods}
-    for _ in range(5 * repeats):
+    for _ in range(repeats):
         for name, method in methods.items():
             done[name].append(projection(method, similarities))
     plain_s = np.median([seconds for seconds, *_ in next(iter(done.values()))])
