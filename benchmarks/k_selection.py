@@ -8,7 +8,8 @@ Labels are used for comparison alone.
 SpectralClustering assigns by `cluster_qr`, which draws nothing. On the same
 eigenvectors it does so in the column `same_assignment`; `NMI` is of our labels as they
 are, `NMI_k-means` of them and those of SpectralClustering by k-means, `NMI_of_both` of
-its labels by either. Loops, which SpectralClustering leaves out, are left out of the affinity.
+its labels by either. Loops, which SpectralClustering leaves out, are left out of the
+affinity.
 
 `run` takes times of the processor, which other work on the machine changes little. Run
 it with one thread (OMP_NUM_THREADS=1): times of several threads add up.
