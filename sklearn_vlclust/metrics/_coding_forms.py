@@ -1,17 +1,19 @@
 """Forms of the matrices in eq. 2 of the coding rate: which one is fast depends.
 
 A form is built of the features `Z`, (m, d), and of whether the gradients of `Z` and of
-the membership are needed. ``matrices(p, a)`` returns those of a few clusters, without
+the membership are needed. ``matrices(p, a)`` returns those of some clusters, without
 the identity, of their columns `p` of the membership, (m, k), and factors `a`, (k,).
-``gradients(p, a, weights, inverses)`` returns the part of the gradient of `p` that goes
-through the matrices, and adds that of `Z` to `grad_Z`.
+``parts(matrices)`` yields them a few at a time, (k', size, size), to be replaced by
+their inverses. ``gradients(p, a, weights, inverses)`` returns the part of the gradient
+of `p` that goes through the matrices, and adds that of `Z` to `grad_Z`.
 """
 
 import torch
 
 # Largest number of floats of the matrices that are made at a time, and of the outer
-# products of rows: 64 and 128 MiB in single precision.
-MATRIX_FLOATS, OUTER_FLOATS = 2**24, 2**26
+# products of rows: 64 and 128 MiB in single precision. And of those matrices that are
+# inverted together, which stay in the cache then.
+MATRIX_FLOATS, OUTER_FLOATS, CACHE_FLOATS = 2**24, 2**26, 2**20
 
 
 def choose_form(Z):
@@ -20,6 +22,16 @@ def choose_form(Z):
     if d >= m:
         return Samples
     return PackedFeatures if Z.device.type == "cpu" else Features
+
+
+def _count_cached(size):
+    return max(1, CACHE_FLOATS // size**2)
+
+
+def _split(matrices):
+    """Yield (k, size, size) a few at a time; on a GPU all at once."""
+    on_cpu = matrices.device.type == "cpu"
+    return matrices.split(_count_cached(matrices.shape[1]) if on_cpu else len(matrices))
 
 
 class Features:
@@ -37,6 +49,8 @@ class Features:
     def matrices(self, p, a):
         weighted = (a * p).T[:, :, None] * self.Z  # (k, m, d)
         return self.Z.T.expand(len(a), -1, -1).bmm(weighted)
+
+    parts = staticmethod(_split)
 
     def gradients(self, p, a, weights, inverses):
         products = self.Z.expand(len(a), -1, -1).bmm(inverses)  # z_i S_j: (k, m, d)
@@ -70,20 +84,25 @@ class PackedFeatures:
         self._outer = self._pack(self.rows[0]) if len(self.rows) == 1 else None
 
     def matrices(self, p, a):
-        d = self.Z.shape[1]
+        """Return the triangles of the matrices, packed: (k, d (d + 1) / 2)."""
         first, *others = self.rows
         packed = (a * p[first]).T @ self._outer_products(first)
         for rows in others:
             packed.addmm_((a * p[rows]).T, self._outer_products(rows))
-        matrices = packed.new_empty(p.shape[1], d, d)
-        for r, part in self.triangle:
-            matrices[:, r, : r + 1] = packed[:, part]  # the upper one is not read
-        return matrices
+        return packed
 
-    def gradients(self, p, a, weights, inverses):
-        packed = inverses.new_empty(len(inverses), self.triangle[-1][1].stop)
-        for r, part in self.triangle:
-            packed[:, part] = inverses[:, r, : r + 1]
+    def parts(self, packed):
+        d = self.Z.shape[1]
+        matrices = packed.new_empty(min(_count_cached(d), len(packed)), d, d)
+        for some in packed.split(len(matrices)):
+            unpacked = matrices[: len(some)]
+            for r, part in self.triangle:
+                unpacked[:, r, : r + 1] = some[:, part]  # the upper one is not read
+            yield unpacked
+            for r, part in self.triangle:
+                some[:, part] = unpacked[:, r, : r + 1]
+
+    def gradients(self, p, a, weights, packed):
         grad_Pi = torch.empty_like(p)
         for rows in self.rows:
             if self.needed[0]:
@@ -129,6 +148,8 @@ class Samples:
         roots = p.T.sqrt()  # (k, m)
         matrices = roots[:, :, None] * self.gram
         return matrices.mul_((a[:, None] * roots)[:, None, :])
+
+    parts = staticmethod(_split)
 
     def gradients(self, p, a, weights, inverses):
         roots = p.T.sqrt()

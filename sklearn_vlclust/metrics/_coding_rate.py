@@ -7,8 +7,8 @@ from ..training._device import to_device
 from ._clusters import cluster_members
 from ._coding_forms import choose_form
 
-# Matrices that are inverted together stay in the cache; the smallest go to LAPACK.
-CACHE_FLOATS, LEAF = 2**20, 32
+# Matrices up to this size are inverted by LAPACK.
+LEAF = 32
 
 
 def coding_rate(Z, eps=0.1):
@@ -203,38 +203,34 @@ def _rate_and_gradients(Z, Pi, eps, needed):
     for start in range(0, Pi.shape[1], form.columns):
         block = slice(start, start + form.columns)
         p, t, a_block = Pi[:, block], totals[block], a[block]
-        matrices = form.matrices(p, a_block)  # (k, size, size)
-        matrices.diagonal(dim1=1, dim2=2).add_(1)
-        if not any(needed):
-            factors = cholesky(matrices)
-            rate += t @ factors.diagonal(dim1=1, dim2=2).log().sum(dim=1) / m
-            continue
-        logdets = _invert(matrices)
+        matrices = form.matrices(p, a_block)
+        determinants, excesses = [], []
+        for part in form.parts(matrices):
+            part.diagonal(dim1=1, dim2=2).add_(1)
+            if any(needed):
+                determinants.append(_invert(part))
+                # d/dt of t logdet(I + M / t) at fixed M: logdet - tr(I - inverse).
+                trace = part.diagonal(dim1=1, dim2=2).sum(dim=1)
+                excesses.append(trace - part.shape[1])
+            else:
+                determinants.append(_logdets(cholesky(part)))
+        logdets = torch.cat(determinants)
         rate += t @ logdets / (2 * m)
-        # d/dt of t logdet(I + M / t) at fixed M: logdet - tr(I - inverse).
-        excess = matrices.diagonal(dim1=1, dim2=2).sum(dim=1) - matrices.shape[1]
+        if not any(needed):
+            continue
         grad = form.gradients(p, a_block, t * a_block / (2 * m), matrices)
         if needed[1]:
-            torch.add(grad, (logdets + excess) / (2 * m), out=grad_Pi[:, block])
+            grad_t = (logdets + torch.cat(excesses)) / (2 * m)
+            torch.add(grad, grad_t, out=grad_Pi[:, block])
     return rate, (form.grad_Z if needed[0] else Z.new_empty(0), grad_Pi)
 
 
 def _invert(matrices):
     """Invert positive definite (k, d, d) in place; return their log-determinants.
 
-    A few at a time where they then stay in the cache.
-    """
-    size = len(matrices)
-    if matrices.device.type == "cpu":
-        size = max(1, CACHE_FLOATS // matrices[0].numel())
-    return torch.cat([_invert_by_halves(part) for part in matrices.split(size)])
-
-
-def _invert_by_halves(matrices):
-    """Invert through the Schur complement of one half, which is matrix products.
-
-    On small matrices LAPACK reaches a tenth of the speed of these; it is left with
-    blocks of at most `LEAF`. Only the lower triangle is read.
+    Through the Schur complement of one half, which is matrix products. On small
+    matrices LAPACK reaches a tenth of the speed of these; it is left with blocks of at
+    most `LEAF`. Only the lower triangle is read.
     """
     d = matrices.shape[1]
     if d <= LEAF:
@@ -243,16 +239,21 @@ def _invert_by_halves(matrices):
         identity = torch.eye(d, dtype=factors.dtype, device=factors.device)
         x = torch.linalg.solve_triangular(factors, identity, upper=False)
         torch.matmul(x.mT, x, out=matrices)
-        return 2 * factors.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+        return _logdets(factors)
     h = d // 2
     first, second = matrices[:, :h, :h], matrices[:, h:, h:]
     cross = matrices[:, h:, :h].clone()
-    logdets = _invert_by_halves(first)
+    logdets = _invert(first)
     x = cross @ first
     second.baddbmm_(x, cross.mT, alpha=-1)
-    logdets = logdets + _invert_by_halves(second)
+    logdets = logdets + _invert(second)
     y = second @ x
     first.baddbmm_(x.mT, y)
     torch.neg(y, out=matrices[:, h:, :h])
     torch.neg(y.mT, out=matrices[:, :h, h:])
     return logdets
+
+
+def _logdets(factors):
+    """Log-determinants of matrices from their Cholesky factors, (k, d, d)."""
+    return 2 * factors.diagonal(dim1=1, dim2=2).log().sum(dim=1)

@@ -153,7 +153,7 @@ def test_blocks_change_nothing(monkeypatch):
     whole = [run(11, 5), run(5, 11)]
     monkeypatch.setattr(_coding_forms, "MATRIX_FLOATS", 60)
     monkeypatch.setattr(_coding_forms, "OUTER_FLOATS", 60)
-    monkeypatch.setattr(_coding_rate, "CACHE_FLOATS", 60)
+    monkeypatch.setattr(_coding_forms, "CACHE_FLOATS", 60)
     monkeypatch.setattr(_coding_rate, "LEAF", 1)
     for (value, dZ, dPi), (m, d) in zip(whole, [(11, 5), (5, 11)]):
         value_, dZ_, dPi_ = run(m, d)
