@@ -173,7 +173,7 @@ def test_single_precision_is_good_to_four_digits(k, monkeypatch):
         (torch.float32, 100 * 64**2),
     ]:
         monkeypatch.setattr(_coding_forms, "OUTER_FLOATS", outer_floats)
-        given = [x.to(dtype).requires_grad_() for x in (Z, Pi)]
+        given = [x.to(dtype, copy=True).requires_grad_() for x in (Z, Pi)]
         rate = cluster_coding_rate(*given)
         rate.backward()
         runs.append([x.double() for x in (rate.detach(), *(x.grad for x in given))])
