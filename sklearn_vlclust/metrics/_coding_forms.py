@@ -114,8 +114,9 @@ class PackedFeatures:
             for r, part in self.triangle:
                 unpacked[:, r, : r + 1] = some[:, part]  # the upper one is not read
             yield unpacked
-            for r, part in self.triangle:
-                some[:, part] = unpacked[:, r, : r + 1]
+            if any(self.needed):  # else nothing is asked of the inverses
+                for r, part in self.triangle:
+                    some[:, part] = unpacked[:, r, : r + 1]
 
     def gradients(self, p, a, weights, packed):
         grad_Pi = torch.empty_like(p)
