@@ -9,14 +9,13 @@ of `p` that goes through the matrices, and adds that of `Z` to `grad_Z`.
 """
 
 import torch
-from torch.nn import functional as F
+
+from ..training._products import linear
 
 # Largest number of floats of the matrices that are made at a time, and of the outer
 # products of rows: 64 and 128 MiB in single precision. And of those matrices that are
 # inverted together, which stay in the cache then.
 MATRIX_FLOATS, OUTER_FLOATS, CACHE_FLOATS = 2**24, 2**26, 2**20
-# Clusters from which on ordering the operands of a product pays.
-MANY_CLUSTERS = 256
 
 
 def choose_form(Z):
@@ -35,18 +34,6 @@ def _split(matrices):
     """Yield (k, size, size) a few at a time; on a GPU all at once."""
     on_cpu = matrices.device.type == "cpu"
     return matrices.split(_count_cached(matrices.shape[1]) if on_cpu else len(matrices))
-
-
-def _product(x, y, n_clusters):
-    """Return ``x @ y.T``, on a CPU; of many clusters by oneDNN where torch has it.
-
-    It takes half to three quarters of the time of MKL on processors of AMD, and first
-    orders the operands, which few clusters do not make up for.
-    """
-    has_one_dnn = x.dtype is torch.float32 and torch.backends.mkldnn.is_available()
-    if has_one_dnn and n_clusters >= MANY_CLUSTERS:
-        return F.linear(x.to_mkldnn(), y).to_dense()
-    return x @ y.T
 
 
 class Features:
@@ -101,9 +88,9 @@ class PackedFeatures:
     def matrices(self, p, a):
         """Return the triangles of the matrices, packed: (k, d (d + 1) / 2)."""
         first, *others = self.rows
-        packed = _product((a * p[first]).T, self._outer_products(first).T, len(a))
+        packed = linear((a * p[first]).T, self._outer_products(first).T)
         for rows in others:
-            packed += _product((a * p[rows]).T, self._outer_products(rows).T, len(a))
+            packed += linear((a * p[rows]).T, self._outer_products(rows).T)
         return packed
 
     def parts(self, packed):
@@ -122,12 +109,12 @@ class PackedFeatures:
         grad_Pi = torch.empty_like(p)
         for rows in self.rows:
             if self.needed[0]:
-                self._add_grad_Z(rows, _product(p[rows] * weights, packed.T, len(a)))
+                self._add_grad_Z(rows, linear(p[rows] * weights, packed.T))
             if self.needed[1]:
                 # x^T S x: off the diagonal, an entry of the triangle counts twice.
                 outer = self._outer_products(rows)
                 diagonal = [part.stop - 1 for _, part in self.triangle]
-                grad = _product(outer, packed, len(a)).mul_(2)
+                grad = linear(outer, packed).mul_(2)
                 grad.addmm_(outer[:, diagonal], packed[:, diagonal].T, alpha=-1)
                 torch.mul(grad, weights, out=grad_Pi[rows])
         return grad_Pi
