@@ -7,8 +7,9 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.exceptions import ConvergenceWarning
 
-from ..embedding._rows import row_blocks
+from ..embedding._rows import as_tensor, row_blocks
 from ..metrics._clusters import cluster_means
+from ..training._products import linear
 from ._kmeans_plusplus import draw_apart
 
 # Ward compares all pairs: above this many rows it joins micro-clusters instead.
@@ -103,14 +104,14 @@ def _ward_centers(x, n_clusters, rng):
 
 def _pairwise_distances(x):
     """Condensed Euclidean distances, by matrix products of blocks of rows."""
-    n, squares = len(x), np.einsum("ij,ij->i", x, x, dtype=np.float64)
+    n, x = len(x), as_tensor(x)
+    squares = x.square().sum(dim=1)
     distances, stop = np.empty(n * (n - 1) // 2), 0
     for block in row_blocks(n, WARD_BLOCK):
-        products = x[block] @ x[block.start :].T
-        for i, row in enumerate(products):
+        tile = linear(x[block], x[block.start :]).mul_(-2)
+        tile += squares[block.start :]
+        tile += squares[block, None]
+        for i, row in enumerate(tile.clamp_(min=0).sqrt_().numpy()):
             start, stop = stop, stop + len(row) - 1 - i
-            own = distances[start:stop]
-            np.multiply(row[i + 1 :], -2.0, out=own)
-            own += squares[block.start + i + 1 :]
-            own += squares[block.start + i]
-    return np.sqrt(distances.clip(0, out=distances), out=distances)
+            distances[start:stop] = row[i + 1 :]
+    return distances

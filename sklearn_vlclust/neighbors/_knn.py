@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state, gen_batches
 from ..embedding._rows import UnitRows, as_tensor, row_blocks
 from ..metrics._clusters import cluster_members
 from ..training._device import to_device
+from ..training._products import linear
 
 # A tile of similarities: measured best of 256..4096 x 4,096..65,536 on one CPU core.
 QUERY_ROWS, KEY_ROWS = 1024, 16_384
@@ -162,7 +163,7 @@ def _top_k(queries, keys, candidates, k):
     index = torch.empty_like(best, dtype=torch.int64)
     for part in gen_batches(n_candidates, KEY_ROWS):
         tile = keys[part] if candidates is None else keys[candidates[part]]
-        cosines = queries @ tile.T  # (QUERY_ROWS, KEY_ROWS)
+        cosines = linear(queries, tile)  # (QUERY_ROWS, KEY_ROWS)
         top, place = cosines.topk(min(k, cosines.shape[1]), sorted=False)
         best = torch.cat([best, top], dim=1)
         index = torch.cat([index, place + part.start], dim=1)

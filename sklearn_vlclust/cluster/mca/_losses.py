@@ -8,6 +8,8 @@ image, d features. `q` are soft assignments of images, `p` of nouns; rows sum to
 import torch
 from torch.nn import functional as F
 
+from ...training._products import linear
+
 # Keeps logarithms finite where an assignment is numerically zero.
 TINY = 1e-12
 
@@ -68,7 +70,7 @@ def instance_alignment(q, p, neighbor, tau):
     loss : scalar tensor
         The positive pair is left out of the denominator, as printed.
     """
-    return _contrast(q @ p.T / tau, neighbor)
+    return _contrast(linear(q, p) / tau, neighbor)
 
 
 def prototype_alignment(rho_image, rho_text, tau):

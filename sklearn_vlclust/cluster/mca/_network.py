@@ -2,8 +2,8 @@
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
+from ...training._products import linear
 from ._losses import attention_weights
 
 
@@ -76,8 +76,8 @@ class MCANetwork(nn.Module):
         weight = head.weight * (scale / spread)
         bias = scale * head.bias - weight @ mean
         if norms is None:
-            return F.linear(x, weight, bias)
-        return F.linear(x, weight).div_(norms[:, None]).add_(bias)
+            return linear(x, weight, bias)
+        return linear(x, weight).div_(norms[:, None]).add_(bias)
 
     def attend(self, u, nouns, near):
         """Attention of images (b, d) to their near ones of the nouns (m, d): eq. 4.
@@ -87,9 +87,9 @@ class MCANetwork(nn.Module):
         """
         scale, (b, d), m = self.config["attention_scale"], u.shape, len(nouns)
         if m * (2 * d + b) < 2 * b * d:
-            keys = (nouns @ self.text_key.T) @ self.image_query
-            return (scale * (u @ keys.T).gather(1, near)).softmax(dim=1)
-        queries = (u @ self.image_query.T) @ self.text_key
+            keys = linear(linear(nouns, self.text_key), self.image_query.T)
+            return (scale * linear(u, keys).gather(1, near)).softmax(dim=1)
+        queries = linear(linear(u, self.image_query), self.text_key.T)
         return attention_weights(scale * queries, nouns[near])
 
     @torch.no_grad()

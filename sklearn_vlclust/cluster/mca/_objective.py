@@ -5,6 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ...training._device import to_device
+from ...training._products import linear
 from .._batches import RowBatches
 from . import _losses as losses
 
@@ -32,16 +33,15 @@ class AlignedBatches(RowBatches):
         self.near_nouns = torch.from_numpy(near_nouns)
 
     def batch(self, index):
-        """Return ``(u, u_near, nouns, noun)`` of the images `index`.
+        """Return ``(pairs, nouns, noun)`` of the images `index`.
 
-        Their shapes are (b, d), (b, d), (b, k_S) and (b,).
+        Their shapes are (2 b, d), images before near images, (b, k_S) and (b,).
         """
         near_image = self._draw(self.near_images[index])
         nouns = self.near_nouns[index].long()
         noun = self._draw(nouns) if nouns.shape[1] else index
         return (
-            self._gather(index),
-            self._gather(near_image),
+            self._gather(torch.cat([index, near_image])),
             to_device(nouns, self.device),
             to_device(noun, self.device),
         )
@@ -114,16 +114,16 @@ class MCAObjective(nn.Module):
         total, weight = [], []
         for u in self.source.blocks():
             q = network.assign_images(u)
-            total.append(q.T @ u)
+            total.append(linear(q.T, u.T))
             weight.append(q.sum(dim=0))
         h_image = sum(total) / sum(weight).clamp_min(losses.TINY)[:, None]
         nearest = (F.normalize(h_image, dim=1) @ self.nouns.T).argmax(dim=1)
         h_text = self.nouns[self.near_prototypes[nearest]].mean(dim=1)
         return h_image, h_text
 
-    def forward(self, network, u, u_near, near_nouns, noun):
+    def forward(self, network, pairs, near_nouns, noun):
         """Return the terms by name; ``"loss"`` is their weighted sum."""
-        q, q_near = network.assign_images(torch.cat([u, u_near])).chunk(2)
+        q, q_near = network.assign_images(pairs).chunk(2)
         terms = {
             "image_consistency": losses.image_consistency(q, q_near),
             "balance": losses.negative_entropy(q),
@@ -145,6 +145,7 @@ class MCAObjective(nn.Module):
             )
             loss = loss + self.lambda_pa * terms["prototype_alignment"]
         if self._semantic:
+            u = pairs[: len(q)]
             weights = network.attend(u, self.nouns, near_nouns)  # (b, k_S)
             # An embedding: its gradient is faster than that of an index.
             p_near = F.embedding(near_nouns, p)  # (b, k_S, c)

@@ -5,15 +5,15 @@ nothing keeps balanced. Started from a partition of the images, they do not.
 """
 
 import numpy as np
+import torch
+from torch.nn import functional as F
 
-from ...embedding._rows import row_blocks
+from ...embedding._rows import as_tensor
 
 # Where the semantic weight leaves 0, and where it reaches 1: agreement of text over
 # that of images, and disagreement of images over that of text.
 AGREEMENT_RANGE = 0.5, 0.85
 DISAGREEMENT_RANGE = 0.4, 0.65
-# Rows whose neighbours are gathered at a time.
-GATHERED_ROWS = 512
 # Rounds in which every row moves half-way to the mean of its neighbours.
 SMOOTHING_ROUNDS = 2
 
@@ -78,9 +78,8 @@ def smooth(x, near):
     -------
     x_smooth : ndarray of shape (n, d)
     """
+    x, near = as_tensor(x), as_tensor(near)
     for _ in range(SMOOTHING_ROUNDS):
-        moved = np.empty_like(x)
-        for block in row_blocks(len(x), GATHERED_ROWS):
-            moved[block] = 0.5 * x[block] + 0.5 * x[near[block]].mean(axis=1)
-        x = moved
-    return x
+        # A mean of gathered rows that are never held.
+        x = torch.lerp(x, F.embedding_bag(near, x, mode="mean"), 0.5)
+    return x.numpy()

@@ -1,16 +1,21 @@
 """Doubly stochastic membership of the samples of a batch: eq. 3."""
 
+import math
 import warnings
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from ...metrics._coding_rate import cholesky
+from ...training._products import linear
 
 # The error at least halves in a round where the membership has no negative eigenvalue.
 MAX_ROUNDS = 30
 # Rounds before the residual is looked at, which costs about as much as a round.
 BLIND_ROUNDS = 2
+# Entries that torch shares out to one more thread, and those that a vectorised loop
+# takes at a time, at most.
+THREAD_ENTRIES, LOOP_ENTRIES = 2**15, 2**5
 # Largest difference of a row sum from 1 that is passed over in silence.
 RESIDUAL = 1e-2
 
@@ -34,7 +39,7 @@ def sinkhorn_membership(C, gamma):
         Symmetric and not negative; rows and columns sum to 1 up to
         :func:`membership_residual`. With gradient where `C` has one.
     """
-    cosines = C @ C.T
+    cosines = linear(C, C)
     # A matrix product may round differently on either side of the diagonal.
     cosines = (cosines + cosines.T) / 2
     return project(cosines.abs(), gamma)
@@ -61,6 +66,31 @@ def warn_not_converged(residual, gamma):
         )
 
 
+def _kernel(similarities, gamma):
+    """Return ``exp((similarities - 1) / gamma)``, exactly symmetric where they are.
+
+    As a power of 2, which is four times as fast as one of e. But the last few entries
+    of a thread's share, fewer than a loop takes at a time, are rounded in another way.
+    So the shares are filled up; where that cannot be, the power is one of e.
+    """
+    m = len(similarities)
+    entries = _round_up(m * m, LOOP_ENTRIES * torch.get_num_threads())
+    flat = similarities.new_empty(entries)
+    flat[m * m :] = 0
+    K = flat[: m * m].view(m, m)
+    torch.sub(similarities, 1, out=K)
+    n_shares = min(torch.get_num_threads(), -(-entries // THREAD_ENTRIES))
+    if entries % (LOOP_ENTRIES * n_shares) == 0:
+        K.mul_(math.log2(math.e) / gamma)
+        flat.exp2_()
+        return K
+    return K.mul_(1 / gamma).exp_()
+
+
+def _round_up(n, unit):
+    return -(-n // unit) * unit
+
+
 class _Sinkhorn(torch.autograd.Function):
     """Scale ``K = exp((similarities - 1) / gamma)``; differentiated at the fixed point.
 
@@ -74,7 +104,7 @@ class _Sinkhorn(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, similarities, gamma):
-        K = similarities.sub(1).mul_(1 / gamma).exp_()
+        K = _kernel(similarities, gamma)
         s = K.sum(dim=1).rsqrt()
         tolerance = torch.finfo(K.dtype).eps ** 0.5 / 2
         # Elsewhere than on the CPU, looking at the residual would wait for it.

@@ -1,8 +1,12 @@
 """The trainable parts of CPP: pre-feature layer, feature head and cluster head."""
 
+from functools import partial
+
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from ...training._products import Linear, linear
 
 # Factor of the cosines between features and clusters: the softmax of bare ones is flat.
 LOGIT_SCALE = 10.0
@@ -48,19 +52,20 @@ class RateReductionNetwork(nn.Module):
             "n_clusters": n_clusters,
             "n_directions": n_directions,
         }
-        linear = nn.utils.skip_init  # the global seed stays as it is
+        # The global seed stays as it is.
+        new_linear = partial(nn.utils.skip_init, Linear)
         self.pre_feature = None
         if hidden_dim is not None:
             self.pre_feature = nn.Sequential(
-                linear(nn.Linear, n_features, hidden_dim),
+                new_linear(n_features, hidden_dim),
                 nn.BatchNorm1d(hidden_dim),
                 nn.ReLU(),
-                linear(nn.Linear, hidden_dim, hidden_dim),
+                new_linear(hidden_dim, hidden_dim),
                 nn.ReLU(),
             )
         width = n_axes if hidden_dim is None else hidden_dim
-        self.feature_head = linear(nn.Linear, width, n_components)
-        self.cluster_head = linear(nn.Linear, width, n_components)
+        self.feature_head = new_linear(width, n_components)
+        self.cluster_head = new_linear(width, n_components)
         self.register_buffer("mean", torch.zeros(n_features))
         self.register_buffer("axes", torch.zeros(n_axes, n_features))
         shape = n_clusters, n_directions, n_components
@@ -90,7 +95,7 @@ class RateReductionNetwork(nn.Module):
 
     def classify(self, features):
         """Cosine with the nearest direction of each cluster, times a scale, (n, k)."""
-        cosines = features @ self.directions.flatten(0, 1).T
+        cosines = linear(features, self.directions.flatten(0, 1))
         return LOGIT_SCALE * cosines.unflatten(1, self.directions.shape[:2]).amax(2)
 
     def _apply_head(self, head, u):
@@ -98,7 +103,7 @@ class RateReductionNetwork(nn.Module):
             return F.normalize(head(self.pre_feature(u)), dim=1)
         # One matrix for centring, axes and head: (d, n_features).
         weight = head.weight @ self.axes
-        return F.normalize(F.linear(u, weight, head.bias - weight @ self.mean), dim=1)
+        return F.normalize(linear(u, weight, head.bias - weight @ self.mean), dim=1)
 
     @torch.no_grad()
     def start_at_axes(self, mean, axes):

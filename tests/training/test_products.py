@@ -1,0 +1,99 @@
+"""Products of matrices by oneDNN against those of torch."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from sklearn_vlclust.training import _products
+from sklearn_vlclust.training._products import Linear, linear
+
+SHAPES = {"small": (5, 7, 3), "large": (160, 130, 150)}
+
+
+@pytest.fixture
+def by_one_dnn(monkeypatch):
+    """Products that oneDNN made, as shapes; empty where torch does without it."""
+    made, one_dnn = [], _products._one_dnn
+
+    def counted(x, weight, *others):
+        made.append((len(x), *weight.shape))
+        return one_dnn(x, weight, *others)
+
+    if one_dnn is None or not torch.backends.mkldnn.is_available():
+        pytest.skip("this torch comes without oneDNN")
+    monkeypatch.setattr(_products, "_one_dnn", counted)
+    return made
+
+
+def operands(m, n, d, dtype=torch.float32):
+    generator = torch.Generator().manual_seed(0)
+    shapes = (m, d), (n, d), (n,)
+    return [torch.randn(s, generator=generator).to(dtype) for s in shapes]
+
+
+@pytest.mark.parametrize("size", SHAPES)
+@pytest.mark.parametrize("with_bias", [True, False])
+@pytest.mark.parametrize("transposed", [(), (0,), (1,), (0, 1)])
+def test_value_and_gradients_are_those_of_torch(
+    size, with_bias, transposed, by_one_dnn
+):
+    given = operands(*SHAPES[size])
+    for i in transposed:
+        given[i] = given[i].T.contiguous().T
+    if not with_bias:
+        given.pop()
+    runs = []
+    for function, dtype in [(linear, torch.float32), (F.linear, torch.float64)]:
+        leaves = [x.detach().to(dtype).requires_grad_() for x in given]
+        product = function(*leaves)
+        product.square().sum().backward()
+        runs.append([product.detach(), *(x.grad for x in leaves)])
+    for found, expected in zip(*runs):
+        error = (found - expected).norm() / expected.norm()
+        assert found.dtype == torch.float32 and error < 1e-5
+    # One product of values and two of gradients.
+    assert len(by_one_dnn) == (3 if size == "large" else 0)
+
+
+def test_gradients_that_are_not_needed_are_not_made(by_one_dnn):
+    x, weight, bias = operands(*SHAPES["large"])
+    assert not linear(x, weight, bias).requires_grad
+    linear(x, weight.requires_grad_(), bias).sum().backward()
+    assert len(by_one_dnn) == 3 and x.grad is None
+    with torch.no_grad():
+        assert not linear(x, weight, bias).requires_grad
+
+
+def test_a_gradient_lies_as_its_weight_does():
+    """Else torch copies it."""
+    x, weight, _ = operands(*SHAPES["large"])
+    for leaf, used in [(weight, lambda w: w), (weight.T.contiguous(), lambda w: w.T)]:
+        leaf = leaf.clone().requires_grad_()
+        linear(x, used(leaf)).sum().backward()
+        assert leaf.grad.is_contiguous()
+
+
+def test_double_precision_and_empty_matrices(by_one_dnn):
+    given = operands(*SHAPES["large"], torch.float64)
+    assert torch.equal(linear(*given), F.linear(*given))
+    assert linear(torch.empty(0, 4), torch.ones(3, 4)).shape == (0, 3)
+    assert by_one_dnn == []
+
+
+def test_torch_without_one_dnn_multiplies_itself(monkeypatch):
+    monkeypatch.setattr(_products, "_one_dnn", None)
+    given = [x.requires_grad_() for x in operands(*SHAPES["large"])]
+    product = linear(*given)
+    assert torch.equal(product, F.linear(*given))
+    product.sum().backward()
+    assert all(x.grad is not None for x in given)
+
+
+def test_layer_is_that_of_torch():
+    x, weight, bias = operands(*SHAPES["large"])
+    n, d = weight.shape
+    ours, theirs = Linear(d, n), torch.nn.Linear(d, n)
+    state = {"weight": weight, "bias": bias}
+    for layer in (ours, theirs):
+        layer.load_state_dict(state)
+    torch.testing.assert_close(ours(x), theirs(x), rtol=1e-5, atol=1e-4)
