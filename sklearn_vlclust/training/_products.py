@@ -12,16 +12,16 @@ _one_dnn = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 def linear(x, weight, bias=None):
     """Return ``x @ weight.T + bias`` of matrices, with gradients.
 
-    The same as :func:`torch.nn.functional.linear`, which multiplies by MKL on a CPU. On
-    processors of AMD, MKL has half the speed of oneDNN, which torch brings along for
-    the layers of compiled networks, and which was measured no slower on those of Intel.
+    The same as :func:`torch.nn.functional.linear`, which multiplies by MKL on a CPU.
+    MKL was measured to have half the speed, on a processor of AMD, of oneDNN, which
+    torch brings along for the layers of compiled networks.
 
     Parameters
     ----------
     x : float tensor of shape (m, d)
-        Rows; transposed ones need not be copied.
+        Rows.
     weight : float tensor of shape (n, d)
-        Rows; likewise.
+        Rows, which are not copied if they are transposed.
     bias : float tensor of shape (n,), default=None
         Added to each row of the product.
 
@@ -30,9 +30,10 @@ def linear(x, weight, bias=None):
     product : float tensor of shape (m, n)
         It cannot be differentiated twice where oneDNN made it.
     """
-    if not _is_for_one_dnn(x, weight):
+    if _one_dnn is None or not _is_for_one_dnn(x, weight):
         return F.linear(x, weight, bias)
-    if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
+    given = [x, weight] if bias is None else [x, weight, bias]
+    if torch.is_grad_enabled() and any(operand.requires_grad for operand in given):
         return _Linear.apply(x, weight, bias)
     return _multiply(x, weight, bias)
 
@@ -49,13 +50,12 @@ def _is_for_one_dnn(x, weight):
         x.device.type == "cpu"
         and x.dtype is torch.float32
         and x.numel() * len(weight) >= ONE_DNN_SIZE
-        and _one_dnn is not None
         and torch.backends.mkldnn.is_available()
     )
 
 
 def _multiply(x, weight, bias=None):
-    if not _is_for_one_dnn(x, weight):
+    if _one_dnn is None or not _is_for_one_dnn(x, weight):
         return F.linear(x, weight, bias)
     return _one_dnn(x, weight, bias, "none", [], "")
 

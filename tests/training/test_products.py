@@ -60,6 +60,8 @@ def test_gradients_that_are_not_needed_are_not_made(by_one_dnn):
     assert not linear(x, weight, bias).requires_grad
     linear(x, weight.requires_grad_(), bias).sum().backward()
     assert len(by_one_dnn) == 3 and x.grad is None
+    linear(x, weight.detach(), bias.requires_grad_()).sum().backward()
+    assert len(by_one_dnn) == 4 and (bias.grad == len(x)).all()
     with torch.no_grad():
         assert not linear(x, weight, bias).requires_grad
 
