@@ -16,6 +16,9 @@ from ..training._products import linear
 QUERY_ROWS, KEY_ROWS = 1024, 16_384
 # Rows that another device than the CPU holds whole, instead of tile by tile.
 HELD_BYTES = 4 * 2**30
+# Rows of a cell, and of its candidates, are filled up to multiples of these: products
+# of many different shapes take memory, see `training._products`.
+QUERY_UNIT, KEY_UNIT = 256, 2048
 # Rows a cell that k-means sees; faiss asks for 39.
 CELL_SAMPLE = 40
 
@@ -162,8 +165,11 @@ def _top_k(queries, keys, candidates, k):
     best = queries.new_empty(len(queries), 0)
     index = torch.empty_like(best, dtype=torch.int64)
     for part in gen_batches(n_candidates, KEY_ROWS):
-        tile = keys[part] if candidates is None else keys[candidates[part]]
-        cosines = linear(queries, tile)  # (QUERY_ROWS, KEY_ROWS)
+        if candidates is None:
+            cosines = linear(queries, keys[part])  # (QUERY_ROWS, KEY_ROWS)
+        else:
+            tile = keys[_fill(candidates[part], KEY_UNIT)]
+            cosines = linear(queries, tile)[:, : part.stop - part.start]
         top, place = cosines.topk(min(k, cosines.shape[1]), sorted=False)
         best = torch.cat([best, top], dim=1)
         index = torch.cat([index, place + part.start], dim=1)
@@ -172,6 +178,11 @@ def _top_k(queries, keys, candidates, k):
     found = index.cpu().numpy()
     best = best.cpu().numpy()
     return (found if candidates is None else candidates[found]), best
+
+
+def _fill(index, unit):
+    """Repeat the last entry of `index` until its length is a multiple of `unit`."""
+    return np.pad(index, (0, -len(index) % unit), mode="edge")
 
 
 class _Tiles:
@@ -239,7 +250,9 @@ def _search_cells(rows, k, n_probe, random_state, device):
         )
         for block in gen_batches(len(members[c]), QUERY_ROWS):
             queries = members[c][block]
-            yield queries, *_top_k(tiles[queries], tiles, candidates, k)
+            filled = tiles[_fill(queries, QUERY_UNIT)]
+            found, cosines = _top_k(filled, tiles, candidates, k)
+            yield queries, found[: len(queries)], cosines[: len(queries)]
 
 
 def _cell_centers(rows, n_cells, random_state):

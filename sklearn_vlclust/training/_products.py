@@ -6,6 +6,9 @@ from torch.nn import functional as F
 
 # Multiplications from which on oneDNN was measured the faster one, 128 x 128 x 128.
 ONE_DNN_SIZE = 2**21
+# Rows of an inference come in any number. oneDNN keeps what it has compiled for the
+# last thousand shapes, .6 MB each: only multiples of this go there.
+INFERENCE_ROWS = 1024
 _one_dnn = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 
 
@@ -50,6 +53,7 @@ def _is_for_one_dnn(x, weight):
         x.device.type == "cpu"
         and x.dtype is torch.float32
         and x.numel() * len(weight) >= ONE_DNN_SIZE
+        and not (torch.is_inference_mode_enabled() and len(x) % INFERENCE_ROWS)
         and torch.backends.mkldnn.is_available()
     )
 

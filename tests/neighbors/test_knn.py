@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -86,6 +87,20 @@ def test_duplicates_never_bring_back_the_row_itself(exact_limit):
         indices // 40, np.arange(120)[:, None] // 40 + 0 * indices
     )
     np.testing.assert_allclose(similarities, 1, atol=1e-6)
+
+
+def test_cells_are_compared_in_few_shapes(monkeypatch):
+    """Each shape takes memory."""
+    shapes = set()
+
+    def recorded(queries, keys):
+        shapes.add((len(queries), len(keys)))
+        return torch.nn.functional.linear(queries, keys)
+
+    monkeypatch.setattr(_knn, "linear", recorded)
+    kneighbors(unit_rows(3000, 6), 5, exact_limit=10, random_state=0)
+    cells = {(m, n) for m, n in shapes if n > 100}  # the others find the cells
+    assert cells and cells <= {(256, 2048), (256, 4096)}
 
 
 @pytest.mark.parametrize("exact_limit", [10**6, 100])

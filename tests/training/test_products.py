@@ -75,6 +75,15 @@ def test_a_gradient_lies_as_its_weight_does():
         assert leaf.grad.is_contiguous()
 
 
+@pytest.mark.parametrize("m", [1024, 1000])
+def test_inference_on_any_number_of_rows_makes_no_new_shapes(m, by_one_dnn):
+    x, weight, bias = operands(m, 100, 64)
+    with torch.inference_mode():
+        product = linear(x, weight, bias)
+    torch.testing.assert_close(product, F.linear(x, weight, bias))
+    assert len(by_one_dnn) == (m == 1024)
+
+
 def test_double_precision_and_empty_matrices(by_one_dnn):
     given = operands(*SHAPES["large"], torch.float64)
     assert torch.equal(linear(*given), F.linear(*given))
