@@ -154,11 +154,21 @@ def unit(x, norms):
 
 
 def as_tensor(x):
-    """Return an array as a tensor: the same memory, unless it is read-only.
+    """Return an array as a tensor: the same memory, which nobody is to write to.
 
     torch warns about read-only memory, which that of a memory-mapped file usually is.
     """
-    return torch.from_numpy(np.require(x, requirements=["C", "W"]))
+    x = np.require(x, requirements="C")
+    return torch.from_numpy(x if x.flags.writeable else np.asarray(_Unlocked(x)))
+
+
+class _Unlocked:
+    """The memory of a read-only array, passed off as one that may be written to."""
+
+    def __init__(self, x):
+        self._held = x  # as long as there are arrays of its memory
+        address, _ = x.__array_interface__["data"]
+        self.__array_interface__ = x.__array_interface__ | {"data": (address, False)}
 
 
 def row_blocks(n, size=BLOCK_ROWS):

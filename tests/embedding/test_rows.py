@@ -1,9 +1,11 @@
+import gc
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sklearn_vlclust.embedding._rows import UnitRows
+from sklearn_vlclust.embedding._rows import UnitRows, as_tensor
 
 
 @given(
@@ -47,3 +49,17 @@ def test_input_is_not_written(tmp_path):
     rows = UnitRows(mapped, dense_bytes=0)
     rows[[1, 2]], list(rows.blocks(4))
     np.testing.assert_array_equal(mapped, X)
+
+
+def test_read_only_memory_is_shared_in_silence(recwarn):
+    x = np.arange(12, dtype=np.float32).reshape(3, 4)
+    address = x.ctypes.data
+    x.flags.writeable = False
+    tensor = as_tensor(x)
+    assert tensor.data_ptr() == address and not recwarn.list
+    expected = x.copy()
+    del x  # the tensor keeps the memory
+    gc.collect()
+    np.testing.assert_array_equal(tensor.numpy(), expected)
+    some = as_tensor(expected[:, ::2])  # not contiguous
+    np.testing.assert_array_equal(some.numpy(), expected[:, ::2])
