@@ -1,5 +1,7 @@
 """Products of matrices, by the library that is fastest at them on a CPU."""
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -9,7 +11,7 @@ ONE_DNN_SIZE = 2**21
 # Rows of an inference come in any number. oneDNN keeps what it has compiled for the
 # last thousand shapes, .6 MB each: only multiples of this go there.
 INFERENCE_ROWS = 1024
-_one_dnn = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+_one_dnn: Any = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 
 
 def linear(x, weight, bias=None):
@@ -33,12 +35,12 @@ def linear(x, weight, bias=None):
     product : float tensor of shape (m, n)
         It cannot be differentiated twice where oneDNN made it.
     """
-    if _one_dnn is None or not _is_for_one_dnn(x, weight):
+    if not _is_for_one_dnn(x, weight):
         return F.linear(x, weight, bias)
     given = [x, weight] if bias is None else [x, weight, bias]
     if torch.is_grad_enabled() and any(operand.requires_grad for operand in given):
         return _Linear.apply(x, weight, bias)
-    return _multiply(x, weight, bias)
+    return _by_one_dnn(x, weight, bias)
 
 
 class Linear(nn.Linear):
@@ -54,13 +56,12 @@ def _is_for_one_dnn(x, weight):
         and x.dtype is torch.float32
         and x.numel() * len(weight) >= ONE_DNN_SIZE
         and not (torch.is_inference_mode_enabled() and len(x) % INFERENCE_ROWS)
+        and _one_dnn is not None
         and torch.backends.mkldnn.is_available()
     )
 
 
-def _multiply(x, weight, bias=None):
-    if _one_dnn is None or not _is_for_one_dnn(x, weight):
-        return F.linear(x, weight, bias)
+def _by_one_dnn(x, weight, bias):
     return _one_dnn(x, weight, bias, "none", [], "")
 
 
@@ -70,7 +71,7 @@ class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, weight, bias):
         ctx.save_for_backward(x, weight)
-        return _multiply(x, weight, bias)
+        return _by_one_dnn(x, weight, bias)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -79,11 +80,11 @@ class _Linear(torch.autograd.Function):
         needs_x, needs_weight, needs_bias = ctx.needs_input_grad
         grad_weight = None
         if needs_weight and weight.is_contiguous():
-            grad_weight = _multiply(grad.T, x.T)
+            grad_weight = linear(grad.T, x.T)
         elif needs_weight:  # ordered as a transposed weight, it is not copied later
-            grad_weight = _multiply(x.T, grad.T).T
+            grad_weight = linear(x.T, grad.T).T
         return (
-            _multiply(grad, weight.T) if needs_x else None,
+            linear(grad, weight.T) if needs_x else None,
             grad_weight,
             grad.sum(dim=0) if needs_bias else None,
         )
