@@ -31,7 +31,7 @@ from ..embedding._distributed import by_blocks, without_fit
 from ..embedding._memory import check_memory
 from ..embedding._read import read_embeddings
 from ..embedding._resolve import embed_images, make_embedder
-from ..embedding._rows import UnitRows, measured_blocks, unit
+from ..embedding._rows import UnitRows, measured_blocks
 from ..metrics import simplified_silhouette_score
 from ..metrics._clusters import cluster_means
 from ..training import (
@@ -78,7 +78,8 @@ class BaseDeepClusterer(
       else is fitted before training, and returns ``(criterion, batches)`` for
       :func:`~sklearn_vlclust.training.train`;
     - `network_`, a module with a JSON-like `config` that has ``"n_clusters"``,
-      `logits(x)` of shape ``(n, n_clusters)`` and `permute_clusters(order)`;
+      `logits(x, norms)` of shape ``(n, n_clusters)`` of rows and their lengths, and
+      `permute_clusters(order)`;
     - optionally `_find_clusters(rows, rng)`, called after training where that alone
       does not give the network its clusters;
     - optionally `_describe(rows)`, called once the clusters are final.
@@ -281,7 +282,7 @@ class BaseDeepClusterer(
     def _inputs(self, X, zero_rows):
         """Yield blocks of `X`, and of each the tensors that the network takes."""
         for block, x, norms in measured_blocks(X, zero_rows, self._inference_rows):
-            yield block, (unit(x, norms),)
+            yield block, (x, norms)
 
     def _embed(self, images):
         if getattr(self, "embedder_", None) is None:

@@ -107,7 +107,10 @@ def _as_objects(items):
 
 
 def _map_blocks(estimator, method, X):
+    import dask.array as da
     from dask import delayed
+    from dask.base import tokenize
+    from dask.highlevelgraph import HighLevelGraph
 
     check_is_fitted(estimator)
     if X.ndim == 2:
@@ -115,19 +118,23 @@ def _map_blocks(estimator, method, X):
     like = _result_of_no_rows(estimator, method, X)
     # One key of the graph: it is sent to each worker once, and again where one is lost.
     sent = delayed(estimator._to_workers(), pure=False, traverse=False)
-    axes: dict = {"drop_axis": list(range(like.ndim, X.ndim))}
-    if like.ndim > X.ndim:
-        axes["new_axis"] = 1
-    return X.map_blocks(
-        _call,
-        sent,
-        method,
-        like=like,
-        dtype=like.dtype,
-        meta=like,
-        chunks=(X.chunks[0], *((size,) for size in like.shape[1:])),
-        **axes,
-    )
+    name = f"{method}-{tokenize(X.name, sent.key)}"
+    other_axes = (0,) * (X.ndim - 1)
+    # map_blocks would copy each block to drop an axis of it.
+    tasks: dict = {
+        (name, i, *(0,) * (like.ndim - 1)): (
+            _call,
+            (X.name, i, *other_axes),
+            sent.key,
+            method,
+            like,
+            i,
+        )
+        for i in range(X.numblocks[0])
+    }
+    graph = HighLevelGraph.from_collections(name, tasks, dependencies=[X, sent])
+    chunks = (X.chunks[0], *((size,) for size in like.shape[1:]))
+    return da.Array(graph, name, chunks, meta=like)
 
 
 def _result_of_no_rows(estimator, method, X):
@@ -142,13 +149,13 @@ def _result_of_no_rows(estimator, method, X):
     return np.empty((0, width), dtype=np.float64 if double else np.float32)
 
 
-def _call(block, estimator, method, like, block_id=None):
+def _call(block, estimator, method, like, number):
     if not len(block):
         return like
     try:
         result = getattr(estimator, method)(block)
     except ValueError as error:
-        raise ValueError(f"Block {block_id[0]} of X: {error}") from error
+        raise ValueError(f"Block {number} of X: {error}") from error
     return np.asarray(result, dtype=like.dtype)
 
 

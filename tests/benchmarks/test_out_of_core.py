@@ -44,11 +44,21 @@ def test_workers_agree():
     X = da.random.default_rng(0).normal(size=(toy["n"], toy["width"]), chunks=(500, -1))
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
+            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0"
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
         for model in dask_predict.models(toy["width"], toy["n_clusters"]):
-            row = dask_predict.compare(model, X.astype(np.float32), client)
+            clients = {1: client, 2: client}
+            row = dask_predict.compare(model, X.astype(np.float32), clients)
             assert row["same_labels"] and row["blocks"] == 4
             assert row["speed_up"] > 0 and row["core_speed_up"] > 0
+
+
+def test_blocks_on_disk_hold_the_rows(tmp_path):
+    da = pytest.importorskip("dask.array")
+    toy = dask_predict.SIZES["toy"]
+    dask_predict.write(str(tmp_path), **toy)
+    X = da.from_npy_stack(str(tmp_path))
+    assert X.shape == (toy["n"], toy["width"]) and X.numblocks == (toy["n_blocks"], 1)
+    np.testing.assert_allclose(np.linalg.norm(X, axis=1), 1, atol=1e-5)

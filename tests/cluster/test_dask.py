@@ -116,6 +116,24 @@ def test_fit_on_blocks_is_fit_on_the_array(X, name, held, monkeypatch, tmp_path)
     assert not list(tmp_path.iterdir())  # files go with the arrays
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_blocks_are_read_where_they_are(X, method, monkeypatch):
+    fitted = clone(RATE_REDUCTION).fit(X)
+    held, seen = [X[:60].copy(), X[60:].copy()], []
+    parts = [dask.delayed(held.__getitem__)(i) for i in range(2)]
+    parts = [da.from_delayed(part, (60, WIDTH), X.dtype) for part in parts]
+    read = RateReductionClustering._read
+
+    def look(self, block, **kwargs):
+        seen.append(block)
+        return read(self, block, **kwargs)
+
+    monkeypatch.setattr(RateReductionClustering, "_read", look)
+    getattr(fitted, method)(da.concatenate(parts)).compute()
+    assert len(seen) == 2
+    assert all(any(np.shares_memory(block, x) for x in held) for block in seen)
+
+
 def test_blocks_of_unknown_length(X):
     blocks = da.from_array(X, chunks=(25, WIDTH))
     kept = X[:, 0] < 0.9

@@ -10,7 +10,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from ..._compat import Interval, StrOptions
-from ...embedding._rows import UnitRows, measured_blocks
+from ...embedding._rows import UnitRows
 from ...metrics._clusters import cluster_means
 from ...neighbors import kneighbors, nearest
 from ...semantics import SemanticSpace, Vocabulary
@@ -317,10 +317,6 @@ default="wordnet"
         order = np.argsort(-weights, axis=1, kind="stable")
         near = np.take_along_axis(near, order, axis=1)
         return self.semantic_space_.nouns_[near], np.take_along_axis(weights, order, 1)
-
-    def _inputs(self, X, zero_rows):
-        for block, x, norms in measured_blocks(X, zero_rows, self._inference_rows):
-            yield block, (x, norms)
 
     def _prepare(self, rows, rng, generator, device):
         sample = draw_sample(len(rows), self.n_clusters, rng)

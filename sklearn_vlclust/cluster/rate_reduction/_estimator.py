@@ -307,7 +307,7 @@ class RateReductionClustering(BaseDeepClusterer):
             With the largest difference of a sum from 1, if `gamma` is so small that
             the sums are not 1.
         """
-        codes = self._predict(X, lambda network, x: network.codes(x))
+        codes = self._predict(X, lambda network, *x: network.codes(*x))
         check_memory(
             4 * len(codes) ** 2 * codes.itemsize,
             f"The membership of {len(codes):,} samples in one another",

@@ -71,13 +71,16 @@ class RateReductionNetwork(nn.Module):
         shape = n_clusters, n_directions, n_components
         self.register_buffer("directions", torch.zeros(shape))
 
-    def features(self, u):
-        """`Z`: features of unit rows, (n, d), unit rows."""
-        return self._apply_head(self.feature_head, u)
+    def features(self, x, norms=None):
+        """`Z`: features of rows, (n, d), unit rows.
 
-    def codes(self, u):
-        """`C`: codes of unit rows, from which the membership comes, (n, d)."""
-        return self._apply_head(self.cluster_head, u)
+        Rows that are not of unit length come with their lengths, (n,), here and below.
+        """
+        return F.normalize(self._apply_head(self.feature_head, x, norms), dim=1)
+
+    def codes(self, x, norms=None):
+        """`C`: codes of rows, from which the membership comes, (n, d)."""
+        return F.normalize(self._apply_head(self.cluster_head, x, norms), dim=1)
 
     def forward(self, u):
         """Features and codes of unit rows: two tensors of unit rows, (n, d)."""
@@ -89,21 +92,30 @@ class RateReductionNetwork(nn.Module):
             F.normalize(self.cluster_head(hidden), dim=1),
         )
 
-    def logits(self, u):
-        """Cluster logits of unit rows, (n, k)."""
-        return self.classify(self.features(u))
+    def logits(self, x, norms=None):
+        """Cluster logits of rows, (n, k)."""
+        return self.classify(self._apply_head(self.feature_head, x, norms))
 
     def classify(self, features):
-        """Cosine with the nearest direction of each cluster, times a scale, (n, k)."""
-        cosines = linear(features, self.directions.flatten(0, 1))
-        return LOGIT_SCALE * cosines.unflatten(1, self.directions.shape[:2]).amax(2)
+        """Cosine with the nearest direction of each cluster, times a scale, (n, k).
 
-    def _apply_head(self, head, u):
+        Features of any length: the cosines are divided by it, which are fewer.
+        """
+        products = linear(features, self.directions.flatten(0, 1))
+        nearest = products.unflatten(1, self.directions.shape[:2]).amax(2)
+        lengths = torch.linalg.vector_norm(features, dim=1).clamp(min=1e-12)
+        return nearest.mul_((LOGIT_SCALE / lengths)[:, None])
+
+    def _apply_head(self, head, x, norms):
+        """Features or codes of any length."""
         if self.pre_feature is not None:
-            return F.normalize(head(self.pre_feature(u)), dim=1)
+            return head(self.pre_feature(x if norms is None else x / norms[:, None]))
         # One matrix for centring, axes and head: (d, n_features).
         weight = head.weight @ self.axes
-        return F.normalize(linear(u, weight, head.bias - weight @ self.mean), dim=1)
+        bias = head.bias - weight @ self.mean
+        if norms is None:
+            return linear(x, weight, bias)
+        return linear(x, weight).addr_(norms, bias)
 
     @torch.no_grad()
     def start_at_axes(self, mean, axes):
