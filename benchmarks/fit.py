@@ -27,8 +27,8 @@ from .machine import require, take_turns
 
 SIZES = {
     "toy": {"n": 400, "n_predict": 1000, "repeats": 1, "max_iter": 2},
-    "quick": {"n": None, "n_predict": 100_000, "repeats": 1, "max_iter": 30},
-    "full": {"n": None, "n_predict": 1_000_000, "repeats": 3, "max_iter": 30},
+    "quick": {"n": None, "n_predict": 100_000, "repeats": 1, "max_iter": "auto"},
+    "full": {"n": None, "n_predict": 1_000_000, "repeats": 3, "max_iter": "auto"},
 }
 PREDICT_BARS = {"MCAClustering": ">= 0.7", "RateReductionClustering": ">= 0.1"}
 # Parts of fit by the functions that do them, which do not call each other.

@@ -84,7 +84,7 @@ SIZES = {
             "sizes": [[20_000, 100]],
             "width": 512,
             "n_nouns": 1000,
-            "max_iter": 30,
+            "max_iter": "auto",
         },
         "steps": {
             "m": 1024,
@@ -112,7 +112,7 @@ SIZES = {
             "sizes": [[100_000, 100], [1_281_167, 1000]],
             "width": 512,
             "n_nouns": 10_000,
-            "max_iter": 30,
+            "max_iter": "auto",
         },
         "steps": {
             "m": 1024,
@@ -213,7 +213,7 @@ def run_mca(tell, device, sizes, width, n_nouns, max_iter):
             random_state=0,
         )
         title = f"MCAClustering.fit, {n:,} x {width}, {n_clusters:,} clusters"
-        title = f"{title}, {max_iter} epochs, {device.type}"
+        title = f"{title}, {mca._count_epochs(n)} epochs, {device.type}"
         watch_parts(mca, bind(tell, title))
         start = time.perf_counter()
         with warnings.catch_warnings():

@@ -91,11 +91,12 @@ class BaseDeepClusterer(
     embedder_: Any  # an encoder, or None
     _inference_rows = 4096  # a forward pass: few enough for the cache
     _learns_features = False  # then `cluster_centers_` are among them
+    _auto_epochs = 1, 1, 1  # fewest and most, and steps that are enough
 
     _parameter_constraints: dict = {
         "n_clusters": [Interval(Integral, 1, None, closed="left")],
         "embedder": [HasMethods(["transform"]), StrOptions({"offline"}), None],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "device": [str, torch.device],
@@ -363,7 +364,11 @@ class BaseDeepClusterer(
 
     def _count_epochs(self, n):
         """Return the number of epochs for `n` samples."""
-        return self.max_iter
+        if self.max_iter != "auto":
+            return self.max_iter
+        fewest, most, enough_steps = self._auto_epochs
+        steps = -(-n // self.batch_size)
+        return min(most, max(fewest, -(-enough_steps // steps)))
 
     def _optimizer(self, device):
         """Return the optimiser and its arguments, the learning rate if not `lr`."""

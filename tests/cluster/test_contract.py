@@ -47,6 +47,16 @@ def test_fitted_attributes(small, make_mca):
     np.testing.assert_allclose(exp / exp.sum(axis=1, keepdims=True), proba, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("batch_size", "n_epochs"), [(512, 30), (30, 30), (25, 25), (10, 10), (5, 8)]
+)
+def test_small_sets_are_passed_more_often_than_large_ones(
+    small, make_mca, batch_size, n_epochs
+):
+    mca = make_mca(max_iter="auto", batch_size=batch_size).fit(small[0])
+    assert mca.n_iter_ == n_epochs  # of 150 rows: 150 steps, in 8 to 30 epochs
+
+
 def test_same_seed_same_labels_and_global_state_untouched(small, make_mca):
     X = small[0]
     state = torch.get_rng_state(), np.random.get_state()[1].copy()

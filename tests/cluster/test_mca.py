@@ -139,10 +139,10 @@ def test_whole_objective_eq7_eq8():
 def test_attention_by_images_or_by_nouns(m):
     """The matrices go to whichever are fewer: ``softmax((W^I u)^T W^S v)``."""
     generator = torch.Generator().manual_seed(0)
-    network = MCANetwork(5, 2, attention_scale=3.0)
+    network = MCANetwork(5, 2, attention_scale=3.0).double()
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, generator=generator)
-    u, nouns = torch.randn(8, 5, generator=generator), torch.randn(m, 5)
+    u, nouns = torch.randn(8 + m, 5, generator=generator).double().split([8, m])
     near = torch.randint(m, (8, 2), generator=generator)
     found = network.attend(u, nouns, near)
     found.square().sum().backward()

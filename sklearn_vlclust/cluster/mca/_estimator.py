@@ -98,8 +98,9 @@ default="wordnet"
         mixtures: cosines of CLIP differ in the second digit.
     n_names : int, default=5
         Largest number of names a cluster.
-    max_iter : int, default=30
-        Number of epochs.
+    max_iter : int or "auto", default="auto"
+        Number of epochs, warm-up included. "auto" is 30, above 5 batches an epoch as
+        many as make 150 steps, but 8: from there on, few labels move.
     batch_size : int, default=512
         Images a batch.
     lr : float, default=1e-3
@@ -182,6 +183,10 @@ default="wordnet"
 
     semantic_space_: Any  # a SemanticSpace, or None
 
+    # Fewest and most, and steps that are enough: of 3,669 to 60,000 rows, accuracy was
+    # measured to be that of 30 epochs, or better.
+    _auto_epochs = 8, 30, 150
+
     _parameter_constraints: dict = {
         **BaseDeepClusterer._parameter_constraints,
         "semantic_space": [
@@ -243,7 +248,7 @@ default="wordnet"
         logit_scale=10.0,
         attention_scale="auto",
         n_names=5,
-        max_iter=30,
+        max_iter="auto",
         batch_size=512,
         lr=1e-3,
         device="auto",

@@ -41,8 +41,6 @@ GRAPHS, RESIDUE = ((0.15, 1.0), (0.06, 1.0), (0.15, 1e-3)), 0.3
 SHARP_LEAKS, EVEN_SAVES = 0.7, 0.95
 # The graph by which numbers of clusters are compared.
 ESTIMATE_NEIGHBORS, ESTIMATE_GAMMA = 10, 0.1
-# Epochs of small sets, and steps after which large ones have had enough of them.
-MAX_EPOCHS, ENOUGH_STEPS = 20, 500
 
 
 class RateReductionClustering(BaseDeepClusterer):
@@ -196,6 +194,7 @@ class RateReductionClustering(BaseDeepClusterer):
 
     cuts_: list  # of SpectralCut
     _learns_features = True
+    _auto_epochs = 1, 20, 500  # fewest and most, and steps that are enough
 
     _parameter_constraints: dict = {
         **BaseDeepClusterer._parameter_constraints,
@@ -214,7 +213,6 @@ class RateReductionClustering(BaseDeepClusterer):
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "criterion": [StrOptions({"persistence", "coding_length"})],
         "max_clusters": [Interval(Integral, 2, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "optimizer": [StrOptions({"adam", "sgd"})],
     }
 
@@ -396,12 +394,6 @@ class RateReductionClustering(BaseDeepClusterer):
 
     def _count_pair_matrices(self):
         return 1.5
-
-    def _count_epochs(self, n):
-        if self.max_iter != "auto":
-            return self.max_iter
-        steps = -(-n // self.batch_size)
-        return min(MAX_EPOCHS, -(-ENOUGH_STEPS // steps))
 
     def _optimizer(self, device):
         if self.optimizer == "adam":
