@@ -44,7 +44,14 @@ def linear(x, weight, bias=None):
 
 
 class Linear(nn.Linear):
-    """A layer of torch that multiplies by :func:`linear`; it takes matrices alone."""
+    """A layer of torch that multiplies by :func:`linear`; it takes matrices alone.
+
+    It is made with any weights, as by ``torch.nn.utils.skip_init``: the global seed
+    stays as it is. That function imports torch's compiler, which takes .3 s.
+    """
+
+    def reset_parameters(self):
+        """Leave the weights to whoever makes the layer."""
 
     def forward(self, x):
         return linear(x, self.weight, self.bias)

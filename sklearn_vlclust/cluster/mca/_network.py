@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from ...training._products import linear
+from ...training._products import Linear, linear
 from ._losses import attention_weights
 
 
@@ -37,9 +37,8 @@ class MCANetwork(nn.Module):
             "logit_scale": logit_scale,
             "attention_scale": attention_scale,
         }
-        # skip_init: heads are started from a partition; the global seed stays as it is.
-        self.image_head = nn.utils.skip_init(nn.Linear, n_features, n_clusters)
-        self.text_head = nn.utils.skip_init(nn.Linear, n_features, n_clusters)
+        self.image_head = Linear(n_features, n_clusters)
+        self.text_head = Linear(n_features, n_clusters)
         # The identity: at the start, attention is the cosine of CLIP.
         self.image_query = nn.Parameter(torch.eye(n_features))  # W^I
         self.text_key = nn.Parameter(torch.eye(n_features))  # W^S

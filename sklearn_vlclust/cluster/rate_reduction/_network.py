@@ -1,7 +1,5 @@
 """The trainable parts of CPP: pre-feature layer, feature head and cluster head."""
 
-from functools import partial
-
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -52,20 +50,18 @@ class RateReductionNetwork(nn.Module):
             "n_clusters": n_clusters,
             "n_directions": n_directions,
         }
-        # The global seed stays as it is.
-        new_linear = partial(nn.utils.skip_init, Linear)
         self.pre_feature = None
         if hidden_dim is not None:
             self.pre_feature = nn.Sequential(
-                new_linear(n_features, hidden_dim),
+                Linear(n_features, hidden_dim),
                 nn.BatchNorm1d(hidden_dim),
                 nn.ReLU(),
-                new_linear(hidden_dim, hidden_dim),
+                Linear(hidden_dim, hidden_dim),
                 nn.ReLU(),
             )
         width = n_axes if hidden_dim is None else hidden_dim
-        self.feature_head = new_linear(width, n_components)
-        self.cluster_head = new_linear(width, n_components)
+        self.feature_head = Linear(width, n_components)
+        self.cluster_head = Linear(width, n_components)
         self.register_buffer("mean", torch.zeros(n_features))
         self.register_buffer("axes", torch.zeros(n_axes, n_features))
         shape = n_clusters, n_directions, n_components
