@@ -63,6 +63,7 @@ def _is_for_one_dnn(x, weight):
         and x.dtype is torch.float32
         and x.numel() * len(weight) >= ONE_DNN_SIZE
         and not (torch.is_inference_mode_enabled() and len(x) % INFERENCE_ROWS)
+        and not torch.is_autocast_enabled("cpu")
         and _one_dnn is not None
         and torch.backends.mkldnn.is_available()
     )

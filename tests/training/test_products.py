@@ -91,6 +91,13 @@ def test_double_precision_and_empty_matrices(by_one_dnn):
     assert by_one_dnn == []
 
 
+def test_mixed_precision_is_left_to_torch(by_one_dnn):
+    x, weight = torch.ones(256, 128), torch.ones(256, 128)
+    with torch.autocast("cpu", torch.bfloat16):
+        product = linear(x, weight)
+    assert product.dtype is torch.bfloat16 and not by_one_dnn
+
+
 def test_torch_without_one_dnn_multiplies_itself(monkeypatch):
     monkeypatch.setattr(_products, "_one_dnn", None)
     given = [x.requires_grad_() for x in operands(*SHAPES["large"])]

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from ...training._products import Linear, linear
 from .._axes import half_whitening
 from .._partition import draw_sample, partition, partition_centers
 from ._centers import ClusterNetwork
@@ -62,9 +63,9 @@ class EmbeddingNetwork(ClusterNetwork):
         with torch.device("meta"):  # nothing is drawn: the global seed stays as it is
             self.encoder = _perceptron(width, 2 * width, width, nn.GELU())
             self.decoder = _perceptron(width, 2 * width, width, nn.GELU())
-            self.instance = nn.Linear(width, instance_dim)
+            self.instance = Linear(width, instance_dim)
             self.instance_mlp = _perceptron(width, width, instance_dim, nn.ReLU())
-            self.cluster = nn.Linear(width, n_clusters)
+            self.cluster = Linear(width, n_clusters)
             self.cluster_mlp = _perceptron(width, width, n_clusters, nn.ReLU())
             self.register_buffer("mean", torch.empty(n_features))
             self.register_buffer("axes", torch.empty(width, n_features))
@@ -109,13 +110,14 @@ class EmbeddingNetwork(ClusterNetwork):
     def tokens(self, u):
         """Groups of half-whitened axes of unit rows, (n, L, g)."""
         weight = self.axes / self.spread
-        x = F.linear(u, weight, -weight @ self.mean)
+        x = linear(u, weight, -weight @ self.mean)
         return x.view(len(u), -1, self.group_size)
 
     def samples(self, tokens):
         """Embeddings that have these tokens, (n, n_features): inverse of `tokens`."""
         squares = self.axes.square().sum(dim=1).clamp_min(1e-12)
-        return tokens.flatten(1) * (self.spread / squares) @ self.axes + self.mean
+        x = tokens.flatten(1) * (self.spread / squares)
+        return linear(x, self.axes.T, self.mean)
 
     def standardize(self, tokens):
         """Tokens as they are reconstructed: entries of about unit variance."""
@@ -162,9 +164,7 @@ class EmbeddingNetwork(ClusterNetwork):
 
 def _perceptron(n_in, hidden, n_out, activation):
     norm = nn.LayerNorm(n_in, elementwise_affine=False)
-    return nn.Sequential(
-        norm, nn.Linear(n_in, hidden), activation, nn.Linear(hidden, n_out)
-    )
+    return nn.Sequential(norm, Linear(n_in, hidden), activation, Linear(hidden, n_out))
 
 
 def start_network(rows, n_clusters, n_groups, instance_dim, rng, generator):

@@ -8,6 +8,8 @@ images in a batch, two views a and b of each, m clusters, d instance features.
 import torch
 from torch.nn import functional as F
 
+from ...training._products import linear
+
 # Keeps logarithms finite where a cluster is numerically empty.
 TINY = 1e-12
 
@@ -114,6 +116,6 @@ def cross_level_interaction(logits_a, logits_b, labels):
 def _contrast(rows, tau):
     """Cross-entropy of each unit row's other view among all other rows; (2 n, d)."""
     n = len(rows) // 2
-    similarity = (rows @ rows.T / tau).fill_diagonal_(-torch.inf)
+    similarity = (linear(rows, rows) / tau).fill_diagonal_(-torch.inf)
     other = torch.arange(2 * n, device=rows.device).roll(n)
     return F.cross_entropy(similarity, other)

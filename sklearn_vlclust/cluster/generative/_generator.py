@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ...training._device import to_device
+from ...training._products import Linear, linear
 
 # Linear schedule of the noise (the paper leaves it open): that of DDPM.
 N_STEPS, BETA_START, BETA_END = 1000, 1e-4, 0.02
@@ -367,12 +368,13 @@ class EmbeddingGenerator(Diffusion):
 
     def standardize(self, samples):
         """Projections of embeddings on the axes, each of unit variance."""
-        return (samples - self.mean) @ self.axes.T / self.spread
+        return linear(samples - self.mean, self.axes) / self.spread
 
     def restore(self, x):
         """Return the unit rows that have these projections."""
         squares = self.axes.square().sum(dim=1).clamp_min(1e-12)
-        return F.normalize(x * (self.spread / squares) @ self.axes + self.mean, dim=1)
+        rows = linear(x * (self.spread / squares), self.axes.T, self.mean)
+        return F.normalize(rows, dim=1)
 
 
 class UNet(nn.Module):
@@ -440,9 +442,9 @@ class Perceptron(nn.Module):
         self.waves = Timesteps(width, flip_sin_to_cos=True, downscale_freq_shift=0)
         self.time_embedding = TimestepEmbedding(width, width)
         self.class_embedding = nn.Embedding(n_labels, width)
-        self.first = nn.Linear(n_features, width)
+        self.first = Linear(n_features, width)
         self.blocks = nn.ModuleList(_Block(width) for _ in range(depth))
-        self.last = nn.Linear(width, n_features)
+        self.last = Linear(width, n_features)
 
     def forward(self, x, t, labels):
         """Predict the noise in `x`, (n, n_features)."""
@@ -458,9 +460,9 @@ class _Block(nn.Module):
     def __init__(self, width):
         super().__init__()
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
-        self.condition = nn.Linear(width, 2 * width)
-        self.first = nn.Linear(width, 2 * width)
-        self.last = nn.Linear(2 * width, width)
+        self.condition = Linear(width, 2 * width)
+        self.first = Linear(width, 2 * width)
+        self.last = Linear(2 * width, width)
 
     def forward(self, h, condition):
         scale, shift = self.condition(condition).chunk(2, dim=1)

@@ -10,6 +10,7 @@ Eq. 1 is the contrast of two views that PICI has as well: `instance_contrast`.
 import torch
 from torch.nn import functional as F
 
+from ...training._products import linear
 from ..contrastive_masked._losses import instance_contrast
 from ._kernel_pairs import match
 
@@ -117,7 +118,7 @@ def class_wise_matching(generated, labels):
     within = same.to(z.dtype).fill_diagonal_(0)
     across = (~same).to(z.dtype)
     weights = across / across.sum().clamp_min(1) - within / within.sum().clamp_min(1)
-    return (z @ z.T * weights).sum()
+    return (linear(z, z) * weights).sum()
 
 
 def metric_learning(scores, labels):
