@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -81,3 +82,13 @@ def test_more_checks(name, estimator):
 def test_more_checks_of_the_selector(name):
     # It is no transformer: the others are not for it.
     getattr(estimator_checks, name)("CodingLengthKSelector", CodingLengthKSelector())
+
+
+@pytest.mark.parametrize("length", [1e-14, 1e14])
+@pytest.mark.parametrize("estimator", CLUSTERERS, ids=repr)
+def test_length_of_a_row_does_not_count(estimator, length):
+    X = np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32)
+    fitted = clone(estimator).set_params(random_state=0).fit(X)
+    for method in ("predict_proba", "transform"):
+        function = getattr(fitted, method)
+        np.testing.assert_allclose(function(X * length), function(X), atol=1e-4)

@@ -111,7 +111,7 @@ class RateReductionNetwork(nn.Module):
         bias = head.bias - weight @ self.mean
         if norms is None:
             return linear(x, weight, bias)
-        return linear(x, weight).addr_(norms, bias)
+        return linear(x, weight).div_(norms[:, None]).add_(bias)
 
     @torch.no_grad()
     def start_at_axes(self, mean, axes):
