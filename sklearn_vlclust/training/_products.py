@@ -43,6 +43,16 @@ def linear(x, weight, bias=None):
     return _by_one_dnn(x, weight, bias)
 
 
+def linear_of_directions(x, norms, weight, bias):
+    """Return :func:`linear` of rows at unit length, of which `norms` are the lengths.
+
+    Products are divided, not rows, which are wider; None are lengths of one.
+    """
+    if norms is None:
+        return linear(x, weight, bias)
+    return linear(x, weight).div_(norms[:, None]).add_(bias)
+
+
 class Linear(nn.Linear):
     """A layer of torch that multiplies by :func:`linear`; it takes matrices alone.
 

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from ...training._products import Linear, linear
+from ...training._products import Linear, linear, linear_of_directions
 from ._losses import attention_weights
 
 
@@ -74,9 +74,7 @@ class MCANetwork(nn.Module):
         scale = self.config["logit_scale"]
         weight = head.weight * (scale / spread)
         bias = scale * head.bias - weight @ mean
-        if norms is None:
-            return linear(x, weight, bias)
-        return linear(x, weight).div_(norms[:, None]).add_(bias)
+        return linear_of_directions(x, norms, weight, bias)
 
     def attend(self, u, nouns, near):
         """Attention of images (b, d) to their near ones of the nouns (m, d): eq. 4.

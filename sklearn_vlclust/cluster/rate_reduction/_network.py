@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ...training._products import Linear, linear
+from ...training._products import Linear, linear, linear_of_directions
 
 # Factor of the cosines between features and clusters: the softmax of bare ones is flat.
 LOGIT_SCALE = 10.0
@@ -109,9 +109,7 @@ class RateReductionNetwork(nn.Module):
         # One matrix for centring, axes and head: (d, n_features).
         weight = head.weight @ self.axes
         bias = head.bias - weight @ self.mean
-        if norms is None:
-            return linear(x, weight, bias)
-        return linear(x, weight).div_(norms[:, None]).add_(bias)
+        return linear_of_directions(x, norms, weight, bias)
 
     @torch.no_grad()
     def start_at_axes(self, mean, axes):
