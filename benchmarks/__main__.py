@@ -29,7 +29,6 @@ BENCHMARKS = {
     "predict": ("fit", "run_predict"),
     "peers": ("peers", "run"),
     "peers_dec": ("peers", "run_dec"),
-    "peers_seeds": ("peers", "run_seeds"),
     "scaling": ("scaling", "run"),
     "gpu": ("gpu", "run"),
     "memory": ("memory", "run"),

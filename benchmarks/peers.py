@@ -9,8 +9,7 @@ beyond what there was before it. Each method has a process of its own. Words are
 to the rows that say so, and to no other.
 
 `peers_dec`: MCAClustering beside DEC, which sees each sample as often. Bar: at most 1.3
-times its seconds, at higher ACC. `peers_seeds`: all on a small set, those of
-ClustPy, which take minutes a fit, over as many seeds as the others.
+times its seconds, at higher ACC.
 """
 
 import os
@@ -41,20 +40,16 @@ from .accuracy import _row, _some_classes, _title
 from .machine import Stopwatch, forget_peak, in_fresh_process, peak_bytes, require
 from .rows import tile
 
-ALL = ["pets", "caltech101"]
 SIZES = {
     "toy": {"data": ["dtd"], "n_seeds": 1, "n_classes": 3, "short": True},
     "quick": {"data": ["dtd"], "n_seeds": 1},
-    "full": {"data": ALL, "n_seeds": 5, "n_seeds_clustpy": 1},
+    # ClustPy's methods take minutes a fit, all of this three hours of a core.
+    "full": {"data": ["pets", "caltech101", "dtd"], "n_seeds": 5},
 }
 RUN_DEC_SIZES = {
     "toy": {"n": 300, "n_classes": 3, "n_epochs": 3, "n_seeds": 1},
     "quick": {"n": 5000, "n_classes": 10, "n_epochs": 10, "n_seeds": 1},
-    "full": {"n": 50_000, "n_classes": 10, "n_epochs": 30, "n_seeds": 1},
-}
-RUN_SEEDS_SIZES = {
-    "toy": {**SIZES["toy"], "methods": ("MCAClustering",)},
-    "full": {"data": ["dtd"], "n_seeds": 5},
+    "full": {"n": 50_000, "n_classes": 10, "n_epochs": 30, "n_seeds": 5},
 }
 # Of DEC's epochs, those before it clusters: its defaults are 100 and 150.
 PRETRAINING = 0.4
@@ -147,7 +142,6 @@ METHODS = {
 def run(
     data,
     n_seeds,
-    n_seeds_clustpy=None,
     methods=tuple(METHODS),
     n_classes=None,
     short=False,
@@ -155,7 +149,6 @@ def run(
 ):
     """Measure methods side by side, one table a data set.
 
-    `n_seeds_clustpy` are the seeds of ClustPy's methods, which take minutes a fit;
     `short` replaces the defaults of the deep ones by fits of a few epochs.
     """
     _require({*methods, "KMeans(n_init=10)"})
@@ -163,10 +156,7 @@ def run(
     for name in data:
         rows = []
         for what in dict.fromkeys(["KMeans(n_init=10)", *methods]):
-            seeds = n_seeds
-            if METHODS[what].clustpy:
-                seeds = n_seeds_clustpy or n_seeds
-            arguments = what, name, n_classes, seeds, short
+            arguments = what, name, n_classes, n_seeds, short
             measured = in_fresh_process if own_process else _here
             rows.append(measured(measure, *arguments))
             print("   ", rows[-1], flush=True)
@@ -175,9 +165,6 @@ def run(
         X, y = _some_classes(*shared_data.images(name), n_classes)
         tables[_title(name, X, y)] = rows
     return tables
-
-
-run_seeds = run
 
 
 def measure(what, name, n_classes, n_seeds, short):
