@@ -60,18 +60,16 @@ class EmbeddingNetwork(ClusterNetwork):
         }
         self.group_size = -(-n_axes // n_groups)
         self.width = width = n_groups * self.group_size
-        with torch.device("meta"):  # nothing is drawn: the global seed stays as it is
-            self.encoder = _perceptron(width, 2 * width, width, nn.GELU())
-            self.decoder = _perceptron(width, 2 * width, width, nn.GELU())
-            self.instance = Linear(width, instance_dim)
-            self.instance_mlp = _perceptron(width, width, instance_dim, nn.ReLU())
-            self.cluster = Linear(width, n_clusters)
-            self.cluster_mlp = _perceptron(width, width, n_clusters, nn.ReLU())
-            self.register_buffer("mean", torch.empty(n_features))
-            self.register_buffer("axes", torch.empty(width, n_features))
-            self.register_buffer("spread", torch.empty(()))
+        self.encoder = _perceptron(width, 2 * width, width, nn.GELU())
+        self.decoder = _perceptron(width, 2 * width, width, nn.GELU())
+        self.instance = Linear(width, instance_dim)
+        self.instance_mlp = _perceptron(width, width, instance_dim, nn.ReLU())
+        self.cluster = Linear(width, n_clusters)
+        self.cluster_mlp = _perceptron(width, width, n_clusters, nn.ReLU())
+        self.register_buffer("mean", torch.empty(n_features))
+        self.register_buffer("axes", torch.empty(width, n_features))
+        self.register_buffer("spread", torch.empty(()))
         self.register_buffer("centers", torch.zeros(n_centers, instance_dim))
-        self.to_empty(device="cpu")
 
     @torch.no_grad()
     def start(self, generator, mean, axes):
