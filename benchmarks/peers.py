@@ -43,7 +43,7 @@ from .rows import tile
 SIZES = {
     "toy": {"data": ["dtd"], "n_seeds": 1, "n_classes": 3, "short": True},
     "quick": {"data": ["dtd"], "n_seeds": 1},
-    # ClustPy's methods take minutes a fit, all of this three hours of a core.
+    # ClustPy's methods take minutes a fit, all of this 2.4 hours of a core.
     "full": {"data": ["pets", "caltech101", "dtd"], "n_seeds": 5},
 }
 RUN_DEC_SIZES = {
