@@ -18,9 +18,10 @@ DENSE_ROWS, DENSE_ROWS_A_VECTOR = 500, 8
 # And what it may take, unless the other one takes as much: its basis has two vectors
 # for each that is wanted.
 DENSE_BYTES = 4 * 2**30
-# Rounds in which the rows of loose clusters are left out, and the share of a cluster's
-# affinity to other rows that leads out of a loose one: most of it.
-LOOSE_ROUNDS, LOOSE = 10, 0.5
+# Rounds in which the rows of loose clusters are left out, the share of a cluster's
+# affinity to other rows that leads out of a loose one, and the share of all rows that
+# may be left out: outliers are few, and clusters that fall apart are none.
+LOOSE_ROUNDS, LOOSE, OUTLIERS = 10, 0.5, 0.1
 
 
 def knn_affinity(rows, n_neighbors, gamma, rng, loops=1.0):
@@ -300,7 +301,7 @@ class SpectralCut:
             numbers[kept] = labels
             out, volume = self._volumes(numbers, loops=False)
             firm = (out <= LOOSE * volume)[labels]
-            if firm.all() or firm.sum() < k:
+            if firm.all() or firm.sum() < max(k, (1 - OUTLIERS) * len(rows)):
                 break
             kept = kept[firm]
             labels = partition(rows[kept], k, n_init=0, rng=rng)

@@ -18,7 +18,8 @@ from ...training import RandomBatches, resolve_device
 from .._base import BaseDeepClusterer
 from .._partition import draw_sample, kmeans, partition
 from . import _start
-from ._joint import JointRows, NounMixture, StandardRows
+from ...semantics._mixture import NounMixture
+from .._joint import JointRows, StandardRows
 from ._network import MCANetwork
 from ._objective import AlignedBatches, MCAObjective
 

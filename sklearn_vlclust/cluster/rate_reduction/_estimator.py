@@ -10,13 +10,12 @@ from ..._compat import Interval, StrOptions
 from ...embedding._distributed import by_blocks
 from ...embedding._memory import check_memory
 from ...metrics._clusters import cluster_members
-from ...metrics._coding_rate import partition_coding_rate
 from ...neighbors import kneighbors
 from ...training import RandomBatches, resolve_device
 from .._axes import half_whitening
 from .._base import BaseDeepClusterer, _features
 from .._batches import NeighborBatches, near_rows
-from .._coding_cut import RATED_ROWS
+from .._graph_cuts import GRAPHS, RESIDUE, choose_cut, cut_graphs
 from .._n_clusters import estimate_n_clusters, n_modes
 from .._spectral import SpectralCut, doubly_stochastic, neighbor_affinity
 from ._directions import main_directions
@@ -31,14 +30,6 @@ from ._objective import RateReductionObjective
 # Least and greatest width of features, and least width of embeddings a feature: the
 # last principal axes are noise.
 MIN_WIDTH, MAX_WIDTH, FEATURES_A_COMPONENT = 64, 128, 4
-# The graphs that are cut, entropy and affinity of an image to itself: the natural one,
-# one that knows the nearest only, one of even clusters. And what the diffusion leaves
-# of the last eigenvector.
-GRAPHS, RESIDUE = ((0.15, 1.0), (0.06, 1.0), (0.15, 1e-3)), 0.3
-# Shares of what the natural cut has, below which another is taken. Where large groups
-# lie apart beside small ones, the sharp cut leaks about half as much, elsewhere nearly
-# as much. Where groups differ in size, even clusters save a little, and are wrong.
-SHARP_LEAKS, EVEN_SAVES = 0.7, 0.95
 # The graph by which numbers of clusters are compared.
 ESTIMATE_NEIGHBORS, ESTIMATE_GAMMA = 10, 0.1
 
@@ -424,8 +415,9 @@ class RateReductionClustering(BaseDeepClusterer):
             self.__dict__.pop(curve, None)
         if k is None:
             k = self._estimate_n_clusters(near, rng)
-        graphs = (_graph(near, self.n_neighbors, *graph) for graph in GRAPHS)
-        self.cuts_ = [SpectralCut(graph, k, rng, RESIDUE) for graph in graphs]
+        self.cuts_ = [
+            cut_graphs([near], kind, k, rng, self.n_neighbors) for kind in GRAPHS
+        ]
         self._cut(k)
 
     def _estimate_n_clusters(self, near, rng):
@@ -445,30 +437,12 @@ class RateReductionClustering(BaseDeepClusterer):
         Spectral clusters need not be round: with their means alone, digits lose five
         points of accuracy.
         """
-        labels = self._choose_cut(k)
+        cuts = dict(zip(GRAPHS, self.cuts_))
+        labels, _ = choose_cut(cuts, k, self.features_, self.eps)
         directions = np.stack(
             [main_directions(self.features_[m]) for m in cluster_members(labels)]
         )
         self.network_.set_clusters(torch.from_numpy(directions))
-
-    def _choose_cut(self, k):
-        """Return the clusters of one of the graphs."""
-        natural, sharp, even = self.cuts_
-        labels, sharper = (cut.labels(k, ward=True) for cut in (natural, sharp))
-        leak, sharper_leak = natural.leak(labels), natural.leak(sharper)
-        if sharper_leak < SHARP_LEAKS * leak:
-            return sharp.labels(k, ward=True, firm=True)
-        rate = self._rate(labels)
-        if sharper_leak < leak and self._rate(sharper) < rate:
-            return sharper  # better in both respects
-        evener = even.labels(k, ward=True)
-        return evener if self._rate(evener) < EVEN_SAVES * rate else labels
-
-    def _rate(self, labels):
-        """Coding rate of the clusters (eq. 2), which the better cut has less of."""
-        some = slice(None, None, -(-len(labels) // RATED_ROWS))
-        Z = torch.from_numpy(self.features_[some])
-        return partition_coding_rate(Z, labels[some], self.eps).item()
 
     def _locate_clusters(self, rows, dtype):
         super()._locate_clusters(self.features_, np.float32)

@@ -1,0 +1,46 @@
+"""The linear classifier that new images get their clusters from."""
+
+import torch
+from torch import nn
+
+from ...training._products import Linear, pick_outputs
+
+
+class VLNetwork(nn.Module):
+    """Log posteriors of the clusters, linear in the joint rows.
+
+    Parameters
+    ----------
+    n_features, n_clusters : int
+        Width of the joint rows, and number of clusters.
+    """
+
+    def __init__(self, n_features, n_clusters):
+        super().__init__()
+        self.config = {"n_features": n_features, "n_clusters": n_clusters}
+        self.head = Linear(n_features, n_clusters)
+
+    def logits(self, x, norms=None):
+        """Log posteriors of joint rows up to a constant: (n, d) -> (n, c)."""
+        return self.head(x)
+
+    def head_inputs(self, x, norms=None):
+        """What the logits are linear in: the joint rows."""
+        return x
+
+    @torch.no_grad()
+    def set_classifier(self, weight, bias):
+        """Set the weights, (c, d), and biases, (c,)."""
+        self.head.weight.copy_(weight)
+        self.head.bias.copy_(bias)
+
+    @torch.no_grad()
+    def split_cluster(self, new, old, weight, bias):
+        """Let cluster `new` have the logit of `old` plus ``inputs @ weight + bias``."""
+        self.head.weight[new] = self.head.weight[old] + weight
+        self.head.bias[new] = self.head.bias[old] + bias
+
+    def permute_clusters(self, order):
+        """Renumber the clusters: new cluster i is old cluster ``order[i]``."""
+        pick_outputs(self.head, order)
+        self.config["n_clusters"] = len(order)

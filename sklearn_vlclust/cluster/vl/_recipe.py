@@ -1,0 +1,215 @@
+"""Two starts and three rounds: how VLClustering finds a given number of clusters.
+
+Everything here works on one matrix: the principal components of the joint rows [image;
+noun mixture] of a sample. It is ours and in no paper.
+"""
+
+import numpy as np
+from scipy.linalg import eigh
+
+from ...metrics._clusters import cluster_means
+from ...neighbors import kneighbors
+from .._graph_cuts import GRAPHS, choose_cut, cut_graphs, cut_labels
+
+# Numbers of axes that graphs are averaged over: those within these multiples of the
+# number of clusters, and no less than `LEAST_GRAPHS` of the greatest. With one number
+# of axes, accuracy is a lottery: it may lose ten points from one number to the next.
+# With fewer axes than clusters, a large group is cut in favor of small ones.
+WIDTHS = np.array([8, 16, 24, 32, 48, 64, 96, 128, 192, 256])
+WIDTHS_PER_CLUSTER, LEAST_GRAPHS = (1.4, 4.2), 3
+# Columns of the joint rows per axis that is used; the last axes are noise.
+COLUMNS_PER_AXIS = 4
+# Half the mean size of a cluster is how many neighbors the graphs of few have, but not
+# less than this: of small clusters, many neighbors would lie outside.
+FEW_NEIGHBORS = 10
+# Principal axes in which clusters are told apart, the share of the flat covariance in
+# the one within clusters, and rounds.
+DISCRIMINANT_AXES, SHRINKAGE, ROUNDS = 128, 0.3, 3
+# Log posterior of a cluster without rows.
+NEVER = -1e6
+# Axes with a smaller share of the variance of the first are rounding.
+TINY_VARIANCE = 1e-6
+
+
+def principal_components(rows):
+    """Return the principal components that the recipe may use of rows.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d), float32
+        Joint rows.
+
+    Returns
+    -------
+    components : ndarray of shape (n, r), float32
+        Projections on the first axes, largest variance first.
+    mean : ndarray of shape (d,), float32
+    axes : ndarray of shape (r, d), float32
+        Orthonormal: ``components = (rows - mean) @ axes.T``.
+    """
+    d = rows.shape[1]
+    mean = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+    centered = rows - mean
+    r = min(max(WIDTHS[-1] if d > WIDTHS[-1] else d, 2), d)
+    covariance = (centered.T @ centered).astype(np.float64) / len(rows)
+    variances, vectors = eigh(covariance, subset_by_index=[d - r, d - 1])
+    kept = variances > TINY_VARIANCE * max(variances[-1], 1e-12)
+    kept[-1] = True  # rows that are all alike
+    axes = np.ascontiguousarray(vectors[:, kept][:, ::-1].T, dtype=np.float32)
+    return centered @ axes.T, mean, axes
+
+
+class Recipe:
+    """Clusters of the principal components of joint rows.
+
+    Parameters
+    ----------
+    components : ndarray of shape (n, r), float32
+        Of :func:`principal_components`.
+    n_columns : int
+        Columns that the joint rows had.
+    n_neighbors : int
+        Nearest rows of a row in every graph.
+    device : torch.device or str, default="cpu"
+        Where rows are compared.
+    """
+
+    def __init__(self, components, n_columns, n_neighbors, device="cpu"):
+        self.components = components
+        self.n_columns = n_columns
+        self.n_neighbors = n_neighbors
+        self.device = device
+
+    def start(self, k, rng):
+        """Cut the mean of the graphs of several numbers of half-whitened axes.
+
+        Parameters
+        ----------
+        k : int
+            Number of clusters.
+        rng : RandomState
+            Draws where eigenvectors start.
+
+        Returns
+        -------
+        labels : ndarray of shape (n,)
+            From 0, without gaps.
+        kind : str
+            Kind of the cut, which further rounds keep: chosen anew, it misfires.
+        """
+        rows = [self._half_whitened(width) for width in self._widths(k)]
+        neighbors = self._kneighbors(rows, k, rng)
+        cuts = {kind: cut_graphs(neighbors, kind, k, rng) for kind in GRAPHS}
+        return choose_cut(cuts, k, rows[len(rows) // 2])
+
+    def refine(self, starts, k, kind, rng):
+        """Cut the graph of the axes that tell the clusters of the starts apart.
+
+        Parameters
+        ----------
+        starts : list of ndarray of shape (n,)
+            Partitions, whose graphs are averaged in the first round.
+        k : int
+            Number of clusters.
+        kind : str
+            Kind of the cut.
+        rng : RandomState
+            Draws where eigenvectors start.
+
+        Returns
+        -------
+        labels : ndarray of shape (n,)
+            From 0, without gaps.
+        """
+        for _ in range(ROUNDS):
+            rows = [self._discriminant_rows(labels) for labels in starts]
+            neighbors = self._kneighbors(rows, k, rng)
+            starts = [cut_labels(cut_graphs(neighbors, kind, k, rng), k, kind)]
+        return starts[0]
+
+    def discriminant(self, labels, k):
+        """Return the linear classifier of clusters by their shrunk covariance.
+
+        Linear discriminant analysis with the sizes of the clusters as priors.
+
+        Parameters
+        ----------
+        labels : ndarray of shape (n,)
+            From 0.
+        k : int
+            Number of clusters; those without rows are never predicted.
+
+        Returns
+        -------
+        weight : ndarray of shape (k, r), float32
+        bias : ndarray of shape (k,), float32
+            Log posteriors are ``components @ weight.T + bias``, up to a constant.
+        """
+        whitening, means, sizes = self._within(labels)
+        found, d = means.shape
+        weight, bias = np.zeros((k, self._n_axes)), np.full(k, NEVER)
+        weight[:found, :d] = means @ whitening @ whitening
+        bias[:found] = np.log(sizes.clip(1) / len(labels))
+        bias[:found] -= np.square(means @ whitening).sum(axis=1) / 2
+        bias[:found][sizes == 0] = NEVER
+        return weight.astype(np.float32), bias.astype(np.float32)
+
+    def _widths(self, k):
+        low, high = WIDTHS_PER_CLUSTER
+        limit = min(max(2, self.n_columns // COLUMNS_PER_AXIS), self._n_axes)
+        usable = np.unique(np.minimum(WIDTHS, limit))
+        near = usable[(low * k <= usable) & (usable <= high * k)]
+        if len(near) < LEAST_GRAPHS:
+            near = np.union1d(near, usable[-LEAST_GRAPHS:])
+        return near
+
+    @property
+    def _n_axes(self):
+        return self.components.shape[1]
+
+    def _half_whitened(self, width):
+        x = self.components[:, :width]
+        return _unit(x / np.sqrt(x.std(axis=0)).clip(1e-12))
+
+    def _kneighbors(self, rows, k, rng):
+        """Return the neighbors of every kind of rows, many of them and few."""
+        n = len(self.components)
+        many = min(self.n_neighbors, n - 1)
+        few = int(np.clip(n // (2 * k), min(FEW_NEIGHBORS, many), many))
+        found = [
+            kneighbors(x, many, random_state=rng, device=self.device) for x in rows
+        ]
+        return [
+            (near[:, :q], cosines[:, :q])
+            for q in sorted({few, many})
+            for near, cosines in found
+        ]
+
+    def _within(self, labels):
+        """Whitening of the covariance within clusters, their means and their sizes."""
+        d = min(DISCRIMINANT_AXES, self._n_axes)
+        x = self.components[:, :d].astype(np.float64)
+        sizes = np.bincount(labels)
+        means = cluster_means(x, labels, len(sizes)).astype(np.float64)
+        x -= means[labels]
+        covariance = x.T @ x / len(x)
+        flat = max(np.trace(covariance) / d, 1e-12) * np.eye(d)
+        variances, vectors = eigh((1 - SHRINKAGE) * covariance + SHRINKAGE * flat)
+        return (vectors / np.sqrt(variances)) @ vectors.T, means, sizes
+
+    def _discriminant_rows(self, labels):
+        """Return unit rows on the axes between clusters, whitened within them."""
+        whitening, means, sizes = self._within(labels)
+        centers = means @ whitening
+        between = (centers.T * sizes) @ centers / sizes.sum()
+        limit = min(DISCRIMINANT_AXES, self.n_columns // COLUMNS_PER_AXIS)
+        n_axes = max(2, min(len(sizes) - 1, limit))
+        axes = eigh(between)[1][:, ::-1][:, :n_axes]
+        x = self.components[:, : len(whitening)]
+        return _unit(x @ (whitening @ axes).astype(np.float32))
+
+
+def _unit(x):
+    """Return rows at unit length; rows of zeros stay."""
+    norms = np.linalg.norm(x, axis=1, keepdims=True).clip(1e-12)
+    return np.ascontiguousarray(x / norms, dtype=np.float32)
