@@ -16,7 +16,7 @@ LEAST_WIDTH = 16
 PROBED_ROWS = 1000
 # Squared distances, as shares of the mean one of two rows: below the least, rows are
 # copies whatever else there is; beyond the greatest, they are other pictures.
-LEAST_RADIUS, GREATEST_RADIUS = 0.005, 0.3
+LEAST_RADIUS, GREATEST_RADIUS = 0.005, 0.2
 # Around copies, this factor of their squared radius is empty. Distances in D dimensions
 # leave such a gap behind the j-th neighbor with probability GAP ** (-D * j / 2).
 GAP, STEPS_A_GAP = 1.5, 4
@@ -27,7 +27,7 @@ STRAY_ROWS, STRAY_GROUPS = 0.1, 0.25
 # than that, or fewer than a third with any copy, is chance or does no harm.
 CROWD, CROWDED_SHARE, COPIED_SHARE = 8, 0.002, 1 / 3
 # Share of rows that have an equal before them, up to which small groups do no harm.
-RARE = 0.01
+RARE = 0.05
 # Mean squared distances (their shares, as above) at which the nearest other group lies
 # at most. Further apart than this, groups are tight clusters that have no others near.
 APART = 0.5
@@ -68,7 +68,7 @@ def group_copies(rows, rng=None, device="cpu", exact=False):
     other row lies within 1.5 times its square: a gap that neighbors of other kinds do
     not leave in the many dimensions of embeddings. The radius is found on up to 1,000
     rows that are compared with all; it is the one that most of them have copies within
-    and a gap behind, at most 0.3 of the mean squared distance of two rows, so that it
+    and a gap behind, at most 0.2 of the mean squared distance of two rows, so that it
     follows the encoder. There are no near copies unless a third of these rows have
     some, or 0.2 % have eight or more: a pair here and there is chance, and does no
     harm. Nor are there if the groups lie as far apart as rows of no relation do: then
@@ -333,4 +333,4 @@ def _have_others_near(rows, representatives):
         own = np.flatnonzero((some >= block.start) & (some < block.stop))
         near[own, some[own] - block.start] = torch.inf
         least = torch.minimum(least, near.amin(dim=1))
-    return bool(least.median() <= APART)
+    return bool(least.sort().values[len(some) // 2] <= APART)
