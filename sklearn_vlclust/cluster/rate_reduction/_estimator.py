@@ -19,6 +19,7 @@ from .._base import BaseDeepClusterer, _features
 from .._batches import NeighborBatches, near_rows
 from .._coding_cut import RATED_ROWS
 from .._n_clusters import estimate_n_clusters, n_modes
+from .._separate import separate_groups
 from .._spectral import SpectralCut, doubly_stochastic, neighbor_affinity
 from .._split import loosest_halves
 from ._directions import main_directions
@@ -197,6 +198,7 @@ class RateReductionClustering(BaseDeepClusterer):
 
     cuts_: list  # of SpectralCut
     _copies: Any = None  # Copies, of which one row each is cut
+    _lies_apart = False  # whether the rows are groups that must not be cut evenly
     _learns_features = True
     _auto_epochs = 1, 20, 500  # fewest and most, and steps that are enough
 
@@ -370,7 +372,9 @@ class RateReductionClustering(BaseDeepClusterer):
         n_features = rows.shape[1]
         d = self._choose_width(n_features)
         if self.hidden_dim is None:
-            mean, axes = half_whitening(rows, d)
+            # About their mean, rows of a group that is nearly all have no direction.
+            self._lies_apart = self._has_separate_groups(rows)
+            mean, axes = half_whitening(rows, d, centered=not self._lies_apart)
             network = RateReductionNetwork(n_features, d, n_axes=len(axes))
             network.start_at_axes(torch.from_numpy(mean), torch.from_numpy(axes))
         else:
@@ -399,6 +403,12 @@ class RateReductionClustering(BaseDeepClusterer):
         if self._copies is None or len(self.features_) == self._copies.n_groups:
             return self.features_
         return self.features_[self._copies.representatives]
+
+    def _has_separate_groups(self, rows):
+        if self.n_clusters is None:
+            return False
+        some = slice(None, None, -(-len(rows) // RATED_ROWS))
+        return separate_groups(rows[some], self.n_clusters) is not None
 
     def _choose_width(self, n_features):
         if self.n_components == "auto":
@@ -490,6 +500,10 @@ class RateReductionClustering(BaseDeepClusterer):
 
     def _choose_cut(self, features, k):
         """Return the clusters of one of the graphs."""
+        if self._lies_apart:
+            labels = separate_groups(features, k)
+            if labels is not None:
+                return labels
         natural, sharp, even = self.cuts_
         labels, sharper = (cut.labels(k, ward=True) for cut in (natural, sharp))
         leak, sharper_leak = natural.leak(labels), natural.leak(sharper)
