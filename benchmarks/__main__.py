@@ -25,6 +25,7 @@ BENCHMARKS = {
     "coding_rate": ("coding_rate", "run"),
     "image_search": ("image_search", "run"),
     "search_quality": ("search_quality", "run"),
+    "copies": ("copies", "run"),
     "fit": ("fit", "run"),
     "predict": ("fit", "run_predict"),
     "peers": ("peers", "run"),

@@ -6,7 +6,7 @@ import numpy as np
 TINY_VARIANCE = 1e-6
 
 
-def half_whitening(rows, n_components):
+def half_whitening(rows, n_components, centered=True):
     """Return the mean and half-whitened principal axes of rows.
 
     Projections on the axes have standard deviations that are the square roots of those
@@ -20,10 +20,13 @@ def half_whitening(rows, n_components):
     n_components : int
         Projections on that many axes get a mean square length of 1, so that a step of
         training means the same on all data.
+    centered : bool, default=True
+        Whether axes are about the mean, or else about the origin.
 
     Returns
     -------
     mean : ndarray of shape (d,), float32
+        Zeros, if not `centered`.
     axes : ndarray of shape (r, d), float32
         Largest variance first; `r` is the rank of the centred rows.
     """
@@ -33,7 +36,7 @@ def half_whitening(rows, n_components):
         block = block.astype(np.float64)
         total += block.sum(axis=0)
         products += block.T @ block
-    mean = total / n
+    mean = total / n if centered else np.zeros(d)
     variances, vectors = np.linalg.eigh(products / n - np.outer(mean, mean))
     variances, vectors = variances[::-1], vectors[:, ::-1]
     kept = variances > TINY_VARIANCE * max(variances[0], 1e-12)

@@ -34,6 +34,7 @@ from ..embedding._resolve import embed_images, make_embedder
 from ..embedding._rows import UnitRows, measured_blocks
 from ..metrics import simplified_silhouette_score
 from ..metrics._clusters import cluster_means
+from ..neighbors import distinct_rows, group_copies
 from ..training import (
     Checkpoint,
     ProgressBar,
@@ -49,9 +50,13 @@ from ..training import (
 )
 from ..training._checkpoint import read_checkpoint
 from ..training._device import new_generator, to_device
+from ._split import loosest_halves, plane_between
 
 # Parameters that may differ between a killed fit and the one that resumes it.
 _FREE_PARAMS = {"callbacks", "checkpoint", "device", "verbose"}
+# Rounds in which clusters without samples get a part of others: one is enough, unless
+# samples of others move as well.
+FILL_ROUNDS = 5
 # What prediction needs of a fit.
 _PREDICTING = {
     "network_",
@@ -78,14 +83,20 @@ class BaseDeepClusterer(
       else is fitted before training, and returns ``(criterion, batches)`` for
       :func:`~sklearn_vlclust.training.train`;
     - `network_`, a module with a JSON-like `config` that has ``"n_clusters"``,
-      `logits(x, norms)` of shape ``(n, n_clusters)`` of rows and their lengths, and
-      `permute_clusters(order)`;
+      `logits(x, norms)` of shape ``(n, n_clusters)`` of rows and their lengths,
+      `head_inputs(x, norms)`, which the logits are linear in,
+      `split_cluster(new, old, weight, bias)` and `permute_clusters(order)`, by which
+      clusters that `order` lacks are left out;
     - optionally `_find_clusters(rows, rng)`, called after training where that alone
       does not give the network its clusters;
     - optionally `_describe(rows)`, called once the clusters are final.
 
     What the network sees are unit rows of embeddings. A method that learns from the
     images themselves has its own `_read`, `_rows` and `_inputs`.
+
+    Of embeddings that are copies of one another (see
+    :func:`~sklearn_vlclust.neighbors.group_copies`), where there are so many that they
+    matter, all these methods but `_describe` see one; the others get its label.
     """
 
     embedder_: Any  # an encoder, or None
@@ -145,11 +156,14 @@ class BaseDeepClusterer(
         seed = self._draw_seed()
         rng, generator = np.random.RandomState(seed), new_generator(seed)
         rows = self._rows(X, zero_rows)
-        criterion, batches = self._prepare(rows, rng, generator, device)
+        distinct, copies = self._leave_copies_out(rows)
+        criterion, batches = self._prepare(distinct, rng, generator, device)
         self._train(criterion, batches, X, y, seed, generator, device)
         del criterion, batches  # neighbours of all rows, not needed below
-        self._find_clusters(rows, rng)
-        self._number_clusters(self._infer(X, _most_likely, zero_rows))
+        self._find_clusters(distinct, rng)
+        self._deliver_clusters(
+            lambda: self._infer(X, _most_likely, zero_rows), rows, distinct, copies
+        )
         self._locate_clusters(rows, X.dtype)
         self._describe(rows)
         return self
@@ -337,7 +351,7 @@ class BaseDeepClusterer(
         if self.checkpoint:
             identity = self._identity(X, seed)
             checkpoint = Checkpoint(self.checkpoint, identity, generator)
-        n_epochs = self._count_epochs(len(X))
+        n_epochs = self._count_epochs(len(batches.source))
         phases = training_phases(criterion, n_epochs)
         progress = ProgressBar(type(self).__name__, phases, self.verbose)
         callbacks = notify_callbacks(self, self.callbacks or ())
@@ -380,21 +394,69 @@ class BaseDeepClusterer(
         network = copy.deepcopy(self.network_).cpu().eval().requires_grad_(False)
         return {"network_": network}
 
-    def _number_clusters(self, labels):
-        """Set `labels_`, largest cluster first and without gaps."""
-        n_clusters = self.network_.config["n_clusters"]
-        counts = np.bincount(labels, minlength=n_clusters)
+    def _leave_copies_out(self, rows):
+        """Return one row of each group of copies, and the groups, or None."""
+        if len(rows.shape) > 2:
+            return rows, None
+        asked = self.n_clusters if isinstance(self.n_clusters, Integral) else 0
+        return distinct_rows(rows, max(2, int(asked)))
+
+    def _deliver_clusters(self, infer, rows, distinct, copies, asked=None):
+        """Set `labels_`, largest cluster first, with as many clusters as asked for.
+
+        Clusters that ``infer()`` gives no samples get a part of a loose one. Those that
+        are empty still, as too few rows differ, leave the network.
+        """
+        n_heads = self.network_.config["n_clusters"]
+        for left in reversed(range(FILL_ROUNDS + 1)):
+            labels = infer()
+            if copies is not None:
+                labels = labels[copies.representatives]
+            counts = np.bincount(labels, minlength=n_heads)
+            if counts.all() or not left or not self._fill_clusters(distinct, labels):
+                break
+        if copies is not None:
+            labels = labels[copies.group]
+            counts = np.bincount(labels, minlength=n_heads)
         order = np.argsort(-counts, kind="stable")
-        self.network_.permute_clusters(torch.from_numpy(order))
-        self.labels_ = np.argsort(order)[labels]
         self.n_clusters_ = int((counts > 0).sum())
-        if self.n_clusters_ < n_clusters:
-            warnings.warn(
-                f"{self.n_clusters_} of n_clusters={n_clusters} clusters have "
-                "samples. There may be fewer groups in X, or duplicated rows.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
+        self.labels_ = np.argsort(order)[labels]
+        self.network_.permute_clusters(torch.from_numpy(order[: self.n_clusters_]))
+        asked = self.n_clusters if asked is None else asked
+        wanted = asked if isinstance(asked, Integral) else n_heads
+        if self.n_clusters_ < wanted:
+            self._warn_of_fewer(wanted, rows)
+
+    def _fill_clusters(self, rows, labels):
+        """Split loose clusters in favor of empty ones; return whether any was."""
+        inputs = self._infer(rows, _head_inputs, True)
+        return self._split_clusters(inputs, labels, self._split_head)
+
+    def _split_clusters(self, features, labels, split):
+        """Call ``split(new, old, features, second)`` for each cluster without rows."""
+        k = self.network_.config["n_clusters"]
+        labels, rng = labels.copy(), np.random.RandomState(0)
+        empty = np.flatnonzero(np.bincount(labels, minlength=k) == 0)
+        for new in empty.tolist():
+            old, rows, second = loosest_halves(features, labels, k, rng)
+            if old < 0:
+                return new > empty[0]
+            split(new, old, features[rows], second)
+            labels[rows[second]] = new
+        return True
+
+    def _split_head(self, new, old, features, second):
+        weight, bias = plane_between(features, second)
+        self.network_.split_cluster(new, old, torch.from_numpy(weight), float(bias))
+
+    def _warn_of_fewer(self, wanted, rows):
+        found = f"{self.n_clusters_} of n_clusters={wanted} clusters have samples"
+        why = ": there are no more groups in X that differ."
+        if len(rows.shape) == 2:
+            n_distinct = group_copies(rows, exact=True).n_groups
+            if n_distinct < wanted:
+                why = f", as X has only {n_distinct} distinct rows."
+        warnings.warn(found + why, ConvergenceWarning, stacklevel=4)
 
     def _find_clusters(self, rows, rng):
         """Give the trained network its clusters; nothing by default."""
@@ -455,6 +517,10 @@ def _allocate(shape, part):
 
 def _logits(network, *inputs):
     return network.logits(*inputs)
+
+
+def _head_inputs(network, *inputs):
+    return network.head_inputs(*inputs)
 
 
 def _features(network, *inputs):

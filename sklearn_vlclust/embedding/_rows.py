@@ -80,6 +80,10 @@ class UnitRows:
         x, norms = self._X.tensor(rows), self._tensor_norms
         return unit(x, norms[self._X.place(rows)]).float().to(device or self.device)
 
+    def some(self, index):
+        """Return the rows of an index array, as rows of their own."""
+        return SomeRows(self, index)
+
     @property
     def in_memory(self):
         """Whether all unit rows are held in memory."""
@@ -89,6 +93,36 @@ class UnitRows:
         """Yield ``(slice, unit rows)`` over all rows, `size` rows at a time."""
         for block in row_blocks(len(self), size):
             yield block, self[block]
+
+
+class SomeRows(UnitRows):
+    """Some of the rows of others, which are not copied unless these are in memory.
+
+    Parameters
+    ----------
+    rows : UnitRows of shape (n, d)
+        Rows.
+    index : int array of shape (m,)
+        Which of them, in the order wanted.
+    """
+
+    def __init__(self, rows, index):
+        self._rows, self._index = rows, index
+        self.shape = len(index), rows.shape[1]
+        self.norms, self.device = rows.norms[index], rows.device
+        self._dense = rows[index] if rows.in_memory else None
+
+    def __getitem__(self, rows):
+        """Return the unit rows `rows` (slice, mask or index array), float32."""
+        if self._dense is not None:
+            return self._dense[rows]
+        return self._rows[self._index[rows]]
+
+    def tensor(self, rows, device=None):
+        """Return the unit rows `rows` (slice or index array) on a device, float32."""
+        if self._dense is not None and self.device.type == "cpu":
+            return to_device(torch.from_numpy(self._dense[rows]), device or self.device)
+        return self._rows.tensor(self._index[rows], device)
 
 
 def measured_blocks(X, zero_rows, size=BLOCK_ROWS):

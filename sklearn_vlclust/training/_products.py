@@ -67,6 +67,19 @@ class Linear(nn.Linear):
         return linear(x, self.weight, self.bias)
 
 
+@torch.no_grad()
+def pick_outputs(layer, order):
+    """Let output i of a linear layer, or entry i of an embedding, be ``order[i]``.
+
+    Outputs that are not in `order` are left out.
+    """
+    for name, values in layer.named_parameters(recurse=False):
+        picked = nn.Parameter(values[order], requires_grad=values.requires_grad)
+        setattr(layer, name, picked)
+    size = "num_embeddings" if isinstance(layer, nn.Embedding) else "out_features"
+    setattr(layer, size, len(order))
+
+
 def _is_for_one_dnn(x, weight):
     return (
         x.device.type == "cpu"

@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from ...training._products import pick_outputs
+
 # Factor of the cosines with centers: the softmax of bare ones is flat.
 CENTER_SCALE = 10.0
 
@@ -19,6 +21,8 @@ class ClusterNetwork(nn.Module):
 
     centers: torch.Tensor
     config: dict
+    head_scale = 1.0  # of what the last layers give
+    head_inputs: Callable  # of samples
     tokens: Callable  # of samples
 
     def features(self, x):
@@ -39,10 +43,23 @@ class ClusterNetwork(nn.Module):
         """Renumber the clusters: new cluster i is old cluster ``order[i]``."""
         if len(self.centers):
             self.centers = self.centers[order]
-        with torch.no_grad():
-            for layer in self.last_cluster_layers():
-                layer.weight.copy_(layer.weight[order])
-                layer.bias.copy_(layer.bias[order])
+            self.config["n_centers"] = len(order)
+        for layer in self.last_cluster_layers():
+            pick_outputs(layer, order)
+        self.config["n_clusters"] = len(order)
+
+    @torch.no_grad()
+    def split_cluster(self, new, old, weight, bias):
+        """Let cluster `new` have the logit of `old` plus ``inputs @ weight + bias``.
+
+        Inputs are those of the first of the last layers, ``head_inputs(x)``.
+        """
+        for layer in self.last_cluster_layers():
+            layer.weight[new] = layer.weight[old]
+            layer.bias[new] = layer.bias[old]
+        first = self.last_cluster_layers()[0]
+        first.weight[new] += weight / self.head_scale
+        first.bias[new] += bias / self.head_scale
 
     def last_cluster_layers(self):
         """Return the linear layers whose sum is the cluster logits."""

@@ -45,6 +45,7 @@ class EmbeddingNetwork(ClusterNetwork):
     mean: torch.Tensor
     axes: torch.Tensor
     spread: torch.Tensor
+    head_scale = LOGIT_SCALE
 
     def __init__(
         self, n_features, n_axes, n_groups, n_clusters, instance_dim, n_centers=0
@@ -154,6 +155,10 @@ class EmbeddingNetwork(ClusterNetwork):
     def forward(self, tokens):
         """Instance features and cluster logits of tokens, nothing masked."""
         return self.project(self.encode(self.standardize(tokens)))
+
+    def head_inputs(self, u):
+        """What the linear layer of the cluster head sees of unit rows, (n, width)."""
+        return F.normalize(self.encode(self.standardize(self.tokens(u))), dim=1)
 
     def last_cluster_layers(self):
         """Return the linear layers whose sum is the cluster logits."""

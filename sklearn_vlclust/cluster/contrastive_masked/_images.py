@@ -65,6 +65,11 @@ class ImageNetwork(ClusterNetwork, MaskedAutoencoder):
         """Undo `standardize`."""
         return x * self.scale + self.mean
 
+    def head_inputs(self, images):
+        """What the last layer of the cluster head sees, (n, width)."""
+        h = self.encode(self.standardize(self.tokens(images)), class_only=True)
+        return self.cluster_mlp[:-1](h[:, 0])
+
     def last_cluster_layers(self):
         """Return the linear layer that gives the cluster logits."""
         return (self.cluster_mlp[-1],)

@@ -4,6 +4,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from ...training._products import pick_outputs
+
 # Standard deviation of the positions at the start: about that of embedded tokens.
 # From the usual 0.02, digits took twice the epochs.
 POSITION_SCALE = 0.5
@@ -171,10 +173,7 @@ class MaskedAutoencoder(nn.Module):
 
     def permute_clusters(self, order):
         """Renumber the clusters: new cluster i is old cluster ``order[i]``."""
-        with torch.no_grad():
-            last = self.cluster_mlp[-1]
-            last.weight.copy_(last.weight[order])
-            last.bias.copy_(last.bias[order])
+        pick_outputs(self.cluster_mlp[-1], order)
 
 
 def run_blocks(blocks, x, wanted):

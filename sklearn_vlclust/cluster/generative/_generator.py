@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ...training._device import to_device
-from ...training._products import Linear, linear
+from ...training._products import Linear, linear, pick_outputs
 
 # Linear schedule of the noise (the paper leaves it open): that of DDPM.
 N_STEPS, BETA_START, BETA_END = 1000, 1e-4, 0.02
@@ -204,10 +204,17 @@ class Diffusion(nn.Module):
 
     def permute_clusters(self, order):
         """Renumber the clusters: new cluster i is old cluster ``order[i]``."""
-        with torch.no_grad():
-            for denoiser in self.denoisers():
-                weight = denoiser.class_embedding.weight
-                weight[: self.n_clusters] = weight[order]
+        anything = torch.tensor([self.n_clusters])
+        for denoiser in self.denoisers():
+            pick_outputs(denoiser.class_embedding, torch.cat([order, anything]))
+        self.n_clusters = self.config["n_clusters"] = len(order)
+
+    @torch.no_grad()
+    def copy_cluster(self, new, old):
+        """Let cluster `new` be generated as `old` is."""
+        for denoiser in self.denoisers():
+            weight = denoiser.class_embedding.weight
+            weight[new] = weight[old]
 
     def _predict(self, denoiser, x, t, labels, amp):
         with torch.autocast(x.device.type, torch.bfloat16, enabled=amp):

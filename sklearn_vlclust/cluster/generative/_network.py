@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from ...training._products import pick_outputs
 from ..contrastive_masked._embeddings import EmbeddingNetwork
 from ..contrastive_masked._network import _mlp
 from ..contrastive_masked._views import as_floats
@@ -122,10 +123,19 @@ class ResidualNetwork(nn.Module):
 
     def permute_clusters(self, order):
         """Renumber the clusters: new cluster i is old cluster ``order[i]``."""
-        with torch.no_grad():
-            last = self.cluster_mlp[-1]
-            last.weight.copy_(last.weight[order])
-            last.bias.copy_(last.bias[order])
+        pick_outputs(self.cluster_mlp[-1], order)
+        self.config["n_clusters"] = len(order)
+
+    def head_inputs(self, x):
+        """What the last layer of the cluster head sees, (n, width)."""
+        return self.cluster_mlp[:-1](self.encode(x))
+
+    @torch.no_grad()
+    def split_cluster(self, new, old, weight, bias):
+        """Let cluster `new` have the logit of `old` plus ``inputs @ weight + bias``."""
+        last = self.cluster_mlp[-1]
+        last.weight[new] = last.weight[old] + weight
+        last.bias[new] = last.bias[old] + bias
 
 
 class RowNetwork(EmbeddingNetwork):
@@ -174,6 +184,10 @@ class RowNetwork(EmbeddingNetwork):
     def logits(self, x):
         """Cluster logits of unit rows, (n, k)."""
         return self(x)[1]
+
+    def head_inputs(self, u):
+        """What the linear layer of the cluster head sees of unit rows, (n, n_axes)."""
+        return F.normalize(self.encode(u), dim=1)
 
 
 @contextmanager

@@ -73,6 +73,16 @@ class CalibratedNetwork(nn.Module):
         """Renumber the clusters: new cluster i is old cluster ``order[i]``."""
         self.clustering.permute_clusters(order)
         self.generator.permute_clusters(order)
+        self.config["n_clusters"] = len(order)
+
+    def head_inputs(self, x):
+        """What the last layer of the cluster head sees, (n, width)."""
+        return self.clustering.head_inputs(x)
+
+    def split_cluster(self, new, old, weight, bias):
+        """Let cluster `new` have the logit of `old` plus ``inputs @ weight + bias``."""
+        self.clustering.split_cluster(new, old, weight, bias)
+        self.generator.copy_cluster(new, old)
 
 
 class CalibrationObjective(nn.Module):

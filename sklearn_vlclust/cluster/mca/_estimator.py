@@ -17,6 +17,7 @@ from ...semantics import SemanticSpace, Vocabulary
 from ...training import RandomBatches, resolve_device
 from .._base import BaseDeepClusterer
 from .._partition import draw_sample, kmeans, partition
+from .._separate import separate_groups
 from . import _start
 from ...semantics._mixture import NounMixture
 from .._joint import JointRows, StandardRows
@@ -161,6 +162,10 @@ default="wordnet"
 
     Notes
     -----
+    Groups that lie apart (each of a mean silhouette of 0.5 or more) are where training
+    starts, and their sizes are what the clusters are kept to, not even ones: 500, 5 and
+    5 images stay so. Classes of embeddings of photographs do not lie apart like that.
+
     Equations 1 to 6 are one function each in ``cluster/mca/_losses.py``; eqs. 7 and 8
     are ``MCAObjective`` beside it.
 
@@ -343,11 +348,20 @@ default="wordnet"
                 joint = JointRows([images, texts], weights)
         joint = joint.unit()
         near_images, labels = self._partition(joint, sample, rng, device)
+        apart = separate_groups(rows[sample], self.n_clusters)
+        if apart is not None:
+            labels = apart
+            if len(labels) == len(rows):  # neighbors of other groups are none
+                others = labels[near_images] != labels[:, None]
+                near_images = np.where(
+                    others, np.arange(len(rows))[:, None], near_images
+                )
         self.network_ = self._start_network(images, sample, labels)
         if len(nouns):
             self._start_text_side(nouns, mixture, sample, labels)
         source = AlignedBatches(rows, near_images, near_nouns, generator, device)
-        criterion = self._make_objective(source, nouns)
+        shares = None if apart is None else np.bincount(apart) / len(apart)
+        criterion = self._make_objective(source, nouns, shares)
         return criterion, RandomBatches(source, self.batch_size, generator)
 
     def _fit_words(self, rows, sample, image_labels, rng):
@@ -422,7 +436,7 @@ default="wordnet"
         centers = network.standardize_nouns(torch.from_numpy(centers))
         network.start_head(network.text_head, centers)
 
-    def _make_objective(self, source, nouns):
+    def _make_objective(self, source, nouns, shares):
         k_p = min(self.k_p, len(nouns))
         near = nearest(nouns, nouns, k_p)[0] if k_p else np.empty((0, 0), np.int32)
         weight = self.lambda_a * self.semantic_weight_
@@ -439,6 +453,7 @@ default="wordnet"
             tau_ia=self.tau_ia,
             tau_pa=self.tau_pa,
             warm_up=self.warm_up,
+            shares=shares,
         )
 
     @torch.inference_mode()

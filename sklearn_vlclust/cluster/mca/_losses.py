@@ -30,7 +30,7 @@ def image_consistency(q, q_neighbor):
     return -(q * q_neighbor).sum(dim=1).clamp_min(TINY).log().mean()
 
 
-def negative_entropy(q):
+def negative_entropy(q, shares=None):
     """Imbalance of the mean assignment: eq. 1, second term, without its weight `eta`.
 
     Eq. 1 as printed subtracts ``eta * sum_l qbar_l log qbar_l``, which would reward
@@ -41,6 +41,9 @@ def negative_entropy(q):
     ----------
     q : tensor of shape (b, c)
         Assignments.
+    shares : tensor of shape (c,), default=None
+        Shares of the clusters that are known (not in the paper). The loss is then the
+        divergence of the mean from them, which is 0 or more.
 
     Returns
     -------
@@ -48,6 +51,8 @@ def negative_entropy(q):
         ``sum_l qbar_l log qbar_l``, between ``-log c`` (even) and 0 (collapsed).
     """
     mean = q.mean(dim=0).clamp_min(TINY)
+    if shares is not None:
+        return (mean * (mean / shares).log()).sum()
     return (mean * mean.log()).sum()
 
 

@@ -3,7 +3,12 @@
 import torch
 from torch import nn
 
-from ...training._products import Linear, linear, linear_of_directions
+from ...training._products import (
+    Linear,
+    linear,
+    linear_of_directions,
+    pick_outputs,
+)
 from ._losses import attention_weights
 
 
@@ -98,9 +103,23 @@ class MCANetwork(nn.Module):
         head.weight.copy_(centers)
         head.bias.copy_(-centers.square().sum(dim=1) / 2)
 
-    @torch.no_grad()
     def permute_clusters(self, order):
         """Renumber the clusters: new cluster i is old cluster ``order[i]``."""
         for head in (self.image_head, self.text_head):
-            head.weight.copy_(head.weight[order])
-            head.bias.copy_(head.bias[order])
+            pick_outputs(head, order)
+        self.config["n_clusters"] = len(order)
+
+    def head_inputs(self, x, norms=None):
+        """What the head sees of image rows: see `split_cluster`, (n, d)."""
+        x = x if norms is None else x / norms[:, None]
+        return (x - self.image_mean) / self.image_spread
+
+    @torch.no_grad()
+    def split_cluster(self, new, old, weight, bias):
+        """Let cluster `new` have the logit of `old` plus ``inputs @ weight + bias``."""
+        scale = self.config["logit_scale"]
+        for head in (self.image_head, self.text_head):
+            head.weight[new] = head.weight[old]
+            head.bias[new] = head.bias[old]
+        self.image_head.weight[new] += weight / scale
+        self.image_head.bias[new] += bias / scale

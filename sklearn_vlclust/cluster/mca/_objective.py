@@ -66,8 +66,12 @@ class MCAObjective(nn.Module):
         Temperatures.
     warm_up : int
         Epochs before the semantic-level term (not in the paper).
+    shares : ndarray of shape (c,), default=None
+        Share of the images that each cluster is kept to (not in the paper); None are
+        even ones.
     """
 
+    shares: torch.Tensor
     nouns: torch.Tensor
     near_prototypes: torch.Tensor
 
@@ -85,6 +89,7 @@ class MCAObjective(nn.Module):
         tau_ia,
         tau_pa,
         warm_up,
+        shares=None,
     ):
         super().__init__()
         self.source = source
@@ -95,6 +100,11 @@ class MCAObjective(nn.Module):
         # Not part of a checkpoint: both follow from the data.
         self.register_buffer("nouns", nouns, persistent=False)
         self.register_buffer("near_prototypes", near_prototypes, persistent=False)
+        self.register_buffer(
+            "shares",
+            None if shares is None else torch.as_tensor(shares, dtype=torch.float32),
+            persistent=False,
+        )
         self._semantic = False
         self._prototypes: tuple[torch.Tensor, ...] = ()
 
@@ -126,7 +136,7 @@ class MCAObjective(nn.Module):
         q, q_near = network.assign_images(pairs).chunk(2)
         terms = {
             "image_consistency": losses.image_consistency(q, q_near),
-            "balance": losses.negative_entropy(q),
+            "balance": losses.negative_entropy(q, self.shares),
         }
         loss = terms["image_consistency"] + self.eta * terms["balance"]
         if self.lambda_ia > 0 or self._semantic:
@@ -151,7 +161,7 @@ class MCAObjective(nn.Module):
             p_near = F.embedding(near_nouns, p)  # (b, k_S, c)
             p_prime = losses.semantic_assignment(weights, p_near)
             terms["semantic_alignment"] = losses.semantic_alignment(q, p_prime)
-            terms["text_balance"] = losses.negative_entropy(p_prime)
+            terms["text_balance"] = losses.negative_entropy(p_prime, self.shares)
             loss = (
                 loss
                 + self.lambda_sa * terms["semantic_alignment"]

@@ -1,6 +1,7 @@
 """CPP as a scikit-learn clusterer."""
 
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,9 @@ from .._base import BaseDeepClusterer, _features
 from .._batches import NeighborBatches, near_rows
 from .._graph_cuts import GRAPHS, RESIDUE, choose_cut, cut_graphs
 from .._n_clusters import estimate_n_clusters, n_modes
+from .._separate import separate_groups
 from .._spectral import SpectralCut, doubly_stochastic, neighbor_affinity
+from .._split import loosest_halves
 from ._directions import main_directions
 from ._membership import (
     membership_residual,
@@ -139,7 +142,8 @@ class RateReductionClustering(BaseDeepClusterer):
         The curves over `k_values_`, to look at: ``"coding_length"`` (lower is better)
         and ``"persistence"`` (higher is better).
     cuts_ : list of objects
-        The graphs of the samples and their eigenvectors, for :meth:`set_n_clusters`.
+        The graphs of the samples (of copies, one) and their eigenvectors, for
+        :meth:`set_n_clusters`.
     network_ : torch.nn.Module
         Layers and clusters, on the CPU.
     embedder_ : encoder or None
@@ -184,6 +188,8 @@ class RateReductionClustering(BaseDeepClusterer):
     """
 
     cuts_: list  # of SpectralCut
+    _copies: Any = None  # Copies, of which one row each is cut
+    _lies_apart = False  # whether the rows are groups that must not be cut evenly
     _learns_features = True
     _auto_epochs = 1, 20, 500  # fewest and most, and steps that are enough
 
@@ -334,15 +340,22 @@ class RateReductionClustering(BaseDeepClusterer):
                 f"n_clusters={n_clusters!r} is not an integer between 1 and the "
                 f"{n} samples of the fit."
             )
-        if n_clusters > self.cuts_[0].max_k:
+        n_distinct = self.cuts_[0].affinity.shape[0]
+        if n_distinct > self.cuts_[0].max_k < n_clusters:
             rng = np.random.RandomState(0)  # where eigenvectors start, no more
             self.cuts_ = [
                 SpectralCut(cut.affinity, n_clusters, rng, RESIDUE)
                 for cut in self.cuts_
             ]
         self._cut(n_clusters)
-        logits = self.network_.classify(torch.from_numpy(self.features_))
-        self._number_clusters(logits.argmax(dim=1).numpy())
+        features = torch.from_numpy(self.features_)
+        self._deliver_clusters(
+            lambda: self.network_.classify(features).argmax(dim=1).numpy(),
+            self.features_,
+            self._cut_features,
+            self._copies,
+            n_clusters,
+        )
         self._locate_clusters(None, None)
         return self
 
@@ -350,7 +363,9 @@ class RateReductionClustering(BaseDeepClusterer):
         n_features = rows.shape[1]
         d = self._choose_width(n_features)
         if self.hidden_dim is None:
-            mean, axes = half_whitening(rows, d)
+            # About their mean, rows of a group that is nearly all have no direction.
+            self._lies_apart = self._has_separate_groups(rows)
+            mean, axes = half_whitening(rows, d, centered=not self._lies_apart)
             network = RateReductionNetwork(n_features, d, n_axes=len(axes))
             network.start_at_axes(torch.from_numpy(mean), torch.from_numpy(axes))
         else:
@@ -368,6 +383,23 @@ class RateReductionClustering(BaseDeepClusterer):
         near = near_rows(rows, self.view_neighbors, rng, device)
         source = NeighborBatches(rows, near, generator, device)
         return criterion, RandomBatches(source, self.batch_size, generator)
+
+    def _leave_copies_out(self, rows):
+        distinct, self._copies = super()._leave_copies_out(rows)
+        return distinct, self._copies
+
+    @property
+    def _cut_features(self):
+        """Features of the distinct rows, which are cut."""
+        if self._copies is None or len(self.features_) == self._copies.n_groups:
+            return self.features_
+        return self.features_[self._copies.representatives]
+
+    def _has_separate_groups(self, rows):
+        if self.n_clusters is None:
+            return False
+        some = slice(None, None, -(-len(rows) // RATED_ROWS))
+        return separate_groups(rows[some], self.n_clusters) is not None
 
     def _choose_width(self, n_features):
         if self.n_components == "auto":
@@ -437,14 +469,39 @@ class RateReductionClustering(BaseDeepClusterer):
         Spectral clusters need not be round: with their means alone, digits lose five
         points of accuracy.
         """
-        cuts = dict(zip(GRAPHS, self.cuts_))
-        labels, _ = choose_cut(cuts, k, self.features_, self.eps)
+        features = self._cut_features
+        labels = self._choose_cut(features, min(k, len(features)))
+        rng = np.random.RandomState(0)
+        for new in range(labels.max() + 1, min(k, len(features))):
+            old, rows, second = loosest_halves(features, labels, new, rng)
+            if old < 0:
+                break
+            labels[rows[second]] = new
         directions = np.stack(
-            [main_directions(self.features_[m]) for m in cluster_members(labels)]
+            [main_directions(features[m]) for m in cluster_members(labels)]
         )
         self.network_.set_clusters(torch.from_numpy(directions))
 
+    def _fill_clusters(self, rows, labels):
+        return self._split_clusters(self._cut_features, labels, self._split_directions)
+
+    def _split_directions(self, new, old, features, second):
+        for cluster, half in ((old, ~second), (new, second)):
+            directions = main_directions(features[half])
+            self.network_.directions[cluster] = torch.from_numpy(directions)
+
+    def _choose_cut(self, features, k):
+        """Return the clusters of one of the graphs."""
+        if self._lies_apart:
+            labels = separate_groups(features, k)
+            if labels is not None:
+                return labels
+        cuts = dict(zip(GRAPHS, self.cuts_))
+        return choose_cut(cuts, k, features, self.eps)[0]
+
     def _locate_clusters(self, rows, dtype):
+        if len(self.features_) < len(self.labels_):  # those of distinct rows
+            self.features_ = self._infer(rows, _features, zero_rows=True)
         super()._locate_clusters(self.features_, np.float32)
 
     @property

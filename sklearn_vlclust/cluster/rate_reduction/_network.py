@@ -142,4 +142,4 @@ class RateReductionNetwork(nn.Module):
 
     def permute_clusters(self, order):
         """Renumber the clusters: new cluster i is old cluster ``order[i]``."""
-        self.directions = self.directions[order]
+        self.set_clusters(self.directions[order])
