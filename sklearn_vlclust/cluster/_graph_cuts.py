@@ -3,7 +3,6 @@
 Not in the papers: CPP cuts the membership of a batch as it is.
 """
 
-import numpy as np
 import torch
 
 from ..metrics._coding_rate import partition_coding_rate

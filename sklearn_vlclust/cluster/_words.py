@@ -4,6 +4,8 @@ Each image is joined with the mixture of nouns that it resembles, weighted by ho
 the nouns help to tell images apart, which is measured without labels.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from sklearn.base import clone
@@ -11,15 +13,23 @@ from torch import nn
 
 from .._compat import StrOptions
 from ..metrics._clusters import cluster_means
+from ..neighbors import kneighbors
 from ..semantics import SemanticSpace, Vocabulary
 from ..semantics._mixture import NounMixture, top_mixture
 from ..training._products import linear
 from ._joint import JointRows, StandardRows
+from ._partition import kmeans
 
 # Length of a noun mixture beside that of its image, at full weight.
 MIXTURE_WEIGHT = 0.7
 # Effective number of nouns in a mixture.
 PERPLEXITY = 5.0
+# Near images that vote on how far the nouns are trusted.
+COVERAGE_NEIGHBORS = 10
+# Where the semantic weight leaves 0, and where it reaches 1: agreement of text over
+# that of images, and disagreement of images over that of text.
+AGREEMENT_RANGE = 0.5, 0.85
+DISAGREEMENT_RANGE = 0.4, 0.65
 
 # What the parameter `semantic_space` of a clusterer may be.
 SEMANTIC_SPACE = [
@@ -31,36 +41,167 @@ SEMANTIC_SPACE = [
 ]
 
 
-def fit_space(semantic_space, embedder, rows, centers, rng):
-    """Fit the semantic space that a parameter stands for.
+@dataclass
+class Words:
+    """Nouns for images, and how far they help.
+
+    Attributes
+    ----------
+    space : SemanticSpace or None
+        The fitted space; None without words, as is the next.
+    mixture : NounMixture or None
+        Mixtures of its nouns, one per image.
+    weight : float
+        How far the nouns are trusted, between 0 and 1.
+    """
+
+    space: SemanticSpace | None = None
+    mixture: NounMixture | None = None
+    weight: float = 0.0
+
+    @property
+    def nouns(self):
+        """Vectors of the nouns, (m, d); m is 0 without words."""
+        return self.mixture.nouns if self.mixture else np.empty((0, 0), np.float32)
+
+
+def find_words(
+    semantic_space,
+    rows,
+    sample,
+    k,
+    rng,
+    *,
+    embedder=None,
+    weight="auto",
+    perplexity=PERPLEXITY,
+    min_nouns=1,
+    device="cpu",
+):
+    """Fit the semantic space that a parameter stands for, and weigh its nouns.
 
     Parameters
     ----------
-    semantic_space : "wordnet", Vocabulary, SemanticSpace or array-like of str
+    semantic_space : "wordnet", Vocabulary, SemanticSpace, array-like of str or None
         What the user gave. A space is cloned.
-    embedder : encoder, str or None
-        Makes vectors of nouns that have none, where the space has no encoder itself.
     rows : UnitRows of shape (n, d)
         Images.
-    centers : ndarray of shape (k, d)
-        Means of clusters of the images.
+    sample : index array or slice
+        The images that the nouns are selected and weighed by.
+    k : int
+        Clusters, for which the nouns are selected.
     rng : RandomState
-        Source of the space's own seed.
+        Draws starts of k-means.
+    embedder : encoder, str or None, default=None
+        Makes vectors of nouns that have none, where the space has no encoder itself.
+    weight : "auto" or float, default="auto"
+        How far the nouns are trusted; "auto" measures it.
+    perplexity : float, default=5.0
+        Effective number of nouns in a mixture.
+    min_nouns : int, default=1
+        Smallest number of near nouns of an image that the caller needs.
+    device : torch.device or str, default="cpu"
+        Where images and nouns are compared.
 
     Returns
     -------
-    space : SemanticSpace
+    words : Words
     """
+    if semantic_space is None:
+        return Words()
+    images = StandardRows(rows)[sample]
+    labels = kmeans(images, k, rng).labels_
     space = semantic_space
     if not isinstance(space, SemanticSpace):
         space = SemanticSpace(space)
-    space = clone(space).set_params(
-        n_clusters=len(centers), random_state=rng.randint(2**31 - 1)
-    )
+    space = clone(space).set_params(n_clusters=k, random_state=rng.randint(2**31 - 1))
     if space.embedder is None:
         space.embedder = embedder
     space._validate_params()
-    return space._fit_rows(rows, centers)
+    space._fit_rows(rows, cluster_means(rows[sample], labels, k))
+    mixture = NounMixture(rows, space.embeddings_, perplexity, min_nouns, device)
+    if weight == "auto":
+        texts = StandardRows(mixture)[sample]
+        weight = weigh_words(images, texts, labels, k, rng, device)
+    return Words(space, mixture, float(weight))
+
+
+def weigh_words(images, texts, labels, k, rng, device="cpu"):
+    """How far the nouns are trusted, from 0 (not at all) to 1.
+
+    Parameters
+    ----------
+    images, texts : ndarray of shape (n, d)
+        Standardized rows of images and of their noun mixtures.
+    labels : ndarray of shape (n,)
+        Clusters of the images.
+    k : int
+        Clusters.
+    rng : RandomState
+        Draws halves of the images and starts.
+    device : torch.device or str, default="cpu"
+        Where rows are compared.
+
+    Returns
+    -------
+    weight : float
+    """
+    near, _ = kneighbors(
+        images,
+        min(COVERAGE_NEIGHBORS, len(images) - 1),
+        random_state=rng,
+        device=device,
+    )
+    text_labels = kmeans(texts, k, rng).labels_
+    image = neighbor_agreement(near, labels)
+    text = neighbor_agreement(near, text_labels)
+    return semantic_weight(text, image)
+
+
+def neighbor_agreement(near_images, labels):
+    """Share of an image's near images that carry its label, averaged over images.
+
+    Parameters
+    ----------
+    near_images : int array of shape (n, k)
+        Near images of each image.
+    labels : int array of shape (n,)
+        A clustering.
+
+    Returns
+    -------
+    agreement : float
+        Between 0 and 1.
+    """
+    return float((labels[near_images] == labels[:, None]).mean())
+
+
+def semantic_weight(text, image):
+    """How far the nouns are trusted, from 0 (not at all) to 1.
+
+    Nouns that cover the images cut them much as the images cut themselves: near images
+    get the same cluster from their noun mixtures. Nouns that do not, cut at random;
+    then their agreement is low against that of the images. And where images agree
+    almost everywhere, nouns that agree a little less would add more errors than they
+    mend; then their disagreement is high against that of the images. The weight is the
+    product of both comparisons, each linear between the two ends of its range.
+
+    Parameters
+    ----------
+    text, image : float
+        `neighbor_agreement` of k-means labels of noun mixtures, and of images.
+
+    Returns
+    -------
+    weight : float
+    """
+    agreement = text / max(image, 1e-12)
+    disagreement = (1 - image) / max(1 - text, 1e-12)
+    return _ramp(agreement, *AGREEMENT_RANGE) * _ramp(disagreement, *DISAGREEMENT_RANGE)
+
+
+def _ramp(value, low, high):
+    return float(np.clip((value - low) / (high - low), 0.0, 1.0))
 
 
 class JointEmbedding(nn.Module):
@@ -121,21 +262,17 @@ class JointEmbedding(nn.Module):
         return nn.functional.normalize(joint, dim=1)
 
 
-def join(rows, nouns, weight, device, mixture=None):
-    """Join images with their noun mixtures.
+def join(rows, words, mixture_weight=MIXTURE_WEIGHT):
+    """Join images with their noun mixtures, as far as these are trusted.
 
     Parameters
     ----------
     rows : UnitRows of shape (n, d)
         Images.
-    nouns : ndarray of shape (m, d)
-        Unit rows; m may be 0.
-    weight : float
-        How far the nouns are trusted, between 0 and 1.
-    device : torch.device
-        Where images and nouns are compared.
-    mixture : NounMixture, default=None
-        That of the images and the nouns, if it is known.
+    words : Words
+        Of these images.
+    mixture_weight : float, default=0.7
+        Length of a mixture beside that of its image, at full weight.
 
     Returns
     -------
@@ -145,13 +282,12 @@ def join(rows, nouns, weight, device, mixture=None):
         The same for any images.
     """
     images = StandardRows(rows)
-    d, weight = rows.shape[1], MIXTURE_WEIGHT * weight
-    if not len(nouns) or weight == 0:
+    d, weight = rows.shape[1], mixture_weight * words.weight
+    if weight == 0:
         embedding, parts, weights = JointEmbedding(d), [images], [1.0]
     else:
-        mixture = mixture or NounMixture(rows, nouns, PERPLEXITY, device=device)
-        texts = StandardRows(mixture)
-        embedding = JointEmbedding(d, len(nouns), weight, mixture.temperature)
+        nouns, texts = words.nouns, StandardRows(words.mixture)
+        embedding = JointEmbedding(d, len(nouns), weight, words.mixture.temperature)
         embedding.nouns.copy_(torch.from_numpy(nouns))
         embedding.text_mean.copy_(torch.from_numpy(texts.mean))
         embedding.text_spread.fill_(float(texts.spread))

@@ -39,11 +39,13 @@ class NounMixture:
         Of the softmax over nouns.
     near_nouns : int array of shape (n, k)
         Nearest nouns of each image.
+    nouns : ndarray of shape (m, d)
+        As given.
     """
 
     def __init__(self, rows, nouns, perplexity, min_nouns=1, device="cpu"):
         self.shape = rows.shape
-        self._nouns = nouns
+        self.nouns = nouns
         top = min(max(MIXTURE_NOUNS, min_nouns), len(nouns))
         self.near_nouns, cosines = nearest(rows, nouns, top, device)
         some = cosines[:: 1 + len(cosines) // 10_000]
@@ -57,8 +59,8 @@ class NounMixture:
         """Return the mixtures of the images `index`, (b, d)."""
         near, weights = self.near_nouns[index], self._weights[index]
         starts = np.arange(0, near.size + 1, near.shape[1])
-        shape = len(near), len(self._nouns)
-        return csr_array((weights.ravel(), near.ravel(), starts), shape) @ self._nouns
+        shape = len(near), len(self.nouns)
+        return csr_array((weights.ravel(), near.ravel(), starts), shape) @ self.nouns
 
 
 def top_mixture(cosines, temperature):

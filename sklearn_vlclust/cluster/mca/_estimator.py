@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import clone
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
@@ -13,19 +12,16 @@ from ..._compat import Interval, StrOptions
 from ...embedding._rows import UnitRows
 from ...metrics._clusters import cluster_means
 from ...neighbors import kneighbors, nearest
-from ...semantics import SemanticSpace, Vocabulary
 from ...training import RandomBatches, resolve_device
 from .._base import BaseDeepClusterer
-from .._partition import draw_sample, kmeans, partition
+from .._joint import StandardRows
+from .._partition import draw_sample, partition
 from .._separate import separate_groups
+from .._words import SEMANTIC_SPACE, find_words, join
 from . import _start
-from ...semantics._mixture import NounMixture
-from .._joint import JointRows, StandardRows
 from ._network import MCANetwork
 from ._objective import AlignedBatches, MCAObjective
 
-# Near images that vote on how far the nouns are trusted.
-COVERAGE_NEIGHBORS = 10
 # Images whose near nouns are gathered at a time.
 ATTENTION_ROWS = 1024
 # Rows up to which near images are found exhaustively.
@@ -195,13 +191,7 @@ default="wordnet"
 
     _parameter_constraints: dict = {
         **BaseDeepClusterer._parameter_constraints,
-        "semantic_space": [
-            StrOptions({"wordnet"}),
-            Vocabulary,
-            SemanticSpace,
-            "array-like",
-            None,
-        ],
+        "semantic_space": SEMANTIC_SPACE,
         "semantic_weight": [
             StrOptions({"auto"}),
             Interval(Real, 0, 1, closed="both"),
@@ -330,25 +320,31 @@ default="wordnet"
         return self.semantic_space_.nouns_[near], np.take_along_axis(weights, order, 1)
 
     def _prepare(self, rows, rng, generator, device):
-        sample = draw_sample(len(rows), self.n_clusters, rng)
-        images = StandardRows(rows)
-        image_labels = kmeans(images[sample], self.n_clusters, rng).labels_
-        nouns = self._fit_words(rows, sample, image_labels, rng)
-        joint, near_nouns = JointRows([images]), np.empty((len(rows), 0), np.int32)
-        self.semantic_weight_ = 0.0
+        sample = draw_sample(len(rows), self._n_clusters, rng)
+        words = find_words(
+            self.semantic_space,
+            rows,
+            sample,
+            self._n_clusters,
+            rng,
+            embedder=self.embedder_ or self.embedder,
+            weight=self.semantic_weight,
+            perplexity=self.perplexity,
+            min_nouns=self.k_s,
+            device=device,
+        )
+        joint, _ = join(rows, words, self.mixture_weight)
+        return self.start(rows, words, joint, sample, rng, generator, device)
+
+    def start(self, rows, words, joint, sample, rng, generator, device):
+        """Return ``(criterion, batches)`` of the training, for `_prepare`."""
+        self.semantic_space_, self.semantic_weight_ = words.space, words.weight
+        images, nouns = StandardRows(rows), words.nouns
+        near_nouns = np.empty((len(rows), 0), np.int32)
         if len(nouns):
-            mixture = NounMixture(rows, nouns, self.perplexity, self.k_s, device)
-            near_nouns = mixture.near_nouns[:, : self.k_s]
-            texts = StandardRows(mixture)
-            self.semantic_weight_ = self._weigh_words(
-                rows[sample], image_labels, texts[sample], rng, device
-            )
-            weights = 1.0, self.semantic_weight_ * self.mixture_weight
-            if weights[1] > 0:
-                joint = JointRows([images, texts], weights)
-        joint = joint.unit()
+            near_nouns = words.mixture.near_nouns[:, : self.k_s]
         near_images, labels = self._partition(joint, sample, rng, device)
-        apart = separate_groups(rows[sample], self.n_clusters)
+        apart = separate_groups(rows[sample], self._n_clusters)
         if apart is not None:
             labels = apart
             if len(labels) == len(rows):  # neighbors of other groups are none
@@ -358,40 +354,11 @@ default="wordnet"
                 )
         self.network_ = self._start_network(images, sample, labels)
         if len(nouns):
-            self._start_text_side(nouns, mixture, sample, labels)
+            self._start_text_side(nouns, words.mixture, sample, labels)
         source = AlignedBatches(rows, near_images, near_nouns, generator, device)
         shares = None if apart is None else np.bincount(apart) / len(apart)
         criterion = self._make_objective(source, nouns, shares)
         return criterion, RandomBatches(source, self.batch_size, generator)
-
-    def _fit_words(self, rows, sample, image_labels, rng):
-        """Fit the semantic space and return its nouns, (m, d); m is 0 without one."""
-        self.semantic_space_ = None
-        if self.semantic_space is None:
-            return np.empty((0, rows.shape[1]), dtype=np.float32)
-        space = self.semantic_space
-        if not isinstance(space, SemanticSpace):
-            space = SemanticSpace(space)
-        space = clone(space).set_params(
-            n_clusters=self.n_clusters, random_state=rng.randint(2**31 - 1)
-        )
-        if space.embedder is None:
-            space.embedder = self.embedder_ or self.embedder
-        space._validate_params()
-        centers = cluster_means(rows[sample], image_labels, self.n_clusters)
-        self.semantic_space_ = space._fit_rows(rows, centers)
-        return space.embeddings_
-
-    def _weigh_words(self, images, image_labels, texts, rng, device):
-        if self.semantic_weight != "auto":
-            return float(self.semantic_weight)
-        k = min(COVERAGE_NEIGHBORS, len(images) - 1)
-        near_images, _ = kneighbors(images, k, random_state=rng, device=device)
-        text_labels = kmeans(texts, self.n_clusters, rng).labels_
-        return _start.semantic_weight(
-            _start.neighbor_agreement(near_images, text_labels),
-            _start.neighbor_agreement(near_images, image_labels),
-        )
 
     def _partition(self, joint, sample, rng, device):
         """Return the near images of all images, and the labels of the sample."""
@@ -409,17 +376,17 @@ default="wordnet"
 
     def _partition_sample(self, x, n, rng, device):
         # Of small clusters, many neighbours would lie outside.
-        k_i = max(1, min(self.k_i, max(2, n // (2 * self.n_clusters)), len(x) - 1))
+        k_i = max(1, min(self.k_i, max(2, n // (2 * self._n_clusters)), len(x) - 1))
         near, _ = kneighbors(x, k_i, random_state=rng, device=device)
         x = _start.smooth(x, near)
-        return near, partition(x, self.n_clusters, self.n_init, rng)
+        return near, partition(x, self._n_clusters, self.n_init, rng)
 
     def _start_network(self, images, sample, labels):
         scale = 1.0 if self.attention_scale == "auto" else self.attention_scale
-        network = MCANetwork(images.shape[1], self.n_clusters, self.logit_scale, scale)
+        network = MCANetwork(images.shape[1], self._n_clusters, self.logit_scale, scale)
         network.image_mean.copy_(torch.from_numpy(images.mean))
         network.image_spread.fill_(float(images.spread))
-        centers = cluster_means(images[sample], labels, self.n_clusters)
+        centers = cluster_means(images[sample], labels, self._n_clusters)
         network.start_head(network.image_head, torch.from_numpy(centers))
         # Without nouns the text head is never trained; zero is as good as anything.
         network.start_head(network.text_head, torch.zeros(centers.shape))
@@ -432,7 +399,7 @@ default="wordnet"
         spread = np.linalg.norm(nouns - mean, axis=1).mean()
         network.text_mean.copy_(torch.from_numpy(mean))
         network.text_spread.fill_(float(spread) if spread > 1e-6 else 1.0)
-        centers = cluster_means(mixture[sample], labels, self.n_clusters)
+        centers = cluster_means(mixture[sample], labels, self._n_clusters)
         centers = network.standardize_nouns(torch.from_numpy(centers))
         network.start_head(network.text_head, centers)
 
@@ -448,7 +415,7 @@ default="wordnet"
             eta_text=weight * self.eta_text,
             # A contrast needs a second noun, and a second cluster.
             lambda_ia=weight * self.lambda_ia * (len(nouns) > 1),
-            lambda_pa=weight * self.lambda_pa * (self.n_clusters > 1),
+            lambda_pa=weight * self.lambda_pa * (self._n_clusters > 1),
             lambda_sa=weight * self.lambda_sa,
             tau_ia=self.tau_ia,
             tau_pa=self.tau_pa,

@@ -16,6 +16,7 @@ from ...training import RandomBatches, resolve_device
 from .._axes import half_whitening
 from .._base import BaseDeepClusterer, _features
 from .._batches import NeighborBatches, near_rows
+from .._coding_cut import RATED_ROWS
 from .._graph_cuts import GRAPHS, RESIDUE, choose_cut, cut_graphs
 from .._n_clusters import estimate_n_clusters, n_modes
 from .._separate import separate_groups
