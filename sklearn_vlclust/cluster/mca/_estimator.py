@@ -50,8 +50,9 @@ class MCAClustering(BaseDeepClusterer):
 
     Parameters
     ----------
-    n_clusters : int, default=8
-        Number of clusters (c in the paper).
+    n_clusters : int or "auto", default=8
+        Number of clusters (c in the paper). "auto" estimates it from the embeddings;
+        see :class:`~sklearn_vlclust.CodingLengthKSelector`.
     semantic_space : "wordnet", Vocabulary, SemanticSpace, list of str or None, \
 default="wordnet"
         The nouns. A vocabulary is filtered by a :class:`SemanticSpace` with its
@@ -124,6 +125,13 @@ default="wordnet"
         Cluster of each sample; cluster 0 is the largest.
     n_clusters_ : int
         Number of clusters that have samples.
+    k_candidates_ : list of (int, float)
+        Only with ``n_clusters="auto"``, as the next two: the estimated number and at
+        most three runner-ups, each with its score, best first.
+    k_values_ : ndarray of int
+        Numbers of clusters that were compared.
+    k_scores_ : dict of str to ndarray
+        Curves over `k_values_`; ``"reproducibility"`` is what the estimate has most of.
     cluster_centers_ : ndarray of shape (`n_clusters_`, n_features)
         Mean direction of each cluster, unit rows.
     cluster_names_ : list of `n_clusters_` arrays of str
@@ -324,9 +332,9 @@ default="wordnet"
         return self.semantic_space_.nouns_[near], np.take_along_axis(weights, order, 1)
 
     def _prepare(self, rows, rng, generator, device):
-        sample = draw_sample(len(rows), self.n_clusters, rng)
+        sample = draw_sample(len(rows), self._n_clusters, rng)
         images = StandardRows(rows)
-        image_labels = kmeans(images[sample], self.n_clusters, rng).labels_
+        image_labels = kmeans(images[sample], self._n_clusters, rng).labels_
         nouns = self._fit_words(rows, sample, image_labels, rng)
         joint, near_nouns = JointRows([images]), np.empty((len(rows), 0), np.int32)
         self.semantic_weight_ = 0.0
@@ -358,12 +366,12 @@ default="wordnet"
         if not isinstance(space, SemanticSpace):
             space = SemanticSpace(space)
         space = clone(space).set_params(
-            n_clusters=self.n_clusters, random_state=rng.randint(2**31 - 1)
+            n_clusters=self._n_clusters, random_state=rng.randint(2**31 - 1)
         )
         if space.embedder is None:
             space.embedder = self.embedder_ or self.embedder
         space._validate_params()
-        centers = cluster_means(rows[sample], image_labels, self.n_clusters)
+        centers = cluster_means(rows[sample], image_labels, self._n_clusters)
         self.semantic_space_ = space._fit_rows(rows, centers)
         return space.embeddings_
 
@@ -372,7 +380,7 @@ default="wordnet"
             return float(self.semantic_weight)
         k = min(COVERAGE_NEIGHBORS, len(images) - 1)
         near_images, _ = kneighbors(images, k, random_state=rng, device=device)
-        text_labels = kmeans(texts, self.n_clusters, rng).labels_
+        text_labels = kmeans(texts, self._n_clusters, rng).labels_
         return _start.semantic_weight(
             _start.neighbor_agreement(near_images, text_labels),
             _start.neighbor_agreement(near_images, image_labels),
@@ -394,17 +402,17 @@ default="wordnet"
 
     def _partition_sample(self, x, n, rng, device):
         # Of small clusters, many neighbours would lie outside.
-        k_i = max(1, min(self.k_i, max(2, n // (2 * self.n_clusters)), len(x) - 1))
+        k_i = max(1, min(self.k_i, max(2, n // (2 * self._n_clusters)), len(x) - 1))
         near, _ = kneighbors(x, k_i, random_state=rng, device=device)
         x = _start.smooth(x, near)
-        return near, partition(x, self.n_clusters, self.n_init, rng)
+        return near, partition(x, self._n_clusters, self.n_init, rng)
 
     def _start_network(self, images, sample, labels):
         scale = 1.0 if self.attention_scale == "auto" else self.attention_scale
-        network = MCANetwork(images.shape[1], self.n_clusters, self.logit_scale, scale)
+        network = MCANetwork(images.shape[1], self._n_clusters, self.logit_scale, scale)
         network.image_mean.copy_(torch.from_numpy(images.mean))
         network.image_spread.fill_(float(images.spread))
-        centers = cluster_means(images[sample], labels, self.n_clusters)
+        centers = cluster_means(images[sample], labels, self._n_clusters)
         network.start_head(network.image_head, torch.from_numpy(centers))
         # Without nouns the text head is never trained; zero is as good as anything.
         network.start_head(network.text_head, torch.zeros(centers.shape))
@@ -417,7 +425,7 @@ default="wordnet"
         spread = np.linalg.norm(nouns - mean, axis=1).mean()
         network.text_mean.copy_(torch.from_numpy(mean))
         network.text_spread.fill_(float(spread) if spread > 1e-6 else 1.0)
-        centers = cluster_means(mixture[sample], labels, self.n_clusters)
+        centers = cluster_means(mixture[sample], labels, self._n_clusters)
         centers = network.standardize_nouns(torch.from_numpy(centers))
         network.start_head(network.text_head, centers)
 
@@ -433,7 +441,7 @@ default="wordnet"
             eta_text=weight * self.eta_text,
             # A contrast needs a second noun, and a second cluster.
             lambda_ia=weight * self.lambda_ia * (len(nouns) > 1),
-            lambda_pa=weight * self.lambda_pa * (self.n_clusters > 1),
+            lambda_pa=weight * self.lambda_pa * (self._n_clusters > 1),
             lambda_sa=weight * self.lambda_sa,
             tau_ia=self.tau_ia,
             tau_pa=self.tau_pa,

@@ -17,7 +17,6 @@ from .._axes import half_whitening
 from .._base import BaseDeepClusterer, _features
 from .._batches import NeighborBatches, near_rows
 from .._coding_cut import RATED_ROWS
-from .._n_clusters import estimate_n_clusters, n_modes
 from .._spectral import SpectralCut, doubly_stochastic, neighbor_affinity
 from ._directions import main_directions
 from ._membership import (
@@ -39,8 +38,6 @@ GRAPHS, RESIDUE = ((0.15, 1.0), (0.06, 1.0), (0.15, 1e-3)), 0.3
 # lie apart beside small ones, the sharp cut leaks about half as much, elsewhere nearly
 # as much. Where groups differ in size, even clusters save a little, and are wrong.
 SHARP_LEAKS, EVEN_SAVES = 0.7, 0.95
-# The graph by which numbers of clusters are compared.
-ESTIMATE_NEIGHBORS, ESTIMATE_GAMMA = 10, 0.1
 
 
 class RateReductionClustering(BaseDeepClusterer):
@@ -64,8 +61,10 @@ class RateReductionClustering(BaseDeepClusterer):
 
     Parameters
     ----------
-    n_clusters : int or None, default=None
-        Number of clusters; None estimates it by `criterion`.
+    n_clusters : int or "auto", default="auto"
+        Number of clusters. "auto" estimates it from the embeddings; see
+        :class:`~sklearn_vlclust.CodingLengthKSelector`, which has Algorithm 1 of the
+        paper as well.
     n_components : int or "auto", default="auto"
         Width `d` of the features. "auto" is 64, or 128 above 64 clusters: subspaces at
         right angles need a direction each. It is at most a quarter of the width of the
@@ -101,13 +100,6 @@ class RateReductionClustering(BaseDeepClusterer):
         there, no cluster), and one in which images hardly belong to themselves, so that
         clusters are more even, taken if they save a twentieth of the coding rate
         (eq. 2).
-    criterion : {"persistence", "coding_length"}, default="persistence"
-        How the number of clusters is chosen with ``n_clusters=None``; see
-        :class:`~sklearn_vlclust.CodingLengthKSelector`. "coding_length" is the paper's
-        (Algorithm 1), which finds too few clusters where there are not many images of
-        each.
-    max_clusters : int, default=50
-        Largest number of clusters that is considered with ``n_clusters=None``.
     max_iter : int or "auto", default="auto"
         Number of epochs, warm-up included. "auto" is 20, and above 25 batches an epoch
         as many as make 500 steps.
@@ -141,12 +133,13 @@ class RateReductionClustering(BaseDeepClusterer):
         Learned features `Z`, unit rows.
     cluster_centers_ : ndarray of shape (`n_clusters_`, n_components)
         Mean direction of the features of each cluster, unit rows.
+    k_candidates_ : list of (int, float)
+        Only with ``n_clusters="auto"``, as the next two: the estimated number and at
+        most three runner-ups, each with its score, best first.
     k_values_ : ndarray of int
-        Numbers of clusters that were compared. Only with ``n_clusters=None``, as the
-        next one.
+        Numbers of clusters that were compared.
     k_scores_ : dict of str to ndarray
-        The curves over `k_values_`, to look at: ``"coding_length"`` (lower is better)
-        and ``"persistence"`` (higher is better).
+        Curves over `k_values_`; ``"reproducibility"`` is what the estimate has most of.
     cuts_ : list of objects
         The graphs of the samples and their eigenvectors, for :meth:`set_n_clusters`.
     network_ : torch.nn.Module
@@ -198,7 +191,6 @@ class RateReductionClustering(BaseDeepClusterer):
 
     _parameter_constraints: dict = {
         **BaseDeepClusterer._parameter_constraints,
-        "n_clusters": [Interval(Integral, 1, None, closed="left"), None],
         "n_components": [
             Interval(Integral, 1, None, closed="left"),
             StrOptions({"auto"}),
@@ -211,14 +203,12 @@ class RateReductionClustering(BaseDeepClusterer):
         "warm_up": [Interval(Integral, 0, None, closed="left")],
         "view_neighbors": [Interval(Integral, 0, None, closed="left")],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
-        "criterion": [StrOptions({"persistence", "coding_length"})],
-        "max_clusters": [Interval(Integral, 2, None, closed="left")],
         "optimizer": [StrOptions({"adam", "sgd"})],
     }
 
     def __init__(
         self,
-        n_clusters=None,
+        n_clusters="auto",
         *,
         n_components="auto",
         hidden_dim=None,
@@ -230,8 +220,6 @@ class RateReductionClustering(BaseDeepClusterer):
         warm_up=0,
         view_neighbors=10,
         n_neighbors=16,
-        criterion="persistence",
-        max_clusters=50,
         max_iter="auto",
         batch_size=1024,
         optimizer="adam",
@@ -253,8 +241,6 @@ class RateReductionClustering(BaseDeepClusterer):
         self.warm_up = warm_up
         self.view_neighbors = view_neighbors
         self.n_neighbors = n_neighbors
-        self.criterion = criterion
-        self.max_clusters = max_clusters
         self.max_iter = max_iter
         self.batch_size = batch_size
         self.optimizer = optimizer
@@ -380,8 +366,8 @@ class RateReductionClustering(BaseDeepClusterer):
 
     def _choose_width(self, n_features):
         if self.n_components == "auto":
-            k = self.n_clusters or self.max_clusters
-            wanted = min(max(MIN_WIDTH, 2 ** (k - 1).bit_length()), MAX_WIDTH)
+            bits = (self._n_clusters - 1).bit_length()
+            wanted = min(max(MIN_WIDTH, 2**bits), MAX_WIDTH)
             wanted = min(wanted, max(2, n_features // FEATURES_A_COMPONENT))
             return min(wanted, self.batch_size)
         if self.batch_size < self.n_components:
@@ -411,33 +397,16 @@ class RateReductionClustering(BaseDeepClusterer):
             self.history_[-1].get("membership_residual", 0.0), self.gamma
         )
         self.features_ = self._infer(rows, _features, zero_rows=True)
-        n = len(self.features_)
-        n_near = min(max(self.n_neighbors, ESTIMATE_NEIGHBORS), n - 1)
         near = kneighbors(
             self.features_,
-            n_near,
+            min(self.n_neighbors, len(self.features_) - 1),
             random_state=rng,
             device=resolve_device(self.device),
         )
-        k = self.n_clusters
-        for curve in ("k_values_", "k_scores_"):  # of an earlier fit
-            self.__dict__.pop(curve, None)
-        if k is None:
-            k = self._estimate_n_clusters(near, rng)
-        graphs = (_graph(near, self.n_neighbors, *graph) for graph in GRAPHS)
+        k = self._n_clusters
+        graphs = (_graph(near, *graph) for graph in GRAPHS)
         self.cuts_ = [SpectralCut(graph, k, rng, RESIDUE) for graph in graphs]
         self._cut(k)
-
-    def _estimate_n_clusters(self, near, rng):
-        n = len(self.features_)
-        k_values = np.arange(min(2, n), min(self.max_clusters, n) + 1)
-        graph = _graph(near, ESTIMATE_NEIGHBORS, ESTIMATE_GAMMA, 1.0)
-        cut = SpectralCut(graph, n_modes(k_values, n), rng)
-        k, curves = estimate_n_clusters(
-            cut, self.features_, k_values, self.criterion, self.eps
-        )
-        self.k_values_, self.k_scores_ = k_values, curves
-        return k
 
     def _cut(self, k):
         """Let the network know `k` clusters by a few directions of each.
@@ -478,9 +447,7 @@ class RateReductionClustering(BaseDeepClusterer):
         return self.network_.config["n_components"]
 
 
-def _graph(near, k, gamma, loops):
-    """Return the doubly stochastic graph of the `k` nearest rows of each."""
+def _graph(near, gamma, loops):
+    """Return the doubly stochastic graph of the nearest rows of each."""
     rows, cosines = near
-    return doubly_stochastic(
-        neighbor_affinity(rows[:, :k], cosines[:, :k], gamma, loops)
-    )
+    return doubly_stochastic(neighbor_affinity(rows, cosines, gamma, loops))
