@@ -44,6 +44,7 @@ BENCHMARKS = {
     "offline": ("offline", "run"),
     "k_selection": ("k_selection", "run"),
     "k_estimates": ("k_selection", "run_estimates"),
+    "k_suite": ("k_suite", "run"),
     "captions": ("captions", "run"),
     "contrastive_masked": ("contrastive_masked", "run"),
     "generative": ("generative", "run"),

@@ -100,10 +100,7 @@ class Fitter:
                 k, semantic_space=self.words, embedder=self.embedder, **common
             )
         if method is Method.rate_reduction:
-            limit = min(self.max_k, len(self.X))
-            return cluster.RateReductionClustering(
-                k, embedder=self.embedder, max_clusters=max(2, limit), **common
-            )
+            return cluster.RateReductionClustering(k, embedder=self.embedder, **common)
         if method is Method.contrastive_masked:
             return cluster.ContrastiveMaskedClustering(k, **common)
         return cluster.GenerativeCalibrationClustering(k, **common)

@@ -50,6 +50,7 @@ from ..training import (
 )
 from ..training._checkpoint import read_checkpoint
 from ..training._device import new_generator, to_device
+from ._n_clusters import estimate_n_clusters
 from ._split import loosest_halves, plane_between
 
 # Parameters that may differ between a killed fit and the one that resumes it.
@@ -105,7 +106,10 @@ class BaseDeepClusterer(
     _auto_epochs = 1, 1, 1  # fewest and most, and steps that are enough
 
     _parameter_constraints: dict = {
-        "n_clusters": [Interval(Integral, 1, None, closed="left")],
+        "n_clusters": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
         "embedder": [HasMethods(["transform"]), StrOptions({"offline"}), None],
         "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
@@ -147,16 +151,13 @@ class BaseDeepClusterer(
             If training made weights infinite or NaN, as a large `lr` may.
         """
         X, zero_rows = self._read(X, reset=True)
-        if self.n_clusters is not None and len(X) < self.n_clusters:
-            raise ValueError(
-                f"n_samples={len(X)} should be >= n_clusters={self.n_clusters}."
-            )
         device = resolve_device(self.device)
-        self._check_batches(len(X), device)
         seed = self._draw_seed()
         rng, generator = np.random.RandomState(seed), new_generator(seed)
         rows = self._rows(X, zero_rows)
         distinct, copies = self._leave_copies_out(rows)
+        self._choose_n_clusters(rows, distinct, seed)
+        self._check_batches(len(X), device)
         criterion, batches = self._prepare(distinct, rng, generator, device)
         self._train(criterion, batches, X, y, seed, generator, device)
         del criterion, batches  # neighbours of all rows, not needed below
@@ -322,6 +323,27 @@ class BaseDeepClusterer(
                 f"{size:,} samples",
                 "Give smaller batches.",
             )
+
+    def _choose_n_clusters(self, rows, distinct, seed):
+        """Set `_n_clusters`: the number that was given, or an estimate."""
+        for name in ("k_candidates_", "k_values_", "k_scores_"):  # of an earlier fit
+            self.__dict__.pop(name, None)
+        if self.n_clusters == "auto":
+            rng = np.random.RandomState(seed)
+            estimate = estimate_n_clusters(self._rows_to_count(distinct), rng)
+            self.k_candidates_ = estimate.candidates
+            self.k_values_, self.k_scores_ = estimate.k_values, estimate.scores
+            self._n_clusters = estimate.n_clusters
+            return
+        if len(rows) < self.n_clusters:
+            raise ValueError(
+                f"n_samples={len(rows)} should be >= n_clusters={self.n_clusters}."
+            )
+        self._n_clusters = self.n_clusters
+
+    def _rows_to_count(self, rows):
+        """Return the rows whose clusters are counted with ``n_clusters="auto"``."""
+        return rows
 
     def _draw_seed(self):
         """Draw the seed of the fit; a checkpoint without fixed seed brings its own."""

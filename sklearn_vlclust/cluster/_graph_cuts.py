@@ -24,7 +24,7 @@ RESIDUE = 0.3
 SHARP_LEAKS, EVEN_SAVES = 0.6, 0.95
 
 
-def cut_graphs(neighbors, kind, k, rng, n_neighbors=None):
+def cut_graphs(neighbors, kind, k, rng):
     """Prepare cuts of the mean of the doubly stochastic graphs of several features.
 
     Parameters
@@ -38,8 +38,6 @@ def cut_graphs(neighbors, kind, k, rng, n_neighbors=None):
         Largest number of clusters.
     rng : RandomState
         Draws where eigenvectors start.
-    n_neighbors : int, default=None
-        How many of the neighbors to use; None is all.
 
     Returns
     -------
@@ -48,9 +46,7 @@ def cut_graphs(neighbors, kind, k, rng, n_neighbors=None):
     gamma, loops = GRAPHS[KINDS[kind]]
     graph = None
     for near, cosines in neighbors:
-        affinity = neighbor_affinity(
-            near[:, :n_neighbors], cosines[:, :n_neighbors], gamma, loops
-        )
+        affinity = neighbor_affinity(near, cosines, gamma, loops)
         part = doubly_stochastic(affinity) / len(neighbors)
         graph = part if graph is None else graph + part
     return SpectralCut(graph, k, rng, RESIDUE)

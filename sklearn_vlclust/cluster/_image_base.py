@@ -4,8 +4,10 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
+from torch.nn.functional import adaptive_avg_pool2d
 
 from .._compat import Interval, StrOptions
 from ..embedding._distributed import by_blocks, gather, is_dask
@@ -16,6 +18,8 @@ from ..embedding._rows import UnitRows, as_tensor, unit
 from ..metrics import simplified_silhouette_score
 from ._base import BaseDeepClusterer, _features, _most_likely
 
+# Side of the pixels by which clusters of images are counted.
+SMALL_SIDE = 16
 # What epochs of a stage may be.
 EPOCHS = [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})]
 
@@ -135,6 +139,9 @@ class BaseImageClusterer(BaseDeepClusterer):
     def _rows(self, X, zero_rows):
         return X if X.ndim == 4 else super()._rows(X, zero_rows)
 
+    def _rows_to_count(self, rows):
+        return SmallPixels(rows) if len(rows.shape) == 4 else rows
+
     def _as_given(self, X):
         return X.transpose(0, 2, 3, 1) if len(X.shape) == 4 else X
 
@@ -167,6 +174,36 @@ class BaseImageClusterer(BaseDeepClusterer):
 
     def _instance_features(self, rows):
         return self._infer(rows, _features, True)
+
+
+class SmallPixels:
+    """Pixels at a small side, one row per image, without the mean color of those read.
+
+    Parameters
+    ----------
+    pixels : uint8 ndarray of shape (n, channels, height, width)
+        The images.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        ``(n, number of small pixels)``.
+    """
+
+    def __init__(self, pixels):
+        self._pixels = pixels
+        n, channels, *sides = pixels.shape
+        self._sides = [min(side, SMALL_SIDE) for side in sides]
+        self.shape = n, channels * self._sides[0] * self._sides[1]
+
+    def __getitem__(self, rows):
+        """Return the float32 rows of an index array."""
+        parts = []
+        for block in gen_batches(len(rows), 256):
+            x = as_tensor(self._pixels[rows[block]]).float()
+            parts.append(adaptive_avg_pool2d(x, self._sides))
+        x = torch.cat(parts)
+        return (x - x.mean(dim=(0, 2, 3), keepdim=True)).flatten(1).numpy()
 
 
 def _shape(X):

@@ -1,127 +1,445 @@
-"""The number of clusters of a spectral cut, without labels."""
+"""The number of clusters, by what two halves of the rows tell each other (ours)."""
+
+import warnings
+from dataclasses import dataclass, field
 
 import numpy as np
+import torch
+from scipy.cluster.hierarchy import linkage
+from scipy.sparse import csr_array, diags_array, eye_array
 
-from ..embedding._rows import UnitRows
-from ..metrics import coding_length
-from ..metrics._silhouette import simplified_silhouettes
+from ..training._products import linear
 
-# Moves to another row after which a diffusion is looked at.
-MOVES = 2 ** np.arange(0, 7.25, 0.5)
-# Rows that silhouettes are averaged over; many rows tell no more.
-SAMPLE_ROWS = 4000
-# Modes of a diffusion with less than this share of the first are dropped.
-SMALLEST_MODE = 1e-4
-# The cut that clusters are compared with has so many times more of them, and at least
-# so many rows a cluster.
-FINER, FINER_ROWS = 1.5, 4
-# A lower persistence is noise: then the least number is the answer.
-NO_PERSISTENCE = 0.003
-# Share of the best persistence that is about as good.
-TIE = 0.97
+# Rows that are looked at, and at most if a cluster would have few of them.
+SAMPLE_ROWS, MOST_ROWS = 4000, 12_000
+FEW_ROWS = 16
+# Numbers that are compared, at most; the largest; and the least rows per cluster.
+N_VALUES, LARGEST, LEAST_ROWS = 45, 1000, 4
+# Fewer rows are not cut in halves.
+LEAST_HALVES = 8
+# How rows are looked at, in turn. Half-whitened principal axes: their number, and the
+# power of the variance that they are divided by. Compact tree: rows that a row is
+# averaged with, rounds. Diffusion tree: nearest rows, moves.
+VIEWS = [
+    (64, 0.5, 4, 1, 10, 8),
+    (128, 0.3, 0, 0, 6, 8),
+    (128, 0.5, 6, 2, 6, 16),
+    (32, 0.5, 0, 0, 10, 16),
+    (256, 0.5, 4, 1, 10, 8),
+    (128, 0.3, 5, 1, 10, 16),
+]
+# Halvings: the more, the fewer rows there are.
+FEWEST_HALVINGS, MOST_HALVINGS, HALVED_ROWS = 3, 18, 24_000
+# Random directions that stand for the rows of a diffusion; temperature of its graph;
+# rounds that make it nearly doubly stochastic.
+DIFFUSED_WIDTH, TEMPERATURE, BALANCING = 256, 0.1, 3
+# Axes with less than this share of the variance of the first are left out.
+TINY_VARIANCE = 1e-6
+# Prices of a nat of a partition, relative to the best agreement: a cluster is worth
+# its own if more of what it tells is reproduced. (tree, price); see `_worth`.
+PRICES = [("compact", 0.7), ("diffusion", 0.7), ("diffusion", 0.9)]
+# Coarsest cuts, whose agreement is no measure for finer ones.
+COARSEST = 2
+# Halvings that tell whether there is structure, or which diffusion suits the rows.
+TRIALS, DIFFUSION_TRIALS = 6, 2
+# Agreement above which there is structure for sure, and what less must exceed that of
+# Gaussian rows by.
+SURE, BEYOND_GAUSSIAN = 0.7, 0.1
+# Runner-ups, and the factor by which candidates differ.
+N_RUNNERS_UP, APART = 3, 1.3
 
 
-def n_modes(k_values, n):
-    """Return how many eigenvectors `estimate_n_clusters` needs: `max_k` of a cut."""
-    return min(n, 1 + int(FINER * np.max(k_values)))
+@dataclass(frozen=True)
+class KEstimate:
+    """An estimated number of clusters, and the others that were compared.
+
+    Attributes
+    ----------
+    n_clusters : int
+        The answer.
+    candidates : list of (int, float)
+        The answer and at most three runner-ups with their scores, best first.
+    k_values : int array of shape (n_values,)
+        Numbers that were compared, ascending.
+    scores : dict of str to ndarray of shape (n_values,)
+        ``"reproducibility"``, which the answer has most of, at most 1, and
+        ``"agreement"``, the adjusted mutual information of two halves.
+    has_structure : bool
+        Whether clusters agree more than those of Gaussian rows.
+    """
+
+    n_clusters: int
+    candidates: list = field(default_factory=list)
+    k_values: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
+    scores: dict = field(default_factory=dict)
+    has_structure: bool = False
 
 
-def estimate_n_clusters(cut, rows, k_values, criterion="persistence", eps=0.1):
-    """Choose the number of clusters of a cut.
+def estimate_n_clusters(rows, rng, k_range=None):
+    r"""Estimate the number of clusters without labels.
+
+    The rows are halved at random, several times. Both halves are clustered on their
+    own, into all numbers `k` at once by a tree, and each row of one half is given the
+    cluster of its nearest rows of the other. `H(k)` nats tell the cluster of a row, and
+    `A(k)`, the adjusted mutual information of own and given clusters, is the share of
+    them that is reproduced. Cutting finer raises `H` and, beyond the clusters that are
+    there, lowers `A`. The worth of `k` is ``H(k) (A(k) - price)``, with a price
+    relative to the best agreement; of several prices and trees, the mean worth decides.
+
+    One tree is Ward's of rows averaged with their nearest, for compact clusters; the
+    other Ward's of rows of a diffusion on the graph of nearest rows by
+    :math:`|\cos|`, for clusters of any shape, such as subspaces.
 
     Parameters
     ----------
-    cut : SpectralCut
-        Of `rows`, with ``n_modes(k_values, n)`` eigenvectors.
     rows : UnitRows or ndarray of shape (n, d)
-        Unit rows, for the coding length.
-    k_values : int array of shape (n_values,)
-        Numbers to choose from.
-    criterion : {"persistence", "coding_length"}, default="persistence"
-        See :class:`~sklearn_vlclust.CodingLengthKSelector`.
-    eps : float, default=0.1
-        Squared precision of the coding length.
+        Rows, of which only the direction counts. A sample is read; equal rows of it
+        count once.
+    rng : RandomState
+        Draws the sample and the halves.
+    k_range : int array or None, default=None
+        Numbers that may be the answer. It is the same as without, unless that is none
+        of them.
 
     Returns
     -------
-    k : int
-        The choice.
-    curves : dict of str to ndarray of shape (n_values,)
-        Both criteria at every number. The best coding length is the least, the best
-        persistence the greatest.
+    estimate : KEstimate
+        The answer, and what it was chosen from.
+
+    Warns
+    -----
+    UserWarning
+        If there is no structure, or the best number is outside `k_range`.
     """
-    curves = measure(cut, rows, [cut.labels(k) for k in k_values], eps)
-    return choose(k_values, curves, criterion), curves
+    n, size = rows.shape[0], SAMPLE_ROWS
+    while True:
+        sample = np.sort(rng.permutation(n)[:size])
+        Z = _distinct(_unit(np.asarray(rows[sample])))
+        estimate = _estimate(Z, len(sample), rng)
+        wanted = FEW_ROWS * estimate.n_clusters
+        if size >= min(n, MOST_ROWS) or wanted <= len(Z):
+            break
+        size = min(MOST_ROWS, 2 * size)
+    if not estimate.has_structure:
+        warnings.warn(
+            f"No groups were found in {len(Z):,} distinct rows: any number of clusters "
+            f"(here {estimate.n_clusters}) is arbitrary. Give more rows or other "
+            "embeddings, or choose n_clusters yourself.",
+            UserWarning,
+            stacklevel=2,
+        )
+    return estimate if k_range is None else _restrict(estimate, np.unique(k_range))
 
 
-def measure(cut, rows, labels, eps):
-    """Return both criteria of clusterings of `rows`: curves, by name."""
+def _restrict(estimate, k_range):
+    """Return the estimate with the best of some numbers as answer."""
+    best = estimate.n_clusters
+    if best in k_range:
+        return estimate
+    k = int(k_range[np.abs(np.log(k_range / best)).argmin()])
+    score = 0.0
+    if len(estimate.k_values):
+        curve = estimate.scores["reproducibility"]
+        scores = np.interp(k_range, estimate.k_values, curve)
+        if k_range[0] < best < k_range[-1]:
+            k = int(k_range[scores.argmax()])
+        score = float(scores[np.searchsorted(k_range, k)])
+    if not k_range[0] < best < k_range[-1]:
+        warnings.warn(
+            f"k_range ends at {k}, but {best} clusters would be better: give a wider "
+            "k_range, or none.",
+            UserWarning,
+            stacklevel=3,
+        )
+    others = [(q, s) for q, s in estimate.candidates if q in k_range and q != k]
+    return KEstimate(
+        k,
+        [(k, score), *others],
+        estimate.k_values,
+        estimate.scores,
+        estimate.has_structure,
+    )
+
+
+def _estimate(Z, n_given, rng):
+    """Estimate the number of clusters of distinct unit rows."""
+    n = len(Z)
+    if n < LEAST_HALVES:
+        is_categorical = 1 < n <= n_given // 2  # few rows, each many times
+        k = n if is_categorical else 1
+        return KEstimate(k, [(k, 1.0)], has_structure=is_categorical)
+    k_values = _numbers(n)
+    coordinates, variances = _principal_axes(Z)
+    halvings = int(np.clip(HALVED_ROWS // n, FEWEST_HALVINGS, MOST_HALVINGS))
+    curves = _measure(coordinates, variances, k_values, halvings, rng)
+    agreement = _mean_agreement(curves)
+    scores = {"reproducibility": None, "agreement": agreement}
+    if not _exceeds_gaussian(agreement, coordinates, variances, k_values, rng):
+        worth, _ = _worth(curves)
+        scores["reproducibility"] = worth
+        return KEstimate(1, [(1, 0.0)], k_values, scores)
+    worth, votes = _worth(curves)
+    best = int(worth.argmax())
+    if k_values[best] == 2 and len(worth) > COARSEST and _hides_finer(Z, rng):
+        worth, votes = _worth(curves, COARSEST)
+        best = COARSEST + int(worth[COARSEST:].argmax())
+    scores["reproducibility"] = worth
+    chosen = [best, *_runners_up(k_values, worth, [best, *votes], curves)]
+    candidates = [(int(k_values[i]), float(worth[i])) for i in chosen]
+    return KEstimate(candidates[0][0], candidates, k_values, scores, True)
+
+
+def _numbers(n):
+    """Return the numbers of clusters that are compared for `n` rows."""
+    most = max(COARSEST + 1, min(LARGEST, n // LEAST_ROWS))
+    k_values = np.geomspace(2, most, N_VALUES).round().astype(int)
+    return np.unique(k_values[k_values <= n // 2])
+
+
+def _mean_agreement(curves):
+    return np.mean([agreement for agreement, _ in curves.values()], axis=0)
+
+
+def _exceeds_gaussian(agreement, coordinates, variances, k_values, rng):
+    """Compare the best agreement with that of Gaussian rows of the same variances."""
+    if agreement.max() > SURE:
+        return True
+    gaussian = rng.standard_normal(coordinates.shape) * np.sqrt(variances)
+    curves = _measure(gaussian, variances, k_values, TRIALS, rng)
+    by_chance = _mean_agreement(curves).max()
+    return bool(agreement.max() > by_chance + BEYOND_GAUSSIAN)
+
+
+def _hides_finer(Z, rng):
+    """Whether a part of the cut in two has structure of its own.
+
+    Two large groups, such as cats and dogs, agree so well that finer ones, which are
+    what is looked for, seem to be worth nothing.
+    """
+    coordinates, variances = _principal_axes(Z)
+    axes = VIEWS[0][0]
+    rows = _unit(coordinates[:, :axes] / variances[:axes] ** 0.25)
+    parts = np.unique(_cut(_product(rows, rows), np.array([2])), return_inverse=True)[1]
+    for part in range(2):
+        some = Z[parts.ravel() == part]
+        k_values = _numbers(len(some))
+        if len(some) < LEAST_HALVES or not len(k_values):
+            continue
+        coordinates, variances = _principal_axes(some)
+        curves = _measure(coordinates, variances, k_values, TRIALS, rng)
+        agreement = _mean_agreement(curves)
+        if _exceeds_gaussian(agreement, coordinates, variances, k_values, rng):
+            return True
+    return False
+
+
+def _worth(curves, start=0):
+    """Return the worth of each number, at most 1, and the best of each price.
+
+    It is the mean over prices of what is reproduced less what is paid, relative to the
+    best of the numbers from position `start` on.
+    """
+    total, votes = 0.0, []
+    for tree, price in PRICES:
+        agreement, entropy = curves[tree]
+        best = agreement[COARSEST:].max(initial=0) or agreement.max()
+        worth = entropy * (agreement - price * best)
+        votes.append(start + int(worth[start:].argmax()))
+        total = total + (worth / max(worth[start:].max(), 1e-9)).clip(max=1)
+    return total / len(PRICES), votes
+
+
+def _runners_up(k_values, worth, chosen, curves):
+    """Return other numbers of which each is the best by some price, best first.
+
+    Those are the corners of the concave envelope of what is reproduced over what is
+    told.
+    """
+    corners = {i for curve in curves.values() for i in _corners(*curve)}
+    votes = sorted(set(chosen[1:]), key=lambda i: -worth[i])
+    kept = [chosen[0]]
+    for i in votes + sorted(corners, key=lambda i: -worth[i]):
+        ratios = k_values[i] / k_values[kept]
+        if np.maximum(ratios, 1 / ratios).min() > APART:
+            kept.append(i)
+    return kept[1 : 1 + N_RUNNERS_UP]
+
+
+def _corners(agreement, entropy):
+    """Return the positions of the corners of the upper envelope of (H, H A)."""
+    x, y = np.append(0, entropy), np.append(0, entropy * agreement)
+    corners = [0]
+    for i in range(1, len(x)):
+        if x[i] <= x[corners[-1]]:
+            continue
+        while len(corners) > 1:
+            a, b = corners[-2:]
+            if (y[b] - y[a]) * (x[i] - x[b]) > (y[i] - y[b]) * (x[b] - x[a]):
+                break
+            corners.pop()
+        corners.append(i)
+    rising = [b for a, b in zip(corners, corners[1:]) if y[b] > y[a]]
+    return [i - 1 for i in rising]
+
+
+def _measure(coordinates, variances, k_values, halvings, rng):
+    """Return agreement and entropy at every number, by tree: each (n_values,)."""
+    n = len(coordinates)
+    # What is summed: by tree, information of both halves at every number.
+    sums: dict = {}
+    kinds = ["signed", "absolute"]
+    for i in range(halvings):
+        dims, power, smoothed, rounds, linked, moves = VIEWS[i % len(VIEWS)]
+        scaled = coordinates[:, :dims] / variances[:dims] ** (power / 2)
+        order = rng.permutation(n)
+        halves = [_unit(scaled[rows]) for rows in (order[: n // 2], order[n // 2 :])]
+        products = [_product(half, half) for half in halves]
+        across = _product(*halves)
+        near = [_nearest(across, 3), _nearest(across.T.contiguous(), 3)]
+        trees: dict = {"compact": []}
+        for half, product in zip(halves, products):
+            for kind in kinds:
+                diffused = _diffuse(product, linked, moves, kind == "absolute", rng)
+                cut = _cut(_product(diffused, diffused), k_values)
+                trees.setdefault(kind, []).append(cut)
+            if rounds:
+                half = _smooth(half, product, smoothed, rounds)
+                product = _product(half, half)
+            trees["compact"].append(_cut(product, k_values))
+        for tree, labels in trees.items():
+            sums[tree] = sums.get(tree, 0.0) + _inform(labels, near, rng)
+        if i + 1 == DIFFUSION_TRIALS:
+            kinds = [max(kinds, key=lambda kind: _adjust(sums[kind], 1)[0].max())]
+    if len(kinds) > 1:
+        kinds = kinds[:1]
     return {
-        "coding_length": np.array([coding_length(rows, row, eps) for row in labels]),
-        "persistence": persistence(cut, labels),
+        "compact": _adjust(sums["compact"], halvings),
+        "diffusion": _adjust(sums[kinds[0]], halvings),
     }
 
 
-def choose(k_values, curves, criterion):
-    """Return the best number by a criterion, the least of several.
+def _adjust(sums, halvings):
+    """Return the adjusted mutual information and the mean entropy."""
+    shared, by_chance, entropy = sums
+    agreement = (shared - by_chance) / (entropy - by_chance).clip(1e-9)
+    return agreement.clip(1e-4, 1), entropy / (2 * halvings)
 
-    By persistence, the number with the shortest code is the answer if it is about as
-    good as the best: one more cluster of a hundred hardly changes a mean silhouette.
+
+def _inform(labels, near, rng):
+    """Return what both halves tell each other about every cut: (3, n_values) nats.
+
+    Mutual information of own clusters and those of the nearest rows of the other half,
+    the same of shuffled rows, and the mean entropy.
     """
-    shortest = curves["coding_length"].argmin()
-    curve = curves["persistence"]
-    if criterion == "coding_length" or curve[shortest] > TIE * curve.max() > 0:
-        return int(k_values[shortest])
-    return int(k_values[curve.argmax() if curve.max() > NO_PERSISTENCE else 0])
+    sums = 0.0
+    for own, other, nearest in zip(labels, labels[::-1], near):
+        first, *rest = [other[:, column] for column in nearest.T]
+        given = first
+        if len(rest) == 2:  # the majority, or else the nearest
+            given = np.where(rest[0] == rest[1], rest[0], first)
+        shuffled = own[:, rng.permutation(own.shape[1])]
+        each = _entropy(own) + _entropy(given)
+        base = 2 * own.shape[1] + 2 * other.shape[1]
+        shared = each - _entropy(given * base + own)
+        by_chance = each - _entropy(given * base + shuffled)
+        sums = sums + np.stack([shared, by_chance, each / 2])
+    return sums
 
 
-def persistence(cut, labels):
-    """Measure how far and how long clusters stay apart while the graph is diffused.
+def _entropy(keys):
+    """Return the entropy of each row of keys: (n_rows,) nats."""
+    n_rows, n = keys.shape
+    keys = np.sort(keys, axis=1)
+    is_first = np.ones(keys.shape, dtype=bool)
+    is_first[:, 1:] = keys[:, 1:] != keys[:, :-1]
+    first = np.flatnonzero(is_first)
+    counts = np.diff(first, append=keys.size)
+    sums = np.bincount(first // n, counts * np.log(counts), minlength=n_rows)
+    return np.log(n) - sums / n
 
-    A walker of the graph forgets, with time, first the row and then the group of rows
-    that it started from. Rows are given the coordinates of a diffusion map [1]_ at 15
-    times between 1 and 128 moves, scaled to unit length. At each time, a clustering is
-    worth what its simplified silhouette exceeds that of two others: the cut in two,
-    which wins once all else is forgotten, and one into half as many again as the
-    largest number, which wins as long as nothing is. The persistence is the mean over
-    the times, which are spread evenly on a logarithmic scale (not in the paper).
 
-    Parameters
-    ----------
-    cut : SpectralCut
-        Its leading eigenpairs, more than the largest number of clusters.
-    labels : list of int arrays of shape (n,)
-        Clusterings.
+def _cut(product, k_values):
+    """Cut Ward's tree of unit rows into every number: (n_values, n) names of nodes."""
+    n = len(product)
+    upper = product.numpy()[np.triu_indices(n, 1)]
+    tree = linkage(np.sqrt((2 - 2 * upper).clip(0)), "ward")
+    parents = np.full(2 * n - 1, 2 * n)
+    parents[tree[:, :2].astype(int)] = np.arange(n, 2 * n - 1)[:, None]
+    nodes, cuts = np.arange(n), np.empty((len(k_values), n), dtype=np.int64)
+    for i in reversed(range(len(k_values))):
+        last = 2 * n - k_values[i]  # lower nodes are joined in this cut
+        above = parents[nodes]
+        while (above < last).any():
+            nodes = np.where(above < last, above, nodes)
+            above = parents[nodes]
+        cuts[i] = nodes
+    return cuts
 
-    Returns
-    -------
-    persistence : ndarray of shape (n_clusterings,)
-        Between 0 and 1, higher is better; 0 for fewer than four rows a cluster.
 
-    References
-    ----------
-    .. [1] Coifman, Lafon, "Diffusion maps", Applied and Computational Harmonic
-       Analysis 2006.
+def _smooth(rows, product, n_neighbors, rounds):
+    """Replace rows by the mean of their nearest, themselves among them."""
+    near = _nearest(product, n_neighbors + 1)
+    for _ in range(rounds):
+        rows = _unit(rows[near].mean(axis=1))
+    return rows
+
+
+def _diffuse(product, n_neighbors, moves, absolute, rng):
+    """Return unit rows whose cosines are those of rows of a diffusion, about.
+
+    The rows of the diffused graph are projected on random directions. With `absolute`,
+    opposite rows are near, as those of a subspace are.
     """
-    n = cut.affinity.shape[0]
-    curve = np.zeros(len(labels))
-    finest = min(cut.max_k, n // FINER_ROWS)
-    counted = [i for i, row in enumerate(labels) if 1 <= row.max() < finest - 1]
-    if not counted:
-        return curve
-    sample = np.unique(np.linspace(0, n - 1, min(n, SAMPLE_ROWS)).astype(int))
-    compared = [cut.labels(2), cut.labels(finest), *(labels[i] for i in counted)]
-    # Of clusters that the sample has no rows of there are no silhouettes.
-    places = [np.unique(row[sample], return_inverse=True)[1] for row in compared]
-    vectors = cut.eigenvectors[sample]
-    values = cut.eigenvalues.clip(0, 1)
-    stay = cut.affinity.diagonal() / cut.affinity.sum(axis=1).clip(1e-12)
-    for moves in MOVES:
-        weights = values ** (moves / max(1 - stay.mean(), 1e-3))
-        kept = weights > SMALLEST_MODE
-        map_ = vectors[:, kept] * weights[kept].astype(np.float32)
-        scores = simplified_silhouettes(
-            UnitRows(map_, zero_rows=True), np.array(places)
-        )
-        curve[counted] += (scores[2:] - scores[:2].max()).clip(0) / len(MOVES)
-    return curve
+    n = len(product)
+    k = min(n_neighbors, n - 1)
+    likeness = product.abs() if absolute else product.clone()
+    cosines, near = likeness.fill_diagonal_(-2).topk(k, dim=1)
+    weights = np.exp((cosines.numpy().ravel() - 1) / TEMPERATURE)
+    ends = np.arange(0, n * k + 1, k)
+    graph = csr_array((weights, near.numpy().ravel(), ends), shape=(n, n))
+    graph = graph.maximum(graph.T)
+    for _ in range(BALANCING):
+        scale = diags_array(1 / np.sqrt(graph.sum(axis=1)))
+        graph = scale @ graph @ scale
+    graph = (0.5 * (graph + eye_array(n))).astype(np.float32).tocsr()
+    rows = rng.standard_normal((n, DIFFUSED_WIDTH)).astype(np.float32)
+    for _ in range(moves):
+        rows = graph @ rows
+    return _unit(rows)
+
+
+def _principal_axes(Z):
+    """Return coordinates (n, r) on principal axes and their variances (r,)."""
+    n, d = Z.shape
+    centered = (Z - Z.mean(axis=0)).astype(np.float64)
+    if d <= n:
+        variances, vectors = np.linalg.eigh(centered.T @ centered / n)
+    else:
+        variances, vectors = np.linalg.eigh(centered @ centered.T / n)
+    variances, vectors = variances[::-1], vectors[:, ::-1]
+    kept = variances > TINY_VARIANCE * max(variances[0], 1e-12)
+    r = max(1, min(kept.sum(), max(view[0] for view in VIEWS)))
+    variances = variances[:r].clip(1e-12)
+    if d <= n:
+        return centered @ vectors[:, :r], variances
+    return vectors[:, :r] * np.sqrt(n * variances), variances
+
+
+def _product(x, y):
+    return linear(torch.from_numpy(x), torch.from_numpy(y))
+
+
+def _nearest(products, k):
+    """Return the columns of the `k` largest of each row, largest first."""
+    return products.topk(min(k, products.shape[1]), dim=1).indices.numpy()
+
+
+def _unit(rows):
+    norms = np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
+    return np.ascontiguousarray(rows / norms, dtype=np.float32)
+
+
+def _distinct(Z):
+    """Return the rows that differ, as far as single precision tells, in order."""
+    _, first = np.unique(Z.round(5) + 0.0, axis=0, return_index=True)
+    return Z[np.sort(first)]

@@ -251,9 +251,7 @@ class JointEmbedding(nn.Module):
         images = (u - self.image_mean) / self.image_spread
         if not self.config["n_nouns"]:
             return nn.functional.normalize(images, dim=1)
-        near, weights = top_mixture(
-            linear(u, self.nouns), self.config["temperature"]
-        )
+        near, weights = top_mixture(linear(u, self.nouns), self.config["temperature"])
         mixtures = nn.functional.embedding_bag(
             near, self.nouns, per_sample_weights=weights, mode="sum"
         )

@@ -1,4 +1,4 @@
-"""The number of clusters, and the clusters, of any embeddings: Algorithm 1 of CPP."""
+"""The number of clusters, and the clusters, of any embeddings."""
 
 import copy
 import warnings
@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, HTMLReprMixin, Interval, StrOptions, _fit_context
 from ..cluster._axes import half_whitening
-from ..cluster._n_clusters import choose, estimate_n_clusters, measure, n_modes
+from ..cluster._n_clusters import N_RUNNERS_UP, estimate_n_clusters
 from ..cluster._spectral import (
     SpectralCut,
     by_size,
@@ -26,11 +26,11 @@ from ..cluster.rate_reduction import RateReductionClustering
 from ..embedding._distributed import by_blocks, without_fit
 from ..embedding._read import read_embeddings
 from ..embedding._rows import UnitRows
-from ..metrics import simplified_silhouette_score
+from ..metrics import coding_length, simplified_silhouette_score
 from ..neighbors import nearest
 
-# The numbers of this default that exceed the number of samples are left out.
-DEFAULT_RANGE = (2, 50)
+# Greatest number that is compared by coding length if no range is given.
+DEFAULT_GREATEST = 50
 # Share of the first that a diffusion leaves of the k-th eigenvector of a cut.
 RESIDUE = 0.2
 # Rows whose cosine is closer to 1 than this are the same.
@@ -38,13 +38,14 @@ SAME = 1e-5
 
 
 class CodingLengthKSelector(HTMLReprMixin, ClusterMixin, BaseEstimator):
-    r"""Choose the number of clusters without labels, and cluster.
+    r"""Choose the number of clusters that is best reproduced by halves of the rows.
 
-    Embeddings become a graph of nearest rows, and its doubly stochastic membership [1]_
-    is cut into every number of clusters by spectral clustering; one
-    eigendecomposition serves all of them. A criterion that needs no labels
-    chooses among the cuts. The whole curve is kept: look at it, as several numbers
-    may be about as good.
+    By default, halves of the rows are clustered into all numbers of clusters, and the
+    number is taken of which each half tells most about the other, relative to what it
+    costs (not in the paper). Algorithm 1 of CPP [1]_ is another `criterion`. The rows
+    then become a graph of nearest rows, and its doubly stochastic membership is cut
+    into that number by spectral clustering. Data has several granularities: look at
+    `k_candidates_`, which has runner-ups.
 
     Parameters
     ----------
@@ -55,22 +56,21 @@ class CodingLengthKSelector(HTMLReprMixin, ClusterMixin, BaseEstimator):
         - :class:`~sklearn_vlclust.RateReductionClustering`: cuts of what it has
           learned, without training again. One that is fitted is used as it is, of
           another a clone is fitted, once;
-        - any clusterer with a parameter `n_clusters`: a clone is fitted for every
-          number.
-    k_range : tuple (least, greatest) or iterable of int, default=(2, 50)
-        Numbers of clusters to choose from: a tuple of two stands for all between
-        them, both included; anything else for its elements. The default ends at the
-        number of samples.
-    criterion : {"persistence", "coding_length"}, default="persistence"
+        - any clusterer with a parameter `n_clusters`: a clone is fitted with the
+          number; by coding length, one with every number.
+    k_range : None, tuple (least, greatest) or iterable of int, default=None
+        Numbers that may be the answer: a tuple of two stands for all between them,
+        both included; anything else for its elements. None is no restriction, and 2 to
+        50 by coding length.
+    criterion : {"reproducibility", "coding_length"}, default="reproducibility"
         What is best.
 
-        - "persistence" (not in the paper): clusters that stay apart, by their
-          silhouette, over many time scales of a diffusion on the graph. It was
-          measured to be closest to the number of classes. The number with the least
-          coding length is taken if it is within 3 % of the best;
+        - "reproducibility" (not in the paper): what random halves of the rows tell
+          about each other's clusters, in nats, less a price per nat of the partition.
+          The answer does not depend on `k_range` unless it is none of its numbers;
         - "coding_length": the least number of nats that code rows and clusters [1]_,
           see :func:`~sklearn_vlclust.metrics.coding_length`. Made for hundreds of
-          rows a cluster: with fewer the answer is too small.
+          rows per cluster: with fewer the answer is too small.
     eps : float, default=0.1
         Squared precision of the coding length.
     n_components : int or None, default=64
@@ -90,12 +90,16 @@ class CodingLengthKSelector(HTMLReprMixin, ClusterMixin, BaseEstimator):
         Chosen number of clusters; less if fewer rows differ.
     labels_ : ndarray of shape (n_samples,), int64
         Cluster of each sample, 0 the largest.
+    k_candidates_ : list of (int, float)
+        The chosen number and at most three runner-ups, each with its score, best first.
     k_values_ : ndarray of shape (n_values,)
         Numbers that were compared.
-    coding_lengths_ : ndarray of shape (n_values,)
-        Coding length at each of them, in nats: less is better.
     scores_ : dict of str to ndarray of shape (n_values,)
-        Curves of both criteria, by name.
+        Curves over `k_values_`: ``"reproducibility"`` (at most 1, more is better) and
+        ``"agreement"``, the adjusted mutual information of halves; or
+        ``"coding_length"`` (nats, less is better).
+    coding_lengths_ : ndarray of shape (n_values,)
+        Only by coding length: that curve.
     features_ : ndarray of shape (n_samples, n_features)
         Unit rows that were compared.
     cut_ : SpectralCut
@@ -108,13 +112,14 @@ class CodingLengthKSelector(HTMLReprMixin, ClusterMixin, BaseEstimator):
     Warns
     -----
     UserWarning
-        If the best is the greatest number of `k_range`: there may be better ones.
+        If there is no structure, or a number outside `k_range` would be better.
     ConvergenceWarning
         If fewer rows differ than clusters were chosen.
 
     See Also
     --------
-    RateReductionClustering : Chooses by the same criteria if `n_clusters` is None.
+    RateReductionClustering : One of the clusterers with ``n_clusters="auto"``, which is
+        the number of the default criterion.
 
     Notes
     -----
@@ -132,17 +137,17 @@ class CodingLengthKSelector(HTMLReprMixin, ClusterMixin, BaseEstimator):
     >>> from sklearn.datasets import make_blobs
     >>> from sklearn_vlclust import CodingLengthKSelector
     >>> X, y = make_blobs(300, 20, centers=6, random_state=0)
-    >>> selector = CodingLengthKSelector(k_range=(2, 12), random_state=0).fit(X)
+    >>> selector = CodingLengthKSelector(random_state=0).fit(X)
     >>> selector.n_clusters_
     6
-    >>> selector.scores_["persistence"].shape
-    (11,)
+    >>> selector.k_candidates_[0][0]
+    6
     """
 
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["fit", "get_params"]), None],
-        "k_range": ["array-like", Iterable],
-        "criterion": [StrOptions({"persistence", "coding_length"})],
+        "k_range": ["array-like", Iterable, None],
+        "criterion": [StrOptions({"reproducibility", "coding_length"})],
         "eps": [Interval(Real, 0, None, closed="neither")],
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
@@ -154,8 +159,8 @@ class CodingLengthKSelector(HTMLReprMixin, ClusterMixin, BaseEstimator):
         self,
         estimator=None,
         *,
-        k_range=DEFAULT_RANGE,
-        criterion="persistence",
+        k_range=None,
+        criterion="reproducibility",
         eps=0.1,
         n_components=64,
         n_neighbors=10,
@@ -196,26 +201,40 @@ class CodingLengthKSelector(HTMLReprMixin, ClusterMixin, BaseEstimator):
             If `estimator` has no parameter `n_clusters`.
         """
         X, rows = self._read(X, reset=True)
-        self.k_values_ = self._numbers(len(X))
+        numbers = self._numbers(len(X))
+        if self._is_wrapper() and "n_clusters" not in self.estimator.get_params():
+            raise TypeError(
+                f"estimator={self.estimator!r} has no parameter n_clusters: give a "
+                "clusterer that has, or None."
+            )
         rng = check_random_state(self.random_state)
         if isinstance(self.estimator, RateReductionClustering):
-            self._cut_learned(X, rng)
+            self._learn(X)
         else:
             self._find_axes(rows)
             self.features_ = self._project(rows)
-            self.cut_ = self._cut(rng)
-        if self._is_wrapper():
-            k = self._fit_each(X)
+        if self.criterion == "reproducibility":
+            seed = rng.randint(2**31 - 1)
+            k = self._choose_reproducible(rows, numbers, np.random.RandomState(seed))
+            self.cut_ = self._cut(k, rng)
+            if self._is_wrapper():
+                self.estimator_ = self._fit_with(k, X)
+                self.labels_ = by_size(self.estimator_.labels_)
         else:
-            k, self.scores_ = estimate_n_clusters(
-                self.cut_, self.features_, self.k_values_, self.criterion, self.eps
-            )
+            self.cut_ = self._cut(numbers[-1], rng)
+            k = self._choose_shortest(X, numbers)
+        if not self._is_wrapper():
             self.labels_ = self.cut_.labels(k)
             if self.estimator is not None:
                 self.labels_ = self.estimator_.set_n_clusters(k).predict(X)
-        self.coding_lengths_ = self.scores_["coding_length"]
         self.n_clusters_ = int(self.labels_.max()) + 1
-        self._warn(k, len(X))
+        if self.n_clusters_ < k:
+            warnings.warn(
+                f"{self.n_clusters_} of {k} clusters have samples: there may be "
+                "duplicated rows.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
         return self
 
     @by_blocks
@@ -276,13 +295,15 @@ class CodingLengthKSelector(HTMLReprMixin, ClusterMixin, BaseEstimator):
         )
 
     def _numbers(self, n):
-        """Return the numbers of clusters to compare, ascending."""
+        """Return the numbers that may be the answer, ascending, or None for all."""
         given = self.k_range
+        if given is None:
+            if self.criterion == "reproducibility":
+                return None
+            return np.arange(min(2, n), min(DEFAULT_GREATEST, n) + 1)
         if isinstance(given, tuple) and len(given) == 2 and _all_integers(given):
             least, greatest = given
             numbers = np.arange(least, greatest + 1)
-            if given == DEFAULT_RANGE:
-                numbers = numbers[numbers <= n]
         else:
             listed = list(given)
             if not _all_integers(listed):
@@ -318,38 +339,53 @@ class CodingLengthKSelector(HTMLReprMixin, ClusterMixin, BaseEstimator):
         # A row that equals the mean has no direction, and is like no other.
         return features / np.where(norms > 1e-6, norms, 1)
 
-    def _cut(self, rng):
+    def _cut(self, k, rng):
         affinity = knn_affinity(self.features_, self.n_neighbors, self.gamma, rng)
-        affinity = doubly_stochastic(affinity)
-        needed = n_modes(self.k_values_, len(self.features_))
-        return SpectralCut(affinity, needed, rng, RESIDUE)
+        return SpectralCut(doubly_stochastic(affinity), int(k), rng, RESIDUE)
 
-    def _cut_learned(self, X, rng):
-        """Compare cuts of the features that a RateReductionClustering has learned."""
+    def _learn(self, X):
+        """Take the features that a RateReductionClustering has learned."""
         if hasattr(self.estimator, "features_"):
             self.estimator_ = copy.deepcopy(self.estimator)
         else:
             self.estimator_ = clone(self.estimator).fit(X)
         self.features_ = self.estimator_.transform(X).astype(np.float32, copy=False)
-        self.cut_ = self._cut(rng)
 
-    def _fit_each(self, X):
-        """Fit a clone of the estimator for every number; return the best number."""
-        if "n_clusters" not in self.estimator.get_params():
-            raise TypeError(
-                f"estimator={self.estimator!r} has no parameter n_clusters: give a "
-                "clusterer that has, or None."
+    def _choose_reproducible(self, rows, numbers, rng):
+        """Return the number that halves of the rows reproduce best."""
+        self.__dict__.pop("coding_lengths_", None)  # of an earlier fit
+        estimate = estimate_n_clusters(rows, rng, numbers)
+        self.k_values_, self.scores_ = estimate.k_values, estimate.scores
+        self.k_candidates_ = estimate.candidates
+        return estimate.n_clusters
+
+    def _choose_shortest(self, X, numbers):
+        """Return the number with the least coding length: Algorithm 1."""
+        if self._is_wrapper():
+            fitted = [self._fit_with(k, X) for k in numbers]
+            labels = [by_size(estimator.labels_) for estimator in fitted]
+        else:
+            labels = [self.cut_.labels(k) for k in numbers]
+        lengths = [coding_length(self.features_, row, self.eps) for row in labels]
+        self.k_values_, self.coding_lengths_ = numbers, np.array(lengths)
+        self.scores_ = {"coding_length": self.coding_lengths_}
+        order = np.argsort(lengths, kind="stable")
+        self.k_candidates_ = [
+            (int(numbers[i]), float(lengths[i])) for i in order[: 1 + N_RUNNERS_UP]
+        ]
+        if self._is_wrapper():
+            self.estimator_, self.labels_ = fitted[order[0]], labels[order[0]]
+        k = int(numbers[order[0]])
+        if len(numbers) > 1 and k == numbers[-1] < len(X):
+            warnings.warn(
+                f"The best number of clusters, {k}, is the greatest of k_range: a "
+                "greater one may be better. scores_ has the curve.",
+                stacklevel=5,
             )
-        fitted = []
-        for k in self.k_values_:
-            estimator = clone(self.estimator).set_params(n_clusters=int(k))
-            fitted.append(estimator.fit(X))
-        labels = [by_size(estimator.labels_) for estimator in fitted]
-        self.scores_ = measure(self.cut_, self.features_, labels, self.eps)
-        k = choose(self.k_values_, self.scores_, self.criterion)
-        best = int(np.searchsorted(self.k_values_, k))
-        self.estimator_, self.labels_ = fitted[best], labels[best]
         return k
+
+    def _fit_with(self, k, X):
+        return clone(self.estimator).set_params(n_clusters=int(k)).fit(X)
 
     def _predict(self, X, rows):
         if hasattr(self, "estimator_") and hasattr(self.estimator_, "predict"):
@@ -372,21 +408,6 @@ class CodingLengthKSelector(HTMLReprMixin, ClusterMixin, BaseEstimator):
             shape=(len(near), self.n_clusters_),
         )
         return votes.argmax(axis=1)
-
-    def _warn(self, k, n):
-        if self.n_clusters_ < k:
-            warnings.warn(
-                f"{self.n_clusters_} of {k} clusters have samples: there may be "
-                "duplicated rows.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
-        if len(self.k_values_) > 1 and k == self.k_values_[-1] < n:
-            warnings.warn(
-                f"The best number of clusters, {k}, is the greatest of k_range: a "
-                "greater one may be better. scores_ has the curve.",
-                stacklevel=4,
-            )
 
 
 def _all_integers(numbers):

@@ -62,8 +62,9 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
 
     Parameters
     ----------
-    n_clusters : int, default=8
-        Number of clusters.
+    n_clusters : int or "auto", default=8
+        Number of clusters. "auto" estimates it from the embeddings, or small pixels;
+        see :class:`~sklearn_vlclust.CodingLengthKSelector`.
     image_size : int, default=None
         Side in pixels to which images are brought: the shorter side is resized and the
         middle square is taken. None is the (median) shorter side, at most 224, rounded
@@ -141,6 +142,13 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
         Cluster of each sample; cluster 0 is the largest.
     n_clusters_ : int
         Number of clusters that have samples.
+    k_candidates_ : list of (int, float)
+        Only with ``n_clusters="auto"``, as the next two: the estimated number and at
+        most three runner-ups, each with its score, best first.
+    k_values_ : ndarray of int
+        Numbers of clusters that were compared.
+    k_scores_ : dict of str to ndarray
+        Curves over `k_values_`; ``"reproducibility"`` is what the estimate has most of.
     cluster_centers_ : ndarray of shape (`n_clusters_`, instance_dim)
         Mean direction of the instance features of each cluster, unit rows.
     image_shape_ : tuple of int or None
@@ -376,11 +384,11 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
             )
         batch_size = self._samples_a_batch
         smallest = n // -(-n // batch_size)
-        if smallest < self.n_clusters:
+        if smallest < self._n_clusters:
             raise ValueError(
                 f"batch_size={batch_size} deals out {n} samples in batches of "
-                f"{smallest}, less than n_clusters={self.n_clusters}: a batch cannot "
-                f"tell the clusters apart. Give at least {2 * self.n_clusters}."
+                f"{smallest}, less than n_clusters={self._n_clusters}: a batch cannot "
+                f"tell the clusters apart. Give at least {2 * self._n_clusters}."
             )
 
     def _count_pair_matrices(self):
@@ -437,7 +445,7 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
                 "them out."
             )
         network = start_network(
-            rows, self.n_clusters, self.n_groups, self.instance_dim, rng, generator
+            rows, self._n_clusters, self.n_groups, self.instance_dim, rng, generator
         )
         if self.warm_start and hasattr(self, "network_"):
             copy_last(network, self.network_)
@@ -461,7 +469,7 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
         return ImageNetwork(
             (channels, side, side),
             self.patch_size_,
-            self.n_clusters,
+            self._n_clusters,
             width=width,
             depth=depth,
             n_heads=n_heads,
@@ -475,7 +483,7 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
         """Without a trained cluster head, clusters are those of k-means (Table 7)."""
         if not (self.cluster_contrast or self.interaction):
             features = self._instance_features(rows)
-            centers = kmeans(features, self.n_clusters, rng, n_init=3).cluster_centers_
+            centers = kmeans(features, self._n_clusters, rng, n_init=3).cluster_centers_
             self.network_.set_centers(torch.from_numpy(centers))
 
     @property

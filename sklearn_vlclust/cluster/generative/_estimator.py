@@ -56,8 +56,9 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
 
     Parameters
     ----------
-    n_clusters : int, default=8
-        Number of clusters.
+    n_clusters : int or "auto", default=8
+        Number of clusters. "auto" estimates it from the embeddings, or small pixels;
+        see :class:`~sklearn_vlclust.CodingLengthKSelector`.
     image_size : int, default=None
         Side in pixels to which images are brought: the shorter side is resized and the
         middle square is taken. None is the (median) shorter side, at most 224.
@@ -124,6 +125,13 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
         Cluster of each sample; cluster 0 is the largest.
     n_clusters_ : int
         Number of clusters that have samples.
+    k_candidates_ : list of (int, float)
+        Only with ``n_clusters="auto"``, as the next two: the estimated number and at
+        most three runner-ups, each with its score, best first.
+    k_values_ : ndarray of int
+        Numbers of clusters that were compared.
+    k_scores_ : dict of str to ndarray
+        Curves over `k_values_`; ``"reproducibility"`` is what the estimate has most of.
     cluster_centers_ : ndarray of shape (`n_clusters_`, instance_dim)
         Mean direction of the instance features of each cluster, unit rows.
     image_shape_ : tuple of int or None
@@ -330,8 +338,8 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
             source,
             views,
             torch.from_numpy(np.array(rows[:1]))[0],
-            n_clusters=self.n_clusters,
-            n_generated=max(n_generated, self.n_clusters),
+            n_clusters=self._n_clusters,
+            n_generated=max(n_generated, self._n_clusters),
             sampling_steps=self.sampling_steps,
             tau=self.tau,
             calibration_epochs=self.calibration_epochs,
@@ -351,7 +359,7 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
     def _train(self, *args):
         super()._train(*args)
         shares = [row["confirmed"] for row in self.history_ if "confirmed" in row]
-        if shares and above_chance(shares[-1], self.n_clusters) < POOR:
+        if shares and above_chance(shares[-1], self._n_clusters) < POOR:
             warnings.warn(
                 f"The cluster head takes {shares[-1]:.0%} of the generated samples for "
                 "what they were meant to be: the generator has learned little, and so "
@@ -393,7 +401,7 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
                 "instance_dim": self.instance_dim or 128,
             },
             {"image_shape": shape, "width": self.generator_width},
-            self.n_clusters,
+            self._n_clusters,
         )
         network.clustering.start(generator, *color_range(pixels, 1))
         network.generator.start(generator)
@@ -408,10 +416,10 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
             False,
             {**sizes, "instance_dim": self.instance_dim or len(axes)},
             {**sizes, "width": self.generator_width or 256},
-            self.n_clusters,
+            self._n_clusters,
         )
         network.clustering.start(generator, mean, axes)
-        u = torch.from_numpy(rows[draw_sample(len(rows), self.n_clusters, rng)])
+        u = torch.from_numpy(rows[draw_sample(len(rows), self._n_clusters, rng)])
         network.clustering.start_at_partition(u, rng)
         spread = ((u - mean) @ axes.T).std(dim=0).clamp_min(1e-6)
         network.generator.start(generator, mean, axes, spread)

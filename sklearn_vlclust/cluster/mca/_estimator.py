@@ -48,8 +48,9 @@ class MCAClustering(BaseDeepClusterer):
 
     Parameters
     ----------
-    n_clusters : int, default=8
-        Number of clusters (c in the paper).
+    n_clusters : int or "auto", default=8
+        Number of clusters (c in the paper). "auto" estimates it from the embeddings;
+        see :class:`~sklearn_vlclust.CodingLengthKSelector`.
     semantic_space : "wordnet", Vocabulary, SemanticSpace, list of str or None, \
 default="wordnet"
         The nouns. A vocabulary is filtered by a :class:`SemanticSpace` with its
@@ -122,6 +123,13 @@ default="wordnet"
         Cluster of each sample; cluster 0 is the largest.
     n_clusters_ : int
         Number of clusters that have samples.
+    k_candidates_ : list of (int, float)
+        Only with ``n_clusters="auto"``, as the next two: the estimated number and at
+        most three runner-ups, each with its score, best first.
+    k_values_ : ndarray of int
+        Numbers of clusters that were compared.
+    k_scores_ : dict of str to ndarray
+        Curves over `k_values_`; ``"reproducibility"`` is what the estimate has most of.
     cluster_centers_ : ndarray of shape (`n_clusters_`, n_features)
         Mean direction of each cluster, unit rows.
     cluster_names_ : list of `n_clusters_` arrays of str

@@ -18,9 +18,8 @@ from .._base import BaseDeepClusterer, _features
 from .._batches import NeighborBatches, near_rows
 from .._coding_cut import RATED_ROWS
 from .._graph_cuts import GRAPHS, RESIDUE, choose_cut, cut_graphs
-from .._n_clusters import estimate_n_clusters, n_modes
 from .._separate import separate_groups
-from .._spectral import SpectralCut, doubly_stochastic, neighbor_affinity
+from .._spectral import SpectralCut
 from .._split import loosest_halves
 from ._directions import main_directions
 from ._membership import (
@@ -34,8 +33,6 @@ from ._objective import RateReductionObjective
 # Least and greatest width of features, and least width of embeddings a feature: the
 # last principal axes are noise.
 MIN_WIDTH, MAX_WIDTH, FEATURES_A_COMPONENT = 64, 128, 4
-# The graph by which numbers of clusters are compared.
-ESTIMATE_NEIGHBORS, ESTIMATE_GAMMA = 10, 0.1
 
 
 class RateReductionClustering(BaseDeepClusterer):
@@ -59,8 +56,10 @@ class RateReductionClustering(BaseDeepClusterer):
 
     Parameters
     ----------
-    n_clusters : int or None, default=None
-        Number of clusters; None estimates it by `criterion`.
+    n_clusters : int or "auto", default="auto"
+        Number of clusters. "auto" estimates it from the embeddings; see
+        :class:`~sklearn_vlclust.CodingLengthKSelector`, which has Algorithm 1 of the
+        paper as well.
     n_components : int or "auto", default="auto"
         Width `d` of the features. "auto" is 64, or 128 above 64 clusters: subspaces at
         right angles need a direction each. It is at most a quarter of the width of the
@@ -96,13 +95,6 @@ class RateReductionClustering(BaseDeepClusterer):
         there, no cluster), and one in which images hardly belong to themselves, so that
         clusters are more even, taken if they save a twentieth of the coding rate
         (eq. 2).
-    criterion : {"persistence", "coding_length"}, default="persistence"
-        How the number of clusters is chosen with ``n_clusters=None``; see
-        :class:`~sklearn_vlclust.CodingLengthKSelector`. "coding_length" is the paper's
-        (Algorithm 1), which finds too few clusters where there are not many images of
-        each.
-    max_clusters : int, default=50
-        Largest number of clusters that is considered with ``n_clusters=None``.
     max_iter : int or "auto", default="auto"
         Number of epochs, warm-up included. "auto" is 20, and above 25 batches an epoch
         as many as make 500 steps.
@@ -136,12 +128,13 @@ class RateReductionClustering(BaseDeepClusterer):
         Learned features `Z`, unit rows.
     cluster_centers_ : ndarray of shape (`n_clusters_`, n_components)
         Mean direction of the features of each cluster, unit rows.
+    k_candidates_ : list of (int, float)
+        Only with ``n_clusters="auto"``, as the next two: the estimated number and at
+        most three runner-ups, each with its score, best first.
     k_values_ : ndarray of int
-        Numbers of clusters that were compared. Only with ``n_clusters=None``, as the
-        next one.
+        Numbers of clusters that were compared.
     k_scores_ : dict of str to ndarray
-        The curves over `k_values_`, to look at: ``"coding_length"`` (lower is better)
-        and ``"persistence"`` (higher is better).
+        Curves over `k_values_`; ``"reproducibility"`` is what the estimate has most of.
     cuts_ : list of objects
         The graphs of the samples (of copies, one) and their eigenvectors, for
         :meth:`set_n_clusters`.
@@ -196,7 +189,6 @@ class RateReductionClustering(BaseDeepClusterer):
 
     _parameter_constraints: dict = {
         **BaseDeepClusterer._parameter_constraints,
-        "n_clusters": [Interval(Integral, 1, None, closed="left"), None],
         "n_components": [
             Interval(Integral, 1, None, closed="left"),
             StrOptions({"auto"}),
@@ -209,14 +201,12 @@ class RateReductionClustering(BaseDeepClusterer):
         "warm_up": [Interval(Integral, 0, None, closed="left")],
         "view_neighbors": [Interval(Integral, 0, None, closed="left")],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
-        "criterion": [StrOptions({"persistence", "coding_length"})],
-        "max_clusters": [Interval(Integral, 2, None, closed="left")],
         "optimizer": [StrOptions({"adam", "sgd"})],
     }
 
     def __init__(
         self,
-        n_clusters=None,
+        n_clusters="auto",
         *,
         n_components="auto",
         hidden_dim=None,
@@ -228,8 +218,6 @@ class RateReductionClustering(BaseDeepClusterer):
         warm_up=0,
         view_neighbors=10,
         n_neighbors=16,
-        criterion="persistence",
-        max_clusters=50,
         max_iter="auto",
         batch_size=1024,
         optimizer="adam",
@@ -251,8 +239,6 @@ class RateReductionClustering(BaseDeepClusterer):
         self.warm_up = warm_up
         self.view_neighbors = view_neighbors
         self.n_neighbors = n_neighbors
-        self.criterion = criterion
-        self.max_clusters = max_clusters
         self.max_iter = max_iter
         self.batch_size = batch_size
         self.optimizer = optimizer
@@ -397,15 +383,13 @@ class RateReductionClustering(BaseDeepClusterer):
         return self.features_[self._copies.representatives]
 
     def _has_separate_groups(self, rows):
-        if self.n_clusters is None:
-            return False
         some = slice(None, None, -(-len(rows) // RATED_ROWS))
-        return separate_groups(rows[some], self.n_clusters) is not None
+        return separate_groups(rows[some], self._n_clusters) is not None
 
     def _choose_width(self, n_features):
         if self.n_components == "auto":
-            k = self.n_clusters or self.max_clusters
-            wanted = min(max(MIN_WIDTH, 2 ** (k - 1).bit_length()), MAX_WIDTH)
+            bits = (self._n_clusters - 1).bit_length()
+            wanted = min(max(MIN_WIDTH, 2**bits), MAX_WIDTH)
             wanted = min(wanted, max(2, n_features // FEATURES_A_COMPONENT))
             return min(wanted, self.batch_size)
         if self.batch_size < self.n_components:
@@ -435,34 +419,15 @@ class RateReductionClustering(BaseDeepClusterer):
             self.history_[-1].get("membership_residual", 0.0), self.gamma
         )
         self.features_ = self._infer(rows, _features, zero_rows=True)
-        n = len(self.features_)
-        n_near = min(max(self.n_neighbors, ESTIMATE_NEIGHBORS), n - 1)
         near = kneighbors(
             self.features_,
-            n_near,
+            min(self.n_neighbors, len(self.features_) - 1),
             random_state=rng,
             device=resolve_device(self.device),
         )
-        k = self.n_clusters
-        for curve in ("k_values_", "k_scores_"):  # of an earlier fit
-            self.__dict__.pop(curve, None)
-        if k is None:
-            k = self._estimate_n_clusters(near, rng)
-        self.cuts_ = [
-            cut_graphs([near], kind, k, rng, self.n_neighbors) for kind in GRAPHS
-        ]
+        k = self._n_clusters
+        self.cuts_ = [cut_graphs([near], kind, k, rng) for kind in GRAPHS]
         self._cut(k)
-
-    def _estimate_n_clusters(self, near, rng):
-        n = len(self.features_)
-        k_values = np.arange(min(2, n), min(self.max_clusters, n) + 1)
-        graph = _graph(near, ESTIMATE_NEIGHBORS, ESTIMATE_GAMMA, 1.0)
-        cut = SpectralCut(graph, n_modes(k_values, n), rng)
-        k, curves = estimate_n_clusters(
-            cut, self.features_, k_values, self.criterion, self.eps
-        )
-        self.k_values_, self.k_scores_ = k_values, curves
-        return k
 
     def _cut(self, k):
         """Let the network know `k` clusters by a few directions of each.
@@ -508,11 +473,3 @@ class RateReductionClustering(BaseDeepClusterer):
     @property
     def _n_features_out(self):
         return self.network_.config["n_components"]
-
-
-def _graph(near, k, gamma, loops):
-    """Return the doubly stochastic graph of the `k` nearest rows of each."""
-    rows, cosines = near
-    return doubly_stochastic(
-        neighbor_affinity(rows[:, :k], cosines[:, :k], gamma, loops)
-    )
