@@ -13,6 +13,7 @@ _ROOMS = {
     "ClusterCaptioner": "semantics",
     "SemanticSpace": "semantics",
     "Vocabulary": "semantics",
+    "VLClustering": "cluster",
     "ContrastiveMaskedClustering": "cluster",
     "GenerativeCalibrationClustering": "cluster",
     "MCAClustering": "cluster",

@@ -23,7 +23,6 @@ EXTRAS = {
     "distributed": "Dask",
 }
 LEAST_DISK, LEAST_MEMORY = 2 * 10**9, 2 * 10**9
-CLIP = "ViT-B-32", "openai"
 
 
 @dataclass
@@ -119,9 +118,11 @@ def _check_device():
 
 
 def _check_clip():
+    from ..embedding._resolve import CLIP, find_clip_weights
+
     name = f"encoder {'/'.join(CLIP)}"
     try:
-        found = _find_clip_weights()
+        found = find_clip_weights()
     except ImportError as error:
         return Check(name, False, str(error))
     if found:
@@ -130,25 +131,9 @@ def _check_clip():
     return Check(name, False, "no weights here", advice)
 
 
-def _find_clip_weights():
-    """Return where open_clip keeps the weights of `CLIP`; "" if they are not there."""
-    import huggingface_hub
-    import open_clip
-
-    config = open_clip.get_pretrained_cfg(*CLIP)
-    repository = config.get("hf_hub", "").rstrip("/")
-    names = ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"]
-    for file in names if repository else ():
-        path = huggingface_hub.try_to_load_from_cache(repository, file)
-        if isinstance(path, str):
-            return path
-    # Where open_clip puts what is on no hub.
-    url = config.get("url", "")
-    path = Path("~/.cache/clip").expanduser() / os.path.basename(url)
-    return str(path) if url and path.is_file() else ""
-
-
 def _check_any_encoder(offline, clip):
+    from ..embedding._resolve import CLIP
+
     ok = offline.ok or clip.ok
     found = "offline" if offline.ok else "/".join(CLIP) if clip.ok else "none"
     advice = "" if ok else offline.advice

@@ -31,10 +31,11 @@ from ..embedding._distributed import by_blocks, without_fit
 from ..embedding._memory import check_memory
 from ..embedding._read import read_embeddings
 from ..embedding._resolve import embed_images, make_embedder
-from ..embedding._rows import UnitRows, measured_blocks
+from ..embedding._rows import UnitRows, measured_blocks, row_blocks
 from ..metrics import simplified_silhouette_score
-from ..metrics._clusters import cluster_means
+from ..metrics._clusters import cluster_means, cluster_members
 from ..neighbors import distinct_rows, group_copies
+from ..semantics import ClusterCaptioner
 from ..training import (
     Checkpoint,
     ProgressBar,
@@ -51,13 +52,17 @@ from ..training import (
 from ..training._checkpoint import read_checkpoint
 from ..training._device import new_generator, to_device
 from ._n_clusters import estimate_n_clusters
+from ._partition import draw_sample
 from ._split import loosest_halves, plane_between
+from ._words import find_words, join
 
 # Parameters that may differ between a killed fit and the one that resumes it.
 _FREE_PARAMS = {"callbacks", "checkpoint", "device", "verbose"}
 # Rounds in which clusters without samples get a part of others: one is enough, unless
 # samples of others move as well.
 FILL_ROUNDS = 5
+# Images that name the clusters, and images of each that do in any case.
+NAMING_ROWS, NAMING_ROWS_PER_CLUSTER = 20_000, 50
 # What prediction needs of a fit.
 _PREDICTING = {
     "network_",
@@ -90,7 +95,12 @@ class BaseDeepClusterer(
       clusters that `order` lacks are left out;
     - optionally `_find_clusters(rows, rng)`, called after training where that alone
       does not give the network its clusters;
-    - optionally `_describe(rows)`, called once the clusters are final.
+    - optionally `_describe(rows)`, called once the clusters are final, which names
+      them where there are words.
+
+    A method whose `_joins_words` is True has a parameter `semantic_space`. With words,
+    its `_prepare` and its network see joint rows [image; noun mixture]; all other
+    methods are given images.
 
     What the network sees are unit rows of embeddings. A method that learns from the
     images themselves has its own `_read`, `_rows` and `_inputs`.
@@ -101,6 +111,10 @@ class BaseDeepClusterer(
     """
 
     embedder_: Any  # an encoder, or None
+    semantic_space_: Any  # a SemanticSpace, or None
+    semantic_weight_: float
+    _joint: Any = None  # JointEmbedding, of which the network sees the rows
+    _joins_words = False  # whether the network is trained on joint rows
     _inference_rows = 4096  # a forward pass: few enough for the cache
     _learns_features = False  # then `cluster_centers_` are among them
     _auto_epochs = 1, 1, 1  # fewest and most, and steps that are enough
@@ -110,7 +124,11 @@ class BaseDeepClusterer(
             Interval(Integral, 1, None, closed="left"),
             StrOptions({"auto"}),
         ],
-        "embedder": [HasMethods(["transform"]), StrOptions({"offline"}), None],
+        "embedder": [
+            HasMethods(["transform"]),
+            StrOptions({"auto", "offline"}),
+            None,
+        ],
         "max_iter": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
@@ -158,9 +176,10 @@ class BaseDeepClusterer(
         distinct, copies = self._leave_copies_out(rows)
         self._choose_n_clusters(rows, distinct, seed)
         self._check_batches(len(X), device)
-        criterion, batches = self._prepare(distinct, rng, generator, device)
+        joint = self._join_words(distinct, rng, device)
+        criterion, batches = self._prepare(joint, rng, generator, device)
         self._train(criterion, batches, X, y, seed, generator, device)
-        del criterion, batches  # neighbours of all rows, not needed below
+        del criterion, batches, joint  # all rows and their neighbors: not needed below
         self._find_clusters(distinct, rng)
         self._deliver_clusters(
             lambda: self._infer(X, _most_likely, zero_rows), rows, distinct, copies
@@ -490,7 +509,70 @@ class BaseDeepClusterer(
         self.cluster_centers_ = centers.astype(dtype)
 
     def _describe(self, rows):
-        """Add what is known about the final clusters; nothing by default."""
+        """Name the clusters by the votes of their images: Algorithm 2 of CPP."""
+        for name in ("cluster_names_", "name_scores_"):  # of an earlier fit
+            self.__dict__.pop(name, None)
+        space = getattr(self, "semantic_space_", None)
+        if space is None:
+            return
+        captioner = ClusterCaptioner(
+            space.vocabulary,
+            embedder=space.embedder,
+            prompt=space.prompt,
+            device=self.device,
+        )
+        # Many rows tell no more, but each cluster needs some.
+        labels, rng = self.labels_, np.random.RandomState(0)
+        voters = np.arange(len(labels))
+        if len(voters) > NAMING_ROWS:
+            order = rng.permutation(len(labels))
+            rank = np.empty(len(labels), dtype=np.int64)
+            for members in cluster_members(labels[order]):
+                rank[order[members]] = np.arange(len(members))
+            least = rank < NAMING_ROWS_PER_CLUSTER
+            least[order[:NAMING_ROWS]] = True
+            voters = np.flatnonzero(least)
+        captioner.fit(rows[voters], labels[voters])
+        self.cluster_names_ = captioner.candidates_
+        self.name_scores_ = captioner.candidate_scores_
+
+    def _join_words(self, rows, rng, device):
+        """Return the rows to train on: joined with noun mixtures, if there are words.
+
+        Where `semantic_space` is None, or its nouns are not trusted, `rows` as they
+        are: then the method is that of the paper.
+        """
+        self._joint = None
+        if not self._joins_words:
+            return rows
+        self.semantic_space_, self.semantic_weight_ = None, 0.0
+        if self.semantic_space is None:
+            return rows
+        if len(rows.shape) > 2:
+            raise ValueError(
+                "semantic_space needs embeddings, but X is images that the network "
+                "learns from itself: embed them first, or give semantic_space=None."
+            )
+        words = find_words(
+            self.semantic_space,
+            rows,
+            draw_sample(len(rows), self._n_clusters, rng),
+            self._n_clusters,
+            rng,
+            embedder=getattr(self, "embedder_", None)
+            or getattr(self, "embedder", None),
+            device=device,
+        )
+        self.semantic_space_, self.semantic_weight_ = words.space, words.weight
+        if words.weight == 0:
+            return rows
+        check_memory(
+            8 * len(rows) * rows.shape[1],
+            f"{len(rows):,} rows joined with their nouns",
+            "Give semantic_space=None, or a sample to fit and the rest to predict.",
+        )
+        joint, self._joint = join(rows, words)
+        return UnitRows(np.concatenate([joint[b] for b in row_blocks(len(rows))]))
 
     def _predict(self, X, function):
         check_is_fitted(self)
@@ -504,12 +586,17 @@ class BaseDeepClusterer(
         device = resolve_device(self.device)
         if device.type == "mps" and dtype is torch.float64:
             device = torch.device("cpu")  # MPS has no float64
-        network = self.network_
+        network, joint = self.network_, self._joint
         if device.type != "cpu" or dtype is not torch.float32:
-            network = copy.deepcopy(network).to(device, dtype)
+            network, joint = copy.deepcopy((network, joint))
+            network = network.to(device, dtype)
+            joint = joint and joint.to(device, dtype)
         results: Any = None
         for block, inputs in self._inputs(X, zero_rows):
-            part = function(network, *(to_device(x, device) for x in inputs))
+            inputs = tuple(to_device(x, device) for x in inputs)
+            if joint is not None:
+                inputs = (joint(*inputs),)
+            part = function(network, *inputs)
             if results is None:
                 results = _allocate((len(X), *part.shape[1:]), part)
             results[block].copy_(part, non_blocking=True)

@@ -1,8 +1,19 @@
 """From the parameter `embedder` of an estimator to an encoder."""
 
+import os
+import threading
+import warnings
+from pathlib import Path
+from urllib.parse import urlsplit
+
 from sklearn.base import clone
 
 from ._distributed import gather, is_dask
+
+# The weights of CLIP that "auto" looks for: the defaults of CLIPEmbedder.
+CLIP = "ViT-B-32", "openai"
+# Seconds that the hub of models may take to answer.
+HUB_SECONDS = 2
 
 
 def make_embedder(embedder, verbose=0):
@@ -10,9 +21,11 @@ def make_embedder(embedder, verbose=0):
 
     Parameters
     ----------
-    embedder : None, "offline" or encoder instance
-        None is :class:`CLIPEmbedder` as it comes, "offline" :class:`OfflineEmbedder`;
-        an instance is cloned, so that the user's own is left as it is.
+    embedder : "auto", "offline", None or encoder instance
+        None is :class:`CLIPEmbedder` as it comes, "offline" :class:`OfflineEmbedder`,
+        and "auto" CLIP if its weights are on this machine or its hub answers, else
+        offline, with a warning. An instance is cloned, so that the user's own is left
+        as it is.
     verbose : int, default=0
         Passed to an encoder that is made here.
 
@@ -21,6 +34,8 @@ def make_embedder(embedder, verbose=0):
     encoder : object
         With `transform` for images and `encode_texts` for words.
     """
+    if isinstance(embedder, str) and embedder == "auto":
+        embedder = _choose_encoder()
     if embedder is None:
         from ._clip import CLIPEmbedder
 
@@ -30,6 +45,65 @@ def make_embedder(embedder, verbose=0):
 
         return OfflineEmbedder(verbose=verbose)
     return clone(embedder)
+
+
+def _choose_encoder():
+    """Return None for CLIP if its weights can be had, else "offline"."""
+    if find_clip_weights() or _hub_answers():
+        return None
+    warnings.warn(
+        "CLIP's weights are not on this machine and their hub cannot be reached: "
+        "pictures are embedded by OfflineEmbedder, which knows the 1,000 classes of "
+        "ImageNet. For CLIP, connect this machine once; embedder='offline' is the same "
+        "without this warning.",
+        UserWarning,
+        stacklevel=2,
+    )
+    return "offline"
+
+
+def find_clip_weights():
+    """Return where the weights of `CLIP` are on this machine; "" if they are not."""
+    import huggingface_hub
+    import open_clip
+
+    config = open_clip.get_pretrained_cfg(*CLIP)
+    repository = config.get("hf_hub", "").rstrip("/")
+    names = ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"]
+    for file in names if repository else ():
+        path = huggingface_hub.try_to_load_from_cache(repository, file)
+        if isinstance(path, str):
+            return path
+    # Where open_clip puts what is on no hub.
+    url = config.get("url", "")
+    path = Path("~/.cache/clip").expanduser() / os.path.basename(url)
+    return str(path) if url and path.is_file() else ""
+
+
+def _hub_answers():
+    """Whether the hub of models takes a connection, in `HUB_SECONDS`."""
+    import socket
+
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    hub = urlsplit(constants.ENDPOINT)
+    port = hub.port or (443 if hub.scheme == "https" else 80)
+    answered = threading.Event()
+
+    def connect():
+        try:
+            socket.create_connection((hub.hostname, port), HUB_SECONDS).close()
+        except OSError:
+            return
+        answered.set()
+
+    # In a thread: looking up a name knows no time limit.
+    thread = threading.Thread(target=connect, daemon=True)
+    thread.start()
+    thread.join(HUB_SECONDS)
+    return answered.is_set()
 
 
 def embed_images(embedder, images):

@@ -128,7 +128,7 @@ class ImageSearch(HTMLReprMixin, BaseEstimator):
     _cells: Any  # Cells, or None where all rows are compared
 
     _parameter_constraints: dict = {
-        "embedder": [HasMethods(["transform"]), StrOptions({"offline"}), None],
+        "embedder": [HasMethods(["transform"]), StrOptions({"auto", "offline"}), None],
         "transformer": [HasMethods(["transform"]), None],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "metric": [StrOptions({"cosine", "euclidean"})],

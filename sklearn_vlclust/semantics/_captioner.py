@@ -162,7 +162,7 @@ class ClusterCaptioner(HTMLReprMixin, BaseEstimator):
         "embedder": [
             HasMethods(["encode_texts"]),
             HasMethods(["encode_nouns"]),
-            StrOptions({"offline"}),
+            StrOptions({"auto", "offline"}),
             None,
         ],
         "logit_scale": [Interval(Real, 0, None, closed="neither"), None],

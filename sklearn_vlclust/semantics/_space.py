@@ -129,7 +129,7 @@ class SemanticSpace(HTMLReprMixin, TransformerMixin, BaseEstimator):
         "embedder": [
             HasMethods(["encode_texts"]),
             HasMethods(["encode_nouns"]),
-            StrOptions({"offline"}),
+            StrOptions({"auto", "offline"}),
             None,
         ],
         "n_clusters": [Interval(Integral, 1, None, closed="left")],

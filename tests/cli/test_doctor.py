@@ -36,7 +36,7 @@ def test_what_is_missing_is_told_with_what_to_do(monkeypatch, tmp_path):
         return "0.1" if name == "torch" else real(name)
 
     monkeypatch.setattr(_checks, "version", version)
-    monkeypatch.setattr(_checks, "_find_clip_weights", lambda: "")
+    monkeypatch.setattr(_resolve, "find_clip_weights", lambda: "")
     monkeypatch.setenv("SKLEARN_VLCLUST_DATA", str(tmp_path))
     run = vlclust("doctor", "--json")
     assert run.code == 1 and not run.json["ok"]

@@ -14,7 +14,7 @@ from ...training import resolve_device
 from .._base import BaseDeepClusterer, _most_likely
 from .._partition import draw_sample
 from .._separate import separate_groups
-from .._words import SEMANTIC_SPACE
+from .._words import SEMANTIC_SPACE, find_words, join
 from ..mca import MCAClustering
 from ._network import VLNetwork
 from ._recipe import Recipe, principal_components
@@ -101,8 +101,6 @@ class VLClustering(BaseDeepClusterer):
         a sample of them if there are many.
     network_ : torch.nn.Module
         The classifier, on the CPU.
-    joint_ : torch.nn.Module
-        Makes joint rows of embeddings, on the CPU.
     embedder_ : encoder or None
         What embedded the pictures; None if `X` was embeddings.
     history_ : list of dict
@@ -155,6 +153,7 @@ class VLClustering(BaseDeepClusterer):
     """
 
     semantic_space_: Any  # a SemanticSpace, or None
+    _copies: Any = None  # Copies, of which one row each is clustered
     max_iter, lr = "auto", 1e-3  # of the training of MCA
     _auto_epochs = MCAClustering._auto_epochs
 
@@ -254,17 +253,32 @@ class VLClustering(BaseDeepClusterer):
         sample = draw_sample(len(rows), k, rng)
         self._is_sample = not isinstance(sample, slice)
         rows = rows.some(sample) if self._is_sample else rows
+        everything = slice(None)
         self.samples_ = rows[:]
-        mca = MCAClustering(k, semantic_space=self._words(), batch_size=self.batch_size)
-        mca.embedder, mca.embedder_ = self.embedder, self.embedder_
-        criterion, batches = mca.start(rows, k, rng, generator, device)
-        self.network_, self.joint_ = mca.network_, None
-        self.semantic_space_ = mca.semantic_space_
-        self.semantic_weight_ = mca.semantic_weight_
-        self._joint_after_training = mca.joint_
+        words = find_words(
+            self._resolve_words(),
+            rows,
+            everything,
+            k,
+            rng,
+            embedder=self.embedder_ or self.embedder,
+            device=device,
+        )
+        self.semantic_space_, self.semantic_weight_ = words.space, words.weight
+        joint, self._joint_after_training = join(rows, words)
+        mca = MCAClustering(batch_size=self.batch_size)
+        mca._n_clusters = k
+        criterion, batches = mca.start(
+            rows, words, joint, everything, rng, generator, device
+        )
+        self.network_ = mca.network_
         return criterion, batches
 
-    def _words(self):
+    def _leave_copies_out(self, rows):
+        distinct, self._copies = super()._leave_copies_out(rows)
+        return distinct, self._copies
+
+    def _resolve_words(self):
         """Return what `semantic_space` stands for."""
         if not isinstance(self.semantic_space, str) or self.semantic_space != "auto":
             return self.semantic_space
@@ -284,7 +298,7 @@ class VLClustering(BaseDeepClusterer):
         """Cluster the joint rows from two starts, and learn to classify them."""
         samples = UnitRows(self.samples_, zero_rows=True)
         second = self._infer(samples, _most_likely, zero_rows=True)
-        self.joint_ = self._joint_after_training
+        self._joint = self._joint_after_training
         del self._joint_after_training
         self._recluster(samples, self._n_clusters, rng, second)
 
