@@ -13,24 +13,17 @@ from torch import nn
 
 from .._compat import StrOptions
 from ..metrics._clusters import cluster_means
-from ..neighbors import kneighbors
 from ..semantics import SemanticSpace, Vocabulary
 from ..semantics._mixture import NounMixture, top_mixture
 from ..training._products import linear
 from ._joint import JointRows, StandardRows
 from ._partition import kmeans
+from ._word_weight import weigh_words
 
 # Length of a noun mixture beside that of its image, at full weight.
 MIXTURE_WEIGHT = 0.7
 # Effective number of nouns in a mixture.
 PERPLEXITY = 5.0
-# Near images that vote on how far the nouns are trusted.
-COVERAGE_NEIGHBORS = 10
-# Where the semantic weight leaves 0, and where it reaches 1: agreement of text over
-# that of images, and disagreement of images over that of text.
-AGREEMENT_RANGE = 0.5, 0.85
-DISAGREEMENT_RANGE = 0.4, 0.65
-
 # What the parameter `semantic_space` of a clusterer may be.
 SEMANTIC_SPACE = [
     StrOptions({"wordnet"}),
@@ -122,86 +115,8 @@ def find_words(
     mixture = NounMixture(rows, space.embeddings_, perplexity, min_nouns, device)
     if weight == "auto":
         texts = StandardRows(mixture)[sample]
-        weight = weigh_words(images, texts, labels, k, rng, device)
+        weight = weigh_words(images, texts, k, MIXTURE_WEIGHT, rng)
     return Words(space, mixture, float(weight))
-
-
-def weigh_words(images, texts, labels, k, rng, device="cpu"):
-    """How far the nouns are trusted, from 0 (not at all) to 1.
-
-    Parameters
-    ----------
-    images, texts : ndarray of shape (n, d)
-        Standardized rows of images and of their noun mixtures.
-    labels : ndarray of shape (n,)
-        Clusters of the images.
-    k : int
-        Clusters.
-    rng : RandomState
-        Draws halves of the images and starts.
-    device : torch.device or str, default="cpu"
-        Where rows are compared.
-
-    Returns
-    -------
-    weight : float
-    """
-    near, _ = kneighbors(
-        images,
-        min(COVERAGE_NEIGHBORS, len(images) - 1),
-        random_state=rng,
-        device=device,
-    )
-    text_labels = kmeans(texts, k, rng).labels_
-    image = neighbor_agreement(near, labels)
-    text = neighbor_agreement(near, text_labels)
-    return semantic_weight(text, image)
-
-
-def neighbor_agreement(near_images, labels):
-    """Share of an image's near images that carry its label, averaged over images.
-
-    Parameters
-    ----------
-    near_images : int array of shape (n, k)
-        Near images of each image.
-    labels : int array of shape (n,)
-        A clustering.
-
-    Returns
-    -------
-    agreement : float
-        Between 0 and 1.
-    """
-    return float((labels[near_images] == labels[:, None]).mean())
-
-
-def semantic_weight(text, image):
-    """How far the nouns are trusted, from 0 (not at all) to 1.
-
-    Nouns that cover the images cut them much as the images cut themselves: near images
-    get the same cluster from their noun mixtures. Nouns that do not, cut at random;
-    then their agreement is low against that of the images. And where images agree
-    almost everywhere, nouns that agree a little less would add more errors than they
-    mend; then their disagreement is high against that of the images. The weight is the
-    product of both comparisons, each linear between the two ends of its range.
-
-    Parameters
-    ----------
-    text, image : float
-        `neighbor_agreement` of k-means labels of noun mixtures, and of images.
-
-    Returns
-    -------
-    weight : float
-    """
-    agreement = text / max(image, 1e-12)
-    disagreement = (1 - image) / max(1 - text, 1e-12)
-    return _ramp(agreement, *AGREEMENT_RANGE) * _ramp(disagreement, *DISAGREEMENT_RANGE)
-
-
-def _ramp(value, low, high):
-    return float(np.clip((value - low) / (high - low), 0.0, 1.0))
 
 
 class JointEmbedding(nn.Module):
