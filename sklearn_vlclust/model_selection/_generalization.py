@@ -1,31 +1,31 @@
-"""How well clusters are learned by a linear classifier, as a score of clusterers."""
+"""How much of the clusters a linear classifier learns, as a score of clusterers."""
 
-from ..metrics import generalization
+from ..metrics import learned_information
 from ._fitted import embeddings_of, labels_of
 
 
-def generalization_score(estimator, X, y=None, *, alpha=1.0, n_folds=5, random_state=0):
-    """How well a linear classifier learns the clusters, beyond chance.
+def generalization_score(estimator, X, y=None, *, alpha=0.3, n_folds=3, random_state=0):
+    """How much of the clusters a linear classifier learns, in nats.
 
-    :func:`~sklearn_vlclust.metrics.generalization` of the embeddings and the labels: a
-    ridge classifier is trained on the clusters of four fifths of `X` and predicts those
-    of the rest. To be compared between methods that are given the same number of
-    clusters: fewer clusters are easier to learn.
+    :func:`~sklearn_vlclust.metrics.learned_information` of the embeddings and the
+    labels: a ridge classifier is trained on the clusters of a third of `X` and predicts
+    those of the rest. It compares methods, parameters and numbers of clusters, and is
+    what `score` of the clusterers returns.
 
     Parameters
     ----------
     estimator : fitted clusterer
         Labels of `X` are its `predict`; of one that has none, such as
         `AgglomerativeClustering`, the `fit_predict` of a clone. Noise (negative labels)
-        counts as not predicted.
+        counts as not learned.
     X : array-like of shape (n_samples, n_features), or images
         Samples, as the estimator takes them.
     y : Ignored
         So that it can be passed as `scoring` to `GridSearchCV`.
-    alpha : float, default=1.0
+    alpha : float, default=0.3
         Weight of the ridge penalty, where embeddings have a mean squared distance of 1
         from their mean.
-    n_folds : int, default=5
+    n_folds : int, default=3
         Number of folds; as many as samples if these are fewer.
     random_state : int or RandomState instance, default=0
         Draws the folds, and 20,000 of more samples.
@@ -33,7 +33,8 @@ def generalization_score(estimator, X, y=None, *, alpha=1.0, n_folds=5, random_s
     Returns
     -------
     score : float
-        Higher is better: 1 at most, about 0 for random labels and for one cluster.
+        Higher is better: 0 for one cluster and about 0 for random labels, and the
+        logarithm of the number of clusters at most.
 
     Raises
     ------
@@ -43,8 +44,8 @@ def generalization_score(estimator, X, y=None, *, alpha=1.0, n_folds=5, random_s
 
     See Also
     --------
-    neighbor_consistency_score : To compare numbers of clusters.
     consensus_score : Agreement with other partitions.
+    sklearn_vlclust.metrics.generalization : The share that is learned, of labels.
 
     Examples
     --------
@@ -66,4 +67,6 @@ def generalization_score(estimator, X, y=None, *, alpha=1.0, n_folds=5, random_s
     """
     labels = labels_of(estimator, X)
     rows = embeddings_of(estimator, X)
-    return generalization(rows, labels, alpha=alpha, n_folds=n_folds, rng=random_state)
+    return learned_information(
+        rows, labels, alpha=alpha, n_folds=n_folds, rng=random_state
+    )
