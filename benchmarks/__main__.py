@@ -57,6 +57,7 @@ BENCHMARKS = {
     "masked_ablation": ("masked_quality", "run_ablation"),
     "masked_embeddings": ("masked_quality", "run_embeddings"),
     "masked_cifar10": ("masked_quality", "run_cifar10"),
+    "choosing": ("choosing", "run"),
     "label_free_scores": ("label_free_scores", "run"),
     "robustness": ("accuracy", "run_robustness"),
     "ablation": ("accuracy", "run_ablation"),

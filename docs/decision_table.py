@@ -126,6 +126,22 @@ def paper_tables(name, results=RESULTS):
     return "\n".join(parts) or "No results are in ``benchmarks/results`` yet.\n"
 
 
+def choosing_tables(results=RESULTS):
+    """Return what it costs to choose without labels, over all sets."""
+    report = latest("choosing", results)
+    if report is None:
+        return "No results are in ``benchmarks/results`` yet.\n"
+    parts = [f"``{report['command']}``\n"]
+    for title in ("methods, all", "numbers of clusters"):
+        rows = [
+            {key: _plain(value) for key, value in row.items() if key != "bar"}
+            for row in report["tables"][title]
+            if "n_folds" not in row["what"]
+        ]
+        parts.append(list_table(title.capitalize(), rows, marked_up))
+    return "\n".join(parts)
+
+
 def write_pages(build, results=RESULTS):
     """Write what the pages include to a folder."""
     build = Path(build)
@@ -135,6 +151,7 @@ def write_pages(build, results=RESULTS):
     if records:
         text = list_table("What to take, by what is known", records, marked_up)
     (build / "decision.inc").write_text(text, encoding="utf-8")
+    (build / "choosing.inc").write_text(choosing_tables(results), encoding="utf-8")
     for name in PAPERS:
         page = paper_tables(name, results)
         (build / f"paper_{name}.inc").write_text(page, encoding="utf-8")

@@ -32,7 +32,7 @@ from ..embedding._memory import check_memory
 from ..embedding._read import read_embeddings
 from ..embedding._resolve import embed_images, make_embedder
 from ..embedding._rows import UnitRows, measured_blocks, row_blocks
-from ..metrics import simplified_silhouette_score
+from ..metrics import learned_information
 from ..metrics._clusters import cluster_means, cluster_members
 from ..neighbors import distinct_rows, group_copies
 from ..semantics import ClusterCaptioner
@@ -250,13 +250,13 @@ class BaseDeepClusterer(
         Returns
         -------
         score : float
-            :func:`~sklearn_vlclust.metrics.simplified_silhouette_score` of
-            :meth:`predict`: between -1 and 1, higher is better.
+            :func:`~sklearn_vlclust.metrics.learned_information` of :meth:`predict`, in
+            nats: higher is better, for methods and for numbers of clusters.
         """
         check_is_fitted(self)
         X, zero_rows = self._read(X, reset=False)
         labels = self._infer(X, _most_likely, zero_rows)
-        return simplified_silhouette_score(self._rows(X, zero_rows), labels)
+        return learned_information(self._rows(X, zero_rows), labels)
 
     def save(self, path):
         """Write the estimator to a file: safetensors with a JSON header, no pickle.

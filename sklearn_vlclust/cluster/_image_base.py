@@ -14,8 +14,8 @@ from ..embedding._distributed import by_blocks, gather, is_dask
 from ..embedding._images import is_images
 from ..embedding._pixels import read_pixels, typical_side
 from ..embedding._read import read_embeddings
-from ..embedding._rows import UnitRows, as_tensor, unit
-from ..metrics import simplified_silhouette_score
+from ..embedding._rows import as_tensor, unit
+from ..metrics import learned_information
 from ._base import BaseDeepClusterer, _features, _most_likely
 
 # Side of the pixels by which clusters of images are counted.
@@ -85,16 +85,18 @@ class BaseImageClusterer(BaseDeepClusterer):
         Returns
         -------
         score : float
-            :func:`~sklearn_vlclust.metrics.simplified_silhouette_score` of
-            :meth:`predict` on the instance features: between -1 and 1, higher is
-            better. Features of other fits are others: the scores of two fits say
-            little about which is better.
+            :func:`~sklearn_vlclust.metrics.learned_information` of :meth:`predict`, in
+            nats: higher is better. What it is learned from are the embeddings, or, of
+            images, the instance features. Those of other fits are others: the scores
+            of two fits to images say little about which is better.
         """
         check_is_fitted(self)
         X, zero_rows = self._read(X, reset=False)
         labels = self._infer(X, _most_likely, zero_rows)
-        features = self._infer(X, _features, zero_rows)
-        return simplified_silhouette_score(UnitRows(features), labels)
+        rows = self._rows(X, zero_rows)
+        if len(X.shape) == 4:
+            rows = self._infer(X, _features, zero_rows)
+        return learned_information(rows, labels)
 
     def _read(self, X, reset):
         """Return pixels, (n, channels, side, side), or embeddings."""

@@ -26,7 +26,7 @@ from ..cluster.rate_reduction import RateReductionClustering
 from ..embedding._distributed import by_blocks, without_fit
 from ..embedding._read import read_embeddings
 from ..embedding._rows import UnitRows
-from ..metrics import coding_length, simplified_silhouette_score
+from ..metrics import coding_length, learned_information
 from ..neighbors import nearest
 
 # Greatest number that is compared by coding length if no range is given.
@@ -268,12 +268,12 @@ class CodingLengthKSelector(HTMLReprMixin, ClusterMixin, BaseEstimator):
         Returns
         -------
         score : float
-            :func:`~sklearn_vlclust.metrics.simplified_silhouette_score` of
-            :meth:`predict`: between -1 and 1, higher is better.
+            :func:`~sklearn_vlclust.metrics.learned_information` of :meth:`predict`, in
+            nats: higher is better, for methods and for numbers of clusters.
         """
         check_is_fitted(self)
         X, rows = self._read(X, reset=False)
-        return simplified_silhouette_score(rows, self._predict(X, rows))
+        return learned_information(rows, self._predict(X, rows))
 
     def _read(self, X, reset):
         minimum = 2 if reset else 1

@@ -3,14 +3,12 @@
 import numpy as np
 import torch
 from scipy.special import entr
-from sklearn.base import clone
-from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 
-from ..embedding._images import is_images
 from ..embedding._read import read_unit_rows
 from ..metrics._coding_rate import partition_coding_rate
 from ..neighbors import kneighbors
+from ._fitted import embeddings_of, labels_of
 
 # Random partitions that a partition is compared with.
 N_PERMUTATIONS = 3
@@ -85,8 +83,8 @@ def coding_rate_reduction_score(
     """
     if features not in ("input", "transform"):
         raise ValueError(f"features must be 'input' or 'transform', got {features!r}.")
-    labels = _labels(estimator, X)
-    Z = _embeddings(estimator, X) if features == "input" else estimator.transform(X)
+    labels = labels_of(estimator, X)
+    Z = embeddings_of(estimator, X) if features == "input" else estimator.transform(X)
     Z = torch.from_numpy(read_unit_rows(Z)[:])
     rng = check_random_state(random_state)
     rate = partition_coding_rate(Z, labels, eps).item()
@@ -168,8 +166,8 @@ def neighbor_consistency_score(estimator, X, y=None, *, n_neighbors=10, random_s
     >>> search.fit(X).best_params_
     {'n_clusters': 6}
     """
-    labels = _labels(estimator, X)
-    rows = read_unit_rows(_embeddings(estimator, X))
+    labels = labels_of(estimator, X)
+    rows = read_unit_rows(embeddings_of(estimator, X))
     near, _ = kneighbors(rows, n_neighbors, random_state=random_state)
     agree = (labels[near] == labels[:, None]) & (labels >= 0)[:, None]
     return _common_information(labels, float(agree.mean()))
@@ -183,28 +181,3 @@ def _common_information(labels, agreement):
     p, yes_or_no = sizes / sizes.sum(), np.array([agreement, 1 - agreement])
     wrong = (1 - agreement) * np.log(len(sizes) - 1)
     return float(entr(p).sum() - entr(yes_or_no).sum() - wrong)
-
-
-def _labels(estimator, X):
-    if hasattr(estimator, "predict"):
-        return np.asarray(estimator.predict(X))
-    return np.asarray(clone(estimator).fit_predict(X))
-
-
-def _embeddings(estimator, X):
-    """Return the embeddings of images, by whatever embeds them in an estimator."""
-    pipeline = isinstance(estimator, Pipeline)
-    steps = [step for _, step in estimator.steps] if pipeline else []
-    for step in steps[:-1]:
-        if not is_images(X):
-            return X
-        X = step.transform(X)
-    if not is_images(X):
-        return X
-    estimator = steps[-1] if steps else estimator
-    if not hasattr(estimator, "_embed"):
-        raise ValueError(
-            f"{type(estimator).__name__} does not embed images: pass embeddings as X, "
-            "or a Pipeline that starts with an encoder."
-        )
-    return estimator._embed(X)

@@ -216,3 +216,13 @@ def test_unknown_benchmark(capsys):
     with pytest.raises(SystemExit):
         main(["training", "accuracies"])
     assert "no benchmark accuracies" in capsys.readouterr().err
+
+
+def test_choosing(shared, tmp_path):
+    tables = toy("choosing", tmp_path)["tables"]
+    for title in ("methods, all", "methods, dtd, classes drawn", "numbers of clusters"):
+        *rows, best = tables[title]
+        measure = "ARI" if title.startswith("numbers") else "ACC"
+        assert best["what"] == "the best, by labels" and len(rows) > 8
+        for row in rows:
+            assert row["loss"] == pytest.approx(best[measure] - row[measure], abs=0.11)

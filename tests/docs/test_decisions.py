@@ -61,10 +61,19 @@ def test_pages_are_written_with_and_without_results(table, results, tmp_path):
     assert page.count("   * - ") == 5
     paper = (tmp_path / "build" / "paper_cpp.inc").read_text()
     assert ".. list-table:: a: x" in paper and "RateReductionClustering\n" in paper
+    rows = [
+        {"what": what, "choices": 3, "ACC": 61.5, "loss": 0.5, "bar": "loss <= 1"}
+        for what in ("learned_information", "learned_information, n_folds=2")
+    ]
+    tables = {"methods, all": rows, "methods, a": rows, "numbers of clusters": rows}
+    write(results, "choosing", tables)
+    table.write_pages(tmp_path / "build", results)
+    choosing = (tmp_path / "build" / "choosing.inc").read_text()
+    assert choosing.count("- learned_information") == choosing.count("61.5") == 2
     empty = tmp_path / "empty"
     empty.mkdir()
     table.write_pages(tmp_path / "build", empty)
-    for name in ("decision", *(f"paper_{paper}" for paper in table.PAPERS)):
+    for name in ("decision", "choosing", *(f"paper_{paper}" for paper in table.PAPERS)):
         assert "No results" in (tmp_path / "build" / f"{name}.inc").read_text()
 
 

@@ -26,7 +26,7 @@ from sklearn_vlclust.cluster import _partition
 from sklearn_vlclust.cluster.mca import _joint
 from sklearn_vlclust.embedding import _rows, is_images, open_shards
 from sklearn_vlclust.embedding._shards import ShardedRows
-from sklearn_vlclust.metrics import _silhouette
+from sklearn_vlclust.metrics import _generalization
 from sklearn_vlclust.model_selection import neighbor_consistency_score
 from sklearn_vlclust.neighbors import _knn
 
@@ -245,7 +245,7 @@ def test_never_read_as_a_whole(tmp_path, monkeypatch):
     monkeypatch.setattr(_partition, "START_ROWS", 50)
     monkeypatch.setattr(_partition, "START_ROWS_A_CLUSTER", 25)
     monkeypatch.setattr(MCAClustering, "_inference_rows", 50)
-    monkeypatch.setattr(_silhouette, "CELLS", 50 * embeddings(1).shape[1])
+    monkeypatch.setattr(_generalization, "MAX_ROWS", 50)
     mca = MCAClustering(4, semantic_space=None, max_iter=1, batch_size=50).fit(folder)
     assert max(most) == 100  # the sample that the start is found on
     most.clear()

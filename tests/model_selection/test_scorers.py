@@ -12,16 +12,28 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 
-from sklearn_vlclust import CLIPEmbedder, MCAClustering
+from sklearn_vlclust import (
+    CLIPEmbedder,
+    ContrastiveMaskedClustering,
+    MCAClustering,
+    RateReductionClustering,
+)
+from sklearn_vlclust.metrics import learned_information
 from sklearn_vlclust.model_selection import (
     coding_rate_reduction_score,
+    consensus_score,
+    generalization_score,
     neighbor_consistency_score,
 )
 from tests._open_clip import save_random_clip
 
-SCORES = [coding_rate_reduction_score, neighbor_consistency_score]
+SCORES = [
+    coding_rate_reduction_score,
+    generalization_score,
+    neighbor_consistency_score,
+]
 
 
 class Given:
@@ -198,3 +210,67 @@ def test_wrong_input():
     score = partial(neighbor_consistency_score, n_neighbors=2)
     with pytest.raises(ValueError, match="Row 3 of X is all zeros"):
         score(Given(groups), X * (np.arange(12) != 3)[:, None])
+
+
+def test_generalization_is_that_of_the_metric():
+    X, groups = make_blobs(150, 8, centers=3, cluster_std=5, random_state=0)
+    params = {"alpha": 3, "n_folds": 4}
+    found = generalization_score(Given(groups), X, random_state=2, **params)
+    assert found == learned_information(X, groups, rng=2, **params)
+
+
+def test_search_over_methods(clip_data):
+    data = clip_data("images_oxford_pets.npz")
+    X = data["emb_test"][data["label_test"] < 4].astype(np.float32)
+    short = {"pretrain_epochs": 1, "train_epochs": 1, "boost_epochs": 1}
+    methods = [
+        MCAClustering(4, semantic_space=None, max_iter=5, random_state=0),
+        RateReductionClustering(4, max_iter=5, random_state=0),
+        ContrastiveMaskedClustering(4, random_state=0, **short),
+        KMeans(4, n_init=1, init="random", max_iter=1, random_state=0),
+    ]
+    search = GridSearchCV(
+        Pipeline([("cluster", methods[0])]),
+        {"cluster": methods},
+        scoring=generalization_score,
+        cv=[(np.arange(len(X)), np.arange(len(X)))],
+    ).fit(X)
+    *_, poor = search.cv_results_["mean_test_score"]
+    assert poor < search.best_score_
+    # That of the library's clusterers is their `score`.
+    best = search.best_estimator_
+    assert best.score(X) == pytest.approx(search.best_score_)
+
+
+def test_consensus():
+    X, groups = make_blobs(120, 8, centers=3, random_state=0)
+    fitted = [KMeans(k, n_init=1, random_state=0).fit(X) for k in (2, 3, 9)]
+    for i, one in enumerate(fitted):
+        others = fitted[:i] + fitted[i + 1 :]
+        expected = np.mean(
+            [adjusted_rand_score(one.labels_, other.labels_) for other in others]
+        )
+        by_model = consensus_score(one, X, partitions=others)
+        by_labels = consensus_score(
+            one, X, partitions=[other.labels_ for other in others]
+        )
+        assert by_model == by_labels == pytest.approx(expected)
+    score = partial(consensus_score, partitions=fitted)
+    assert search(score, [2, 3, 9], X).best_params_["n_clusters"] == 3
+    # Noise is in no cluster: two that call all of X noise have nothing in common.
+    noise = np.where(groups == 0, -1, groups)
+    agreement = consensus_score(Given(noise), X, partitions=[noise, groups])
+    assert 0.5 < agreement < 1
+    own = np.where(groups == 0, 3 + np.arange(120), groups)
+    expected = [adjusted_rand_score(own, other) for other in (own, groups)]
+    assert agreement == pytest.approx(np.mean(expected))
+
+
+def test_wrong_partitions():
+    X, groups = make_blobs(30, 4, centers=2, random_state=0)
+    with pytest.raises(ValueError, match="partitions is empty: give labels"):
+        consensus_score(Given(groups), X, partitions=[])
+    with pytest.raises(
+        ValueError, match=r"partitions\[1\] has shape \(29,\).* 30 samp"
+    ):
+        consensus_score(Given(groups), X, partitions=[groups, groups[1:]])
