@@ -50,7 +50,7 @@ from ..training import (
 )
 from ..training._checkpoint import read_checkpoint
 from ..training._device import new_generator, to_device
-from ._split import loosest_halves, plane_between
+from ._split import most_divided, plane_between
 
 # Parameters that may differ between a killed fit and the one that resumes it.
 _FREE_PARAMS = {"callbacks", "checkpoint", "device", "verbose"}
@@ -404,7 +404,7 @@ class BaseDeepClusterer(
     def _deliver_clusters(self, infer, rows, distinct, copies, asked=None):
         """Set `labels_`, largest cluster first, with as many clusters as asked for.
 
-        Clusters that ``infer()`` gives no samples get a part of a loose one. Those that
+        Clusters that ``infer()`` gives no samples get a half of the one that is most divided. Those that
         are empty still, as too few rows differ, leave the network.
         """
         n_heads = self.network_.config["n_clusters"]
@@ -428,7 +428,7 @@ class BaseDeepClusterer(
             self._warn_of_fewer(wanted, rows)
 
     def _fill_clusters(self, rows, labels):
-        """Split loose clusters in favor of empty ones; return whether any was."""
+        """Split clusters in favor of empty ones; return whether any was."""
         inputs = self._infer(rows, _head_inputs, True)
         return self._split_clusters(inputs, labels, self._split_head)
 
@@ -438,7 +438,7 @@ class BaseDeepClusterer(
         labels, rng = labels.copy(), np.random.RandomState(0)
         empty = np.flatnonzero(np.bincount(labels, minlength=k) == 0)
         for new in empty.tolist():
-            old, rows, second = loosest_halves(features, labels, k, rng)
+            old, rows, second = most_divided(features, labels, k, rng)
             if old < 0:
                 return new > empty[0]
             split(new, old, features[rows], second)
