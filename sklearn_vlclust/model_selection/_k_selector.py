@@ -27,7 +27,7 @@ from ..embedding._distributed import by_blocks, without_fit
 from ..embedding._read import read_embeddings
 from ..embedding._rows import UnitRows
 from ..metrics import simplified_silhouette_score
-from ..neighbors import nearest
+from ..neighbors import distinct_rows, nearest
 
 # The numbers of this default that exceed the number of samples are left out.
 DEFAULT_RANGE = (2, 50)
@@ -100,6 +100,8 @@ class CodingLengthKSelector(HTMLReprMixin, ClusterMixin, BaseEstimator):
         Unit rows that were compared.
     cut_ : SpectralCut
         Graph and eigenvectors: ``cut_.labels(k)`` cuts it into any number of clusters.
+        Of samples that are copies of one another, where there are so many that they
+        matter, it has one, in the order in which they occur first.
     estimator_ : estimator
         Fitted with the chosen number; only if `estimator` is given.
     n_features_in_ : int
@@ -198,21 +200,31 @@ class CodingLengthKSelector(HTMLReprMixin, ClusterMixin, BaseEstimator):
         X, rows = self._read(X, reset=True)
         self.k_values_ = self._numbers(len(X))
         rng = check_random_state(self.random_state)
+        # With fewer distinct rows than neighbors there is no graph to cut.
+        distinct, copies = distinct_rows(rows, self.n_neighbors + 1)
+        kept = slice(None) if copies is None else copies.representatives
+        self.k_values_ = self.k_values_[self.k_values_ <= max(len(distinct), 1)]
         if isinstance(self.estimator, RateReductionClustering):
-            self._cut_learned(X, rng)
+            self._learn(X)
+            self.features_ = self._transform(X)[kept]
         else:
-            self._find_axes(rows)
-            self.features_ = self._project(rows)
-            self.cut_ = self._cut(rng)
+            self._find_axes(distinct)
+            self.features_ = self._project(distinct)
+        self.cut_ = self._cut(rng)
         if self._is_wrapper():
-            k = self._fit_each(X)
+            k = self._fit_each(X, kept)
         else:
             k, self.scores_ = estimate_n_clusters(
                 self.cut_, self.features_, self.k_values_, self.criterion, self.eps
             )
             self.labels_ = self.cut_.labels(k)
+            if copies is not None:
+                self.labels_ = by_size(self.labels_[copies.group])
             if self.estimator is not None:
                 self.labels_ = self.estimator_.set_n_clusters(k).predict(X)
+        if copies is not None:
+            learned = self.estimator is not None and not self._is_wrapper()
+            self.features_ = self._transform(X) if learned else self._project(rows)
         self.coding_lengths_ = self.scores_["coding_length"]
         self.n_clusters_ = int(self.labels_.max()) + 1
         self._warn(k, len(X))
@@ -324,16 +336,17 @@ class CodingLengthKSelector(HTMLReprMixin, ClusterMixin, BaseEstimator):
         needed = n_modes(self.k_values_, len(self.features_))
         return SpectralCut(affinity, needed, rng, RESIDUE)
 
-    def _cut_learned(self, X, rng):
-        """Compare cuts of the features that a RateReductionClustering has learned."""
+    def _learn(self, X):
+        """Let a RateReductionClustering learn the features that are cut."""
         if hasattr(self.estimator, "features_"):
             self.estimator_ = copy.deepcopy(self.estimator)
         else:
             self.estimator_ = clone(self.estimator).fit(X)
-        self.features_ = self.estimator_.transform(X).astype(np.float32, copy=False)
-        self.cut_ = self._cut(rng)
 
-    def _fit_each(self, X):
+    def _transform(self, X):
+        return self.estimator_.transform(X).astype(np.float32, copy=False)
+
+    def _fit_each(self, X, kept):
         """Fit a clone of the estimator for every number; return the best number."""
         if "n_clusters" not in self.estimator.get_params():
             raise TypeError(
@@ -345,7 +358,8 @@ class CodingLengthKSelector(HTMLReprMixin, ClusterMixin, BaseEstimator):
             estimator = clone(self.estimator).set_params(n_clusters=int(k))
             fitted.append(estimator.fit(X))
         labels = [by_size(estimator.labels_) for estimator in fitted]
-        self.scores_ = measure(self.cut_, self.features_, labels, self.eps)
+        seen = [by_size(some[kept]) for some in labels]
+        self.scores_ = measure(self.cut_, self.features_, seen, self.eps)
         k = choose(self.k_values_, self.scores_, self.criterion)
         best = int(np.searchsorted(self.k_values_, k))
         self.estimator_, self.labels_ = fitted[best], labels[best]
