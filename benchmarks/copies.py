@@ -2,8 +2,9 @@
 
 ACC in percent, means over seeds, the number of clusters given; labels are used for
 these figures alone. Near copies are rows of a given cosine with the picture, in random
-directions. Bars: ACC changes by at most 3 points; the search for copies takes at most
-1.3 times the time of all nearest rows; hardly any row of sets as they are is grouped.
+directions. Bars: ACC falls by at most 3 points (seeds alone move that of a method by
+6 on 100 images); the search for copies takes at most 1.3 times the time of all nearest
+rows; hardly any row of sets as they are is grouped.
 """
 
 import time
@@ -73,8 +74,10 @@ def run(data, subsets, copies, cosines, n_seeds, methods):
                     row[f"{c} of {cosine:g}"] = accuracy(
                         method, *copy_rows(X, y, c, cosine), n_seeds, nouns
                     )
-            worst = min(list(row.values())[2:])
-            rows.append(row | {"change": round(worst - alone, 1), "bar": ">= -3"})
+            change = np.array(list(row.values())[2:]) - alone
+            row |= {"least_change": round(float(change.min()), 1)}
+            row |= {"mean_change": round(float(change.mean()), 1), "bar": ">= -3"}
+            rows.append(row)
     return tables
 
 

@@ -53,7 +53,7 @@ from ..training._checkpoint import read_checkpoint
 from ..training._device import new_generator, to_device
 from ._n_clusters import estimate_n_clusters
 from ._partition import draw_sample
-from ._split import loosest_halves, plane_between
+from ._split import most_divided, plane_between
 from ._words import find_words, join
 
 # Parameters that may differ between a killed fit and the one that resumes it.
@@ -445,7 +445,7 @@ class BaseDeepClusterer(
     def _deliver_clusters(self, infer, rows, distinct, copies, asked=None):
         """Set `labels_`, largest cluster first, with as many clusters as asked for.
 
-        Clusters that ``infer()`` gives no samples get a part of a loose one. Those that
+        Clusters that ``infer()`` gives no samples get a half of the one that is most divided. Those that
         are empty still, as too few rows differ, leave the network.
         """
         n_heads = self.network_.config["n_clusters"]
@@ -469,7 +469,7 @@ class BaseDeepClusterer(
             self._warn_of_fewer(wanted, rows)
 
     def _fill_clusters(self, rows, labels):
-        """Split loose clusters in favor of empty ones; return whether any was."""
+        """Split clusters in favor of empty ones; return whether any was."""
         inputs = self._infer(rows, _head_inputs, True)
         return self._split_clusters(inputs, labels, self._split_head)
 
@@ -479,7 +479,7 @@ class BaseDeepClusterer(
         labels, rng = labels.copy(), np.random.RandomState(0)
         empty = np.flatnonzero(np.bincount(labels, minlength=k) == 0)
         for new in empty.tolist():
-            old, rows, second = loosest_halves(features, labels, k, rng)
+            old, rows, second = most_divided(features, labels, k, rng)
             if old < 0:
                 return new > empty[0]
             split(new, old, features[rows], second)

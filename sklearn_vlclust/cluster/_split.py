@@ -5,9 +5,15 @@ import numpy as np
 from ..metrics._clusters import cluster_members
 from ._partition import partition
 
+# Rows of a cluster that are looked at.
+LOOKED_AT = 1000
 
-def loosest_halves(features, labels, k, rng):
-    """Cut the loosest cluster in two: that with the largest sum of squared distances.
+
+def most_divided(features, labels, k, rng):
+    """Cut the cluster in two that falls apart most.
+
+    Of those of at least the mean size, it is the one of whose sum of squared distances
+    two halves explain the largest share: two groups in one cluster, not a large group.
 
     Parameters
     ----------
@@ -18,31 +24,38 @@ def loosest_halves(features, labels, k, rng):
     k : int
         Clusters, of which some may be empty.
     rng : RandomState
-        Draws nothing that matters: two clusters by Ward's method.
+        Draws what Ward's method looks at, of more than 5,000 rows.
 
     Returns
     -------
     cluster : int
-        The loosest one, or -1 if no cluster has rows that differ.
+        Its number, or -1 if no cluster has rows that differ.
     rows : ndarray of shape (m,), int
         Its rows.
     second : ndarray of shape (m,), bool
         Which of them are in the second half.
     """
+    best, found = 0.0, (-1, np.empty(0, dtype=np.int64), np.empty(0, dtype=bool))
     members = cluster_members(labels, k)
-    spreads = [
-        features[rows].var(axis=0, dtype=np.float64).sum() * len(rows)
-        if len(rows) > 1
-        else 0.0
-        for rows in members
-    ]
-    cluster = int(np.argmax(spreads))
-    rows = members[cluster]
-    scale = np.square(features[rows], dtype=np.float64).sum()
-    if spreads[cluster] <= 1e-9 * scale:
-        return -1, rows, np.zeros(len(rows), dtype=bool)
-    second = partition(features[rows], 2, n_init=0, rng=rng) == 1
-    return cluster, rows, second
+    n_clusters = sum(len(rows) > 0 for rows in members)
+    for least in (len(labels) / n_clusters, 2):  # small ones, if no large one differs
+        for cluster, rows in enumerate(members):
+            if len(rows) < max(2, least):
+                continue
+            x = features[rows[:: -(-len(rows) // LOOKED_AT)]]
+            total = x.var(axis=0, dtype=np.float64).sum()
+            if total <= 1e-9 * np.square(x, dtype=np.float64).sum(axis=1).mean():
+                continue
+            second = partition(x, 2, n_init=0, rng=rng) == 1
+            between = np.square(x[second].mean(axis=0) - x[~second].mean(axis=0)).sum()
+            share = second.mean() * (1 - second.mean()) * float(between) / total
+            if share > best:
+                weight, bias = plane_between(x, second)
+                best = share
+                found = cluster, rows, features[rows] @ weight + bias > 0
+        if best > 0:
+            break
+    return found
 
 
 def plane_between(features, second):

@@ -27,7 +27,7 @@ from ..embedding._distributed import by_blocks, without_fit
 from ..embedding._read import read_embeddings
 from ..embedding._rows import UnitRows
 from ..metrics import coding_length, learned_information
-from ..neighbors import nearest
+from ..neighbors import distinct_rows, nearest
 
 # Greatest number that is compared by coding length if no range is given.
 DEFAULT_GREATEST = 50
@@ -104,6 +104,8 @@ class CodingLengthKSelector(HTMLReprMixin, ClusterMixin, BaseEstimator):
         Unit rows that were compared.
     cut_ : SpectralCut
         Graph and eigenvectors: ``cut_.labels(k)`` cuts it into any number of clusters.
+        Of samples that are copies of one another, where there are so many that they
+        matter, it has one, in the order in which they occur first.
     estimator_ : estimator
         Fitted with the chosen number; only if `estimator` is given.
     n_features_in_ : int
@@ -208,25 +210,37 @@ class CodingLengthKSelector(HTMLReprMixin, ClusterMixin, BaseEstimator):
                 "clusterer that has, or None."
             )
         rng = check_random_state(self.random_state)
+        # With fewer distinct rows than neighbors there is no graph to cut.
+        distinct, copies = distinct_rows(rows, self.n_neighbors + 1)
+        kept = slice(None) if copies is None else copies.representatives
         if isinstance(self.estimator, RateReductionClustering):
             self._learn(X)
+            self.features_ = self._transform(X)[kept]
         else:
-            self._find_axes(rows)
-            self.features_ = self._project(rows)
+            self._find_axes(distinct)
+            self.features_ = self._project(distinct)
         if self.criterion == "reproducibility":
             seed = rng.randint(2**31 - 1)
-            k = self._choose_reproducible(rows, numbers, np.random.RandomState(seed))
+            k = self._choose_reproducible(
+                distinct, numbers, np.random.RandomState(seed)
+            )
             self.cut_ = self._cut(k, rng)
             if self._is_wrapper():
                 self.estimator_ = self._fit_with(k, X)
                 self.labels_ = by_size(self.estimator_.labels_)
         else:
+            numbers = numbers[numbers <= max(len(distinct), numbers[0])]
             self.cut_ = self._cut(numbers[-1], rng)
-            k = self._choose_shortest(X, numbers)
+            k = self._choose_shortest(X, numbers, kept)
         if not self._is_wrapper():
             self.labels_ = self.cut_.labels(k)
+            if copies is not None:
+                self.labels_ = by_size(self.labels_[copies.group])
             if self.estimator is not None:
                 self.labels_ = self.estimator_.set_n_clusters(k).predict(X)
+        if copies is not None:
+            learned = self.estimator is not None and not self._is_wrapper()
+            self.features_ = self._transform(X) if learned else self._project(rows)
         self.n_clusters_ = int(self.labels_.max()) + 1
         if self.n_clusters_ < k:
             warnings.warn(
@@ -344,12 +358,14 @@ class CodingLengthKSelector(HTMLReprMixin, ClusterMixin, BaseEstimator):
         return SpectralCut(doubly_stochastic(affinity), int(k), rng, RESIDUE)
 
     def _learn(self, X):
-        """Take the features that a RateReductionClustering has learned."""
+        """Let a RateReductionClustering learn the features that are cut."""
         if hasattr(self.estimator, "features_"):
             self.estimator_ = copy.deepcopy(self.estimator)
         else:
             self.estimator_ = clone(self.estimator).fit(X)
-        self.features_ = self.estimator_.transform(X).astype(np.float32, copy=False)
+
+    def _transform(self, X):
+        return self.estimator_.transform(X).astype(np.float32, copy=False)
 
     def _choose_reproducible(self, rows, numbers, rng):
         """Return the number that halves of the rows reproduce best."""
@@ -359,14 +375,15 @@ class CodingLengthKSelector(HTMLReprMixin, ClusterMixin, BaseEstimator):
         self.k_candidates_ = estimate.candidates
         return estimate.n_clusters
 
-    def _choose_shortest(self, X, numbers):
+    def _choose_shortest(self, X, numbers, kept):
         """Return the number with the least coding length: Algorithm 1."""
         if self._is_wrapper():
             fitted = [self._fit_with(k, X) for k in numbers]
             labels = [by_size(estimator.labels_) for estimator in fitted]
         else:
             labels = [self.cut_.labels(k) for k in numbers]
-        lengths = [coding_length(self.features_, row, self.eps) for row in labels]
+        seen = [by_size(row[kept]) if self._is_wrapper() else row for row in labels]
+        lengths = [coding_length(self.features_, row, self.eps) for row in seen]
         self.k_values_, self.coding_lengths_ = numbers, np.array(lengths)
         self.scores_ = {"coding_length": self.coding_lengths_}
         order = np.argsort(lengths, kind="stable")

@@ -28,8 +28,8 @@ STRAY_ROWS, STRAY_GROUPS = 0.1, 0.25
 CROWD, CROWDED_SHARE, COPIED_SHARE = 8, 0.002, 1 / 3
 # Share of rows that have an equal before them, up to which small groups do no harm.
 RARE = 0.05
-# Mean squared distances (their shares, as above) at which the nearest other group lies
-# at most. Further apart than this, groups are tight clusters that have no others near.
+# Share of the mean squared distance within which the median group of copies has others
+# beyond its own outskirts. Groups further apart are tight clusters.
 APART = 0.5
 # Above this many rows, rows are compared within cells of about so many.
 EXACT_ROWS, CELL_ROWS = 20_000, 2000
@@ -100,11 +100,11 @@ def group_copies(rows, rng=None, device="cpu", exact=False):
     group = _group_exact(rows)
     if not exact and rows.shape[1] >= LEAST_WIDTH:
         _, first = np.unique(group, return_index=True)
-        near = _group_near(_Centered(rows, first), rng, device)
+        near, radius = _group_near(_Centered(rows, first), rng, device)
         if near is not None:
             joined = _by_occurrence(near[group])
             whole = Copies(joined, *_represent(rows, joined))
-            if _have_others_near(rows, whole.representatives):
+            if _have_others_near(rows, whole, radius):
                 return whole
     return Copies(group, *_represent(rows, group))
 
@@ -193,17 +193,15 @@ def _distances(x, y):
 
 
 def _group_near(rows, rng, device):
-    """Return the group of each row; None if there are no near copies."""
+    """Return the group of each row, None if there are no near copies, and the radius."""
     n = rows.shape[0]
-    if n < 3:
-        return None
-    radius = _find_radius(rows, rng)
+    radius = _find_radius(rows, rng) if n > 2 else None
     if radius is None:
-        return None
+        return None, None
     group = np.empty(n, dtype=np.int64)
     for members in _cells(rows, rng, device):
         group[members] = members[_lead(rows, members, radius)]
-    return group
+    return group, radius
 
 
 def _find_radius(rows, rng):
@@ -321,16 +319,16 @@ def _represent(rows, group):
     return representatives, weights
 
 
-def _have_others_near(rows, representatives):
-    """Whether the median row has another one nearer than rows of no relation are."""
-    if len(representatives) < 3:
+def _have_others_near(rows, copies, radius):
+    """Whether the median group of copies has others near, beyond its own outskirts."""
+    several = np.flatnonzero(copies.weights > 1)
+    if not len(several):
         return False
-    rows, n = _Centered(rows, representatives), len(representatives)
-    some = np.arange(0, n, 1 + n // (PROBED_ROWS // 4))
-    x, least = rows.tensor(some), torch.full((len(some),), torch.inf)
+    rows, n = _Centered(rows, copies.representatives), copies.n_groups
+    some = several[:: 1 + len(several) // (PROBED_ROWS // 4)]
+    x, has_others = rows.tensor(some), np.zeros(len(some), dtype=bool)
     for block in row_blocks(n, 4 * BLOCK_ROWS):
         near = _distances(x, rows.tensor(block))
-        own = np.flatnonzero((some >= block.start) & (some < block.stop))
-        near[own, some[own] - block.start] = torch.inf
-        least = torch.minimum(least, near.amin(dim=1))
-    return bool(least.sort().values[len(some) // 2] <= APART)
+        others = (near > GAP**2 * radius) & (near <= APART)
+        has_others |= others.any(dim=1).numpy()
+    return bool(has_others.mean() > 0.5)

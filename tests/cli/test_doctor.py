@@ -5,6 +5,7 @@ import importlib.metadata
 import pytest
 
 from sklearn_vlclust.cli import _checks
+from sklearn_vlclust.embedding import _resolve
 from tests.cli.conftest import vlclust
 
 

@@ -20,7 +20,7 @@ from .._coding_cut import RATED_ROWS
 from .._graph_cuts import GRAPHS, RESIDUE, choose_cut, cut_graphs
 from .._separate import separate_groups
 from .._spectral import SpectralCut
-from .._split import loosest_halves
+from .._split import most_divided
 from ._directions import main_directions
 from ._membership import (
     membership_residual,
@@ -439,7 +439,7 @@ class RateReductionClustering(BaseDeepClusterer):
         labels = self._choose_cut(features, min(k, len(features)))
         rng = np.random.RandomState(0)
         for new in range(labels.max() + 1, min(k, len(features))):
-            old, rows, second = loosest_halves(features, labels, new, rng)
+            old, rows, second = most_divided(features, labels, new, rng)
             if old < 0:
                 break
             labels[rows[second]] = new
