@@ -41,9 +41,7 @@ class Fitter:
         Shows the bars.
     """
 
-    def __init__(
-        self, X, *, words, embedder, seed, device, checkpoints, terminal
-    ):
+    def __init__(self, X, *, words, embedder, seed, device, checkpoints, terminal):
         self.X = X
         self.words = words
         self.embedder = embedder

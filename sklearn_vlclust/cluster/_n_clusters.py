@@ -12,7 +12,7 @@ from scipy.sparse import csr_array, diags_array, eye_array
 from ..training._products import linear
 
 # Rows that are looked at, and at most if a cluster would have few of them.
-SAMPLE_ROWS, MOST_ROWS = 4000, 12_000
+SAMPLE_ROWS, MOST_ROWS = 4000, 10_000
 FEW_ROWS = 16
 # Numbers that are compared: all up to the first, and as many as the second, evenly on
 # a logarithmic scale, up to the largest; and the least rows per cluster.
@@ -121,14 +121,14 @@ def estimate_n_clusters(rows, rng, k_range=None):
         wanted = FEW_ROWS * estimate.n_clusters
         if size >= min(n, MOST_ROWS) or wanted <= len(Z):
             break
-        size = min(MOST_ROWS, 2 * size)
+        size = MOST_ROWS
     if not estimate.has_structure:
         warnings.warn(
-            f"No groups were found in {len(Z):,} distinct rows: halves of them agree no "
-            "better than noise would, and they count as one cluster. Give more rows or "
-            "other embeddings, or set n_clusters.",
+            f"No groups were found in {len(Z):,} distinct rows: halves of them agree "
+            "no better than noise would, and they count as one cluster. Give more rows "
+            "or other embeddings, or set n_clusters.",
             UserWarning,
-            stacklevel=2,
+            stacklevel=5,
         )
     return estimate if k_range is None else _restrict(estimate, np.unique(k_range))
 
@@ -151,7 +151,7 @@ def _restrict(estimate, k_range):
             f"k_range ends at {k}, but {best} clusters would be better: give a wider "
             "k_range, or none.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=6,
         )
     others = [(q, s) for q, s in estimate.candidates if q in k_range and q != k]
     return replace(estimate, n_clusters=k, candidates=[(k, score), *others])
@@ -326,7 +326,7 @@ def _inform(labels, near, rng):
     Mutual information of own clusters and those of the nearest rows of the other half,
     the same of shuffled rows, and the mean entropy.
     """
-    sums = 0.0
+    sums = np.zeros((3, len(labels[0])))
     for own, other, nearest in zip(labels, labels[::-1], near):
         first, *rest = [other[:, column] for column in nearest.T]
         given = first

@@ -64,7 +64,7 @@ def test_what_an_estimate_holds():
     assert (np.diff(found.k_values) > 0).all() and found.k_values[0] == 2
     for curve in found.scores.values():
         assert curve.shape == found.k_values.shape
-        assert (0 <= curve).all() and (curve <= 1).all()
+        assert (curve >= 0).all() and (curve <= 1).all()
     best = found.scores["reproducibility"].argmax()
     assert found.k_values[best] == found.n_clusters
 
@@ -169,7 +169,7 @@ def test_a_sample_of_many_rows(monkeypatch):
             return self.X[rows]
 
     found = estimate(Rows())
-    assert read == [300, 600, 1200]
+    assert read == [300, 1200]
     assert 42 <= found.n_clusters <= 58
 
 
