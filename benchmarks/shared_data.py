@@ -69,6 +69,19 @@ def folder(name):
     return path
 
 
+def cifar10_folder(path, per_class):
+    """Write the first test pictures of each class of CIFAR-10 to a folder, once."""
+    data = load("cifar10/cifar10_jpeg.npz")
+    starts, labels = data["test_offsets"], data["test_labels"]
+    for label, name in enumerate(data["class_names"]):
+        folder = Path(path) / str(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        for i in np.flatnonzero(labels == label)[:per_class]:
+            picture = data["test_bytes"][starts[i] : starts[i + 1]].tobytes()
+            (folder / f"{i:05d}.jpg").write_bytes(picture)
+    return Path(path)
+
+
 def _nouns(name):
     file = {
         "lvis": "text_lvis1203.npz",

@@ -27,7 +27,7 @@ PAPERS = {
         ("rate_reduction", "what ACC ACC_std NMI ARI seconds"),
         ("rate_reduction_imbalance", "what ACC ACC_std"),
         ("captions", "what clusters named"),
-        ("k_estimates", "data classes persistence coding_length"),
+        ("k_estimates", "data classes reproducibility coding_length"),
     ),
     "pici": (
         ("masked_embeddings", "what ACC ACC_std NMI ARI seconds"),
@@ -220,14 +220,14 @@ def _unknown_number(results):
     if report is None:
         return None
     parts = [
-        f"{row['data']} {row['classes']}: {min(row['persistence'])} to "
-        f"{max(row['persistence'])}"
+        f"{row['data']} {row['classes']}: {min(row['reproducibility'])} to "
+        f"{max(row['reproducibility'])}"
         for row in report["tables"]["estimates"]
         if row["data"] != "subspaces"
     ]
     return {
         "what is known": "the number of clusters is not known",
-        "take": f"{_link('RateReductionClustering()')} without a number, or "
+        "take": '``n_clusters="auto"`` of any clusterer, or '
         ":class:`~sklearn_vlclust.CodingLengthKSelector` before another",
         "measured": "classes and estimates: " + ", ".join(parts),
     }

@@ -37,7 +37,7 @@ def make_report(folder):
             crop.save(paths[-1])
     embedder = OfflineEmbedder(cache=CACHE)
     X = embedder.transform(paths)
-    model = RateReductionClustering(max_clusters=20, random_state=0).fit(X)
+    model = RateReductionClustering(random_state=0).fit(X)
     report = ClusterReport.from_estimator(
         model,
         paths,

@@ -66,8 +66,9 @@ def cluster(
         ),
     ] = False,
     max_k: Annotated[
-        int, typer.Option(min=2, help="Largest number that --k auto considers.")
-    ] = 50,
+        int | None,
+        typer.Option(min=2, help="Largest number that --k auto may answer."),
+    ] = None,
     seed: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="Same seed, same clusters.")
     ] = 0,

@@ -12,11 +12,11 @@ TRUSTED = 0.5
 
 
 def choose_n_clusters(X, max_k, seed, terminal):
-    """Return a fitted `CodingLengthKSelector` over 2, 3, ..., `max_k` clusters."""
+    """Return a fitted `CodingLengthKSelector` of at most `max_k` clusters."""
     from ..model_selection import CodingLengthKSelector
 
     with terminal.stage("Choosing the number of clusters"):
-        k_range = list(range(min(2, len(X)), min(max_k, len(X)) + 1))
+        k_range = None if max_k is None else (1, min(max_k, len(X)))
         return CodingLengthKSelector(k_range=k_range, random_state=seed).fit(X)
 
 
@@ -35,23 +35,18 @@ class Fitter:
         Seed of the fits.
     device : str
         Where they run.
-    max_k : int
-        Largest number of clusters that rate reduction considers.
     checkpoints : Path
         Folder where the state of a fit is kept until the run is complete.
     terminal : Terminal
         Shows the bars.
     """
 
-    def __init__(
-        self, X, *, words, embedder, seed, device, max_k, checkpoints, terminal
-    ):
+    def __init__(self, X, *, words, embedder, seed, device, checkpoints, terminal):
         self.X = X
         self.words = words
         self.embedder = embedder
         self.seed = seed
         self.device = device
-        self.max_k = max_k
         self.checkpoints = checkpoints
         self.terminal = terminal
 
@@ -108,7 +103,7 @@ class Fitter:
     def _checkpoint(self, method, k):
         """Return a file that only a fit of the same data and settings finds."""
         words = self.words if self.words in (None, "wordnet") else list(self.words)
-        settings = [__version__, str(method), k, self.seed, self.max_k, words]
+        settings = [__version__, str(method), k, self.seed, words]
         digest = hashlib.blake2b(json.dumps(settings).encode(), digest_size=8)
         digest.update(self.X)
         return Path(self.checkpoints) / f"fit-{digest.hexdigest()}.safetensors"

@@ -27,7 +27,7 @@ class Request:
     method: Method = Method.auto
     encoder: str = "offline"
     words: str = "wordnet"
-    max_k: int = 50
+    max_k: int | None = None
     seed: int = 0
     device: str = "auto"
     batch_size: int | None = None
@@ -126,7 +126,7 @@ def _cluster(request, settings, paths, words, output, terminal):
     encoder = make_encoder(spec, **options)  # without the cache of this run
     encode_nouns(words, encoder, terminal)
     selector, k = None, request.k
-    if k is None and request.method is not Method.rate_reduction:
+    if k is None:
         selector = choose_n_clusters(X, request.max_k, request.seed, terminal)
         k = selector.n_clusters_
     output.cache.mkdir(exist_ok=True)
@@ -136,7 +136,6 @@ def _cluster(request, settings, paths, words, output, terminal):
         embedder=encoder,
         seed=request.seed,
         device=request.device,
-        max_k=request.max_k,
         checkpoints=output.cache,
         terminal=terminal,
     ).fit(request.method, k)

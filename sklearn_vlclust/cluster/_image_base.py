@@ -195,8 +195,9 @@ class SmallPixels:
     def __init__(self, pixels):
         self._pixels = pixels
         n, channels, *sides = pixels.shape
-        self._sides = [min(side, SMALL_SIDE) for side in sides]
-        self.shape = n, channels * self._sides[0] * self._sides[1]
+        height, width = (min(side, SMALL_SIDE) for side in sides)
+        self._sides = height, width
+        self.shape = n, channels * height * width
 
     def __getitem__(self, rows):
         """Return the float32 rows of an index array."""

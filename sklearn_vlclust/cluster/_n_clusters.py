@@ -1,7 +1,8 @@
 """The number of clusters, by what two halves of the rows tell each other (ours)."""
 
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -11,10 +12,11 @@ from scipy.sparse import csr_array, diags_array, eye_array
 from ..training._products import linear
 
 # Rows that are looked at, and at most if a cluster would have few of them.
-SAMPLE_ROWS, MOST_ROWS = 4000, 12_000
+SAMPLE_ROWS, MOST_ROWS = 4000, 10_000
 FEW_ROWS = 16
-# Numbers that are compared, at most; the largest; and the least rows per cluster.
-N_VALUES, LARGEST, LEAST_ROWS = 45, 1000, 4
+# Numbers that are compared: all up to the first, and as many as the second, evenly on
+# a logarithmic scale, up to the largest; and the least rows per cluster.
+ALL_UP_TO, N_VALUES, LARGEST, LEAST_ROWS = 16, 45, 1000, 4
 # Fewer rows are not cut in halves.
 LEAST_HALVES = 8
 # How rows are looked at, in turn. Half-whitened principal axes: their number, and the
@@ -62,7 +64,7 @@ class KEstimate:
     k_values : int array of shape (n_values,)
         Numbers that were compared, ascending.
     scores : dict of str to ndarray of shape (n_values,)
-        ``"reproducibility"``, which the answer has most of, at most 1, and
+        ``"reproducibility"``, between 0 and 1, which the answer has most of, and
         ``"agreement"``, the adjusted mutual information of two halves.
     has_structure : bool
         Whether clusters agree more than those of Gaussian rows.
@@ -119,14 +121,14 @@ def estimate_n_clusters(rows, rng, k_range=None):
         wanted = FEW_ROWS * estimate.n_clusters
         if size >= min(n, MOST_ROWS) or wanted <= len(Z):
             break
-        size = min(MOST_ROWS, 2 * size)
+        size = MOST_ROWS
     if not estimate.has_structure:
         warnings.warn(
-            f"No groups were found in {len(Z):,} distinct rows: any number of clusters "
-            f"(here {estimate.n_clusters}) is arbitrary. Give more rows or other "
-            "embeddings, or choose n_clusters yourself.",
+            f"No groups were found in {len(Z):,} distinct rows: halves of them agree "
+            "no better than noise would, and they count as one cluster. Give more rows "
+            "or other embeddings, or set n_clusters.",
             UserWarning,
-            stacklevel=2,
+            stacklevel=5,
         )
     return estimate if k_range is None else _restrict(estimate, np.unique(k_range))
 
@@ -149,16 +151,10 @@ def _restrict(estimate, k_range):
             f"k_range ends at {k}, but {best} clusters would be better: give a wider "
             "k_range, or none.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=6,
         )
     others = [(q, s) for q, s in estimate.candidates if q in k_range and q != k]
-    return KEstimate(
-        k,
-        [(k, score), *others],
-        estimate.k_values,
-        estimate.scores,
-        estimate.has_structure,
-    )
+    return replace(estimate, n_clusters=k, candidates=[(k, score), *others])
 
 
 def _estimate(Z, n_given, rng):
@@ -175,17 +171,16 @@ def _estimate(Z, n_given, rng):
     agreement = _mean_agreement(curves)
     scores = {"reproducibility": None, "agreement": agreement}
     if not _exceeds_gaussian(agreement, coordinates, variances, k_values, rng):
-        worth, _ = _worth(curves)
-        scores["reproducibility"] = worth
+        scores["reproducibility"] = _worth(curves)[0].clip(min=0)
         return KEstimate(1, [(1, 0.0)], k_values, scores)
     worth, votes = _worth(curves)
     best = int(worth.argmax())
     if k_values[best] == 2 and len(worth) > COARSEST and _hides_finer(Z, rng):
         worth, votes = _worth(curves, COARSEST)
         best = COARSEST + int(worth[COARSEST:].argmax())
-    scores["reproducibility"] = worth
+    scores["reproducibility"] = worth.clip(min=0)
     chosen = [best, *_runners_up(k_values, worth, [best, *votes], curves)]
-    candidates = [(int(k_values[i]), float(worth[i])) for i in chosen]
+    candidates = [(int(k_values[i]), float(max(worth[i], 0))) for i in chosen]
     return KEstimate(candidates[0][0], candidates, k_values, scores, True)
 
 
@@ -193,7 +188,8 @@ def _numbers(n):
     """Return the numbers of clusters that are compared for `n` rows."""
     most = max(COARSEST + 1, min(LARGEST, n // LEAST_ROWS))
     k_values = np.geomspace(2, most, N_VALUES).round().astype(int)
-    return np.unique(k_values[k_values <= n // 2])
+    k_values = np.union1d(k_values, np.arange(2, min(most, ALL_UP_TO) + 1))
+    return k_values[k_values <= n // 2]
 
 
 def _mean_agreement(curves):
@@ -278,8 +274,7 @@ def _corners(agreement, entropy):
                 break
             corners.pop()
         corners.append(i)
-    rising = [b for a, b in zip(corners, corners[1:]) if y[b] > y[a]]
-    return [i - 1 for i in rising]
+    return [b - 1 for a, b in pairwise(corners) if y[b] > y[a]]
 
 
 def _measure(coordinates, variances, k_values, halvings, rng):
@@ -331,7 +326,7 @@ def _inform(labels, near, rng):
     Mutual information of own clusters and those of the nearest rows of the other half,
     the same of shuffled rows, and the mean entropy.
     """
-    sums = 0.0
+    sums = np.zeros((3, len(labels[0])))
     for own, other, nearest in zip(labels, labels[::-1], near):
         first, *rest = [other[:, column] for column in nearest.T]
         given = first

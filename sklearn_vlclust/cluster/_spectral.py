@@ -329,7 +329,7 @@ class SpectralCut:
         check_memory(
             dense_bytes if is_dense else basis_bytes,
             f"A cut of {n:,} rows into up to {self.max_k:,} clusters",
-            "Ask for fewer (n_clusters, max_clusters, k_range).",
+            "Ask for fewer (n_clusters, k_range).",
         )
         if is_dense:
             values, vectors = dense_eigenpairs(graph, known, k)

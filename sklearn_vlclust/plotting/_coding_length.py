@@ -7,14 +7,15 @@ from ._features import _axes
 
 _LABELS = {
     "coding_length": "coding length (less is better)",
-    "persistence": "persistence (more is better)",
+    "reproducibility": "reproducibility (more is better)",
+    "agreement": "agreement of halves (more is better)",
 }
 
 
 class CodingLengthDisplay:
-    """What each number of clusters would cost, and which one was chosen.
+    """What each number of clusters scores, and which one was chosen.
 
-    An estimated number is a guess: a second dip or peak is worth a look. Build it by
+    An estimated number is a guess: runner-ups are worth a look. Build it by
     :meth:`from_estimator`.
 
     Parameters
@@ -27,6 +28,8 @@ class CodingLengthDisplay:
         The number that was chosen.
     label : str, default="coding length (less is better)"
         What the scores are.
+    also : sequence of int, default=()
+        Runner-ups, best first.
 
     Attributes
     ----------
@@ -56,12 +59,18 @@ class CodingLengthDisplay:
     """
 
     def __init__(
-        self, k_values, scores, n_clusters, label="coding length (less is better)"
+        self,
+        k_values,
+        scores,
+        n_clusters,
+        label="coding length (less is better)",
+        also=(),
     ):
         self.k_values = k_values
         self.scores = scores
         self.n_clusters = n_clusters
         self.label = label
+        self.also = also
 
     @classmethod
     def from_estimator(cls, estimator, *, criterion=None, ax=None):
@@ -69,9 +78,9 @@ class CodingLengthDisplay:
 
         Parameters
         ----------
-        estimator : CodingLengthKSelector or RateReductionClustering
-            Fitted; the latter with ``n_clusters=None``.
-        criterion : {"persistence", "coding_length"}, default=None
+        estimator : CodingLengthKSelector or clusterer of this library
+            Fitted; the latter with ``n_clusters="auto"``.
+        criterion : {"reproducibility", "agreement", "coding_length"}, default=None
             Which curve. None is the one that the estimator chose by.
         ax : matplotlib Axes, default=None
             Where to draw it; None makes a figure.
@@ -101,6 +110,8 @@ class CodingLengthDisplay:
         display : CodingLengthDisplay
             Itself.
         """
+        from matplotlib.ticker import NullFormatter
+
         self.ax_ = _axes(ax, (6, 4))
         self.figure_ = self.ax_.figure
         (self.line_,) = self.ax_.plot(self.k_values, self.scores, marker=".")
@@ -110,23 +121,27 @@ class CodingLengthDisplay:
             linestyle="--",
             label=f"chosen: {self.n_clusters}",
         )
-        self.ax_.set(xlabel="number of clusters", ylabel=self.label)
+        for k in self.also:
+            self.ax_.axvline(k, color="0.8", linestyle=":", label=f"also: {k}")
+        self.ax_.set(xlabel="number of clusters", ylabel=self.label, xscale="log")
+        self.ax_.xaxis.set_major_formatter("{x:.0f}")
+        self.ax_.xaxis.set_minor_formatter(NullFormatter())
         self.ax_.legend()
         return self
 
 
 def _read_curve(estimator, criterion=None):
-    """Return numbers of clusters, their scores, the one chosen and what scores are."""
+    """Return the arguments of a display."""
     check_is_fitted(estimator)
     name = type(estimator).__name__
     curves = getattr(estimator, "scores_", getattr(estimator, "k_scores_", None))
     if not isinstance(curves, dict):
         raise ValueError(
             f"This {name} estimated no number of clusters: give a "
-            "CodingLengthKSelector, or a RateReductionClustering that was fitted with "
-            "n_clusters=None."
+            "CodingLengthKSelector, or a clusterer that was fitted with "
+            'n_clusters="auto".'
         )
-    criterion = criterion or estimator.criterion
+    criterion = criterion or getattr(estimator, "criterion", "reproducibility")
     if criterion not in curves:
         raise ValueError(
             f"criterion={criterion!r} is none of the curves of this {name}: "
@@ -137,4 +152,5 @@ def _read_curve(estimator, criterion=None):
         np.asarray(curves[criterion], dtype=float),
         int(estimator.n_clusters_),
         _LABELS[criterion],
+        [k for k, _ in estimator.k_candidates_[1:]],
     )

@@ -10,6 +10,7 @@ from benchmarks import (
     accuracy,
     captions,
     coding_rate,
+    k_suite,
     memory,
     offline,
     rate_reduction,
@@ -167,7 +168,25 @@ def test_k_selection(shared, tmp_path):
 
 def test_k_estimates(tmp_path):
     digits, subspaces = toy("k_estimates", tmp_path)["tables"]["estimates"]
-    assert 8 <= digits["persistence"][0] <= 12 and subspaces["persistence"] == [3, 3]
+    assert 8 <= digits["reproducibility"][0] <= 14
+    assert subspaces["coding_length"] == [3, 3]
+
+
+def test_k_suite(tmp_path):
+    tables = toy("k_suite", tmp_path)["tables"]
+    (part,) = tables["parts"]
+    assert part["part"] == "design" and part["25 %, 3 shown"] > 70
+    assert part["noise warned"] == "3 of 3"
+
+
+def test_cases_of_the_k_suite(shared):
+    for name in ("pets-val", "orthogonal"):
+        for kind, X, n_classes in k_suite.make_cases(name):
+            assert len(X) >= n_classes > 1 and kind
+    rows = list(k_suite.make_cases("dtd"))
+    few = {kind: (len(X), k) for kind, X, k in rows if "per class" in kind}
+    assert few == {f"{m} per class": (47 * m, 47) for m in (5, 10, 20)}
+    assert {"full", "3 classes", "30 classes", "uneven"} <= {kind for kind, *_ in rows}
 
 
 def test_image_search(tmp_path):

@@ -336,7 +336,8 @@ def test_large_groups_stay_whole_beside_small_ones(clip_data):
 
 
 def test_curves_of_an_earlier_fit_are_gone(small, make):
-    model = make(n_clusters=None, max_clusters=8).fit(small[0])
-    assert len(model.k_values_) == 7
+    model = make(n_clusters="auto").fit(small[0])
+    assert len(model.k_values_) == len(model.k_scores_["reproducibility"])
     model.set_params(n_clusters=5).fit(small[0])
-    assert not hasattr(model, "k_values_") and not hasattr(model, "k_scores_")
+    for name in ("k_values_", "k_scores_", "k_candidates_"):
+        assert not hasattr(model, name)

@@ -21,8 +21,16 @@ def blobs():
 
 
 def make_selector(**params):
-    params = {"k_range": (2, 12), "random_state": 0, **params}
-    return CodingLengthKSelector(**params)
+    return CodingLengthKSelector(**{"random_state": 0, **params})
+
+
+def planes():
+    """Return 100 rows of each of five planes."""
+    rng = np.random.default_rng(0)
+    X = np.zeros((500, 10))
+    for i in range(5):
+        X[i::5, 2 * i : 2 * i + 2] = rng.normal(size=(100, 2))
+    return X + 0.02 * rng.normal(size=X.shape)
 
 
 def test_fitted_attributes(blobs):
@@ -30,33 +38,47 @@ def test_fitted_attributes(blobs):
     selector = make_selector().fit(X)
     assert selector.n_clusters_ == 6
     assert clustering_accuracy(y, selector.labels_) > 0.99
-    np.testing.assert_array_equal(selector.k_values_, np.arange(2, 13))
-    assert selector.scores_["persistence"].argmax() == 4
-    np.testing.assert_array_equal(
-        selector.coding_lengths_, selector.scores_["coding_length"]
-    )
-    labels = selector.cut_.labels(9)
-    expected = coding_length(selector.features_, labels)
-    assert selector.coding_lengths_[7] == pytest.approx(expected)
+    assert selector.k_candidates_[0] == (6, 1.0)
+    best = selector.scores_["reproducibility"].argmax()
+    assert selector.k_values_[best] == 6
+    assert not hasattr(selector, "coding_lengths_")
     np.testing.assert_array_equal(selector.cut_.labels(6), selector.labels_)
 
 
+def test_noise_is_one_cluster():
+    noise = np.random.default_rng(0).normal(size=(200, 20))
+    with pytest.warns(UserWarning, match="No groups were found in 200"):
+        selector = make_selector().fit(noise)
+    assert selector.n_clusters_ == 1 and not selector.labels_.any()
+
+
+@pytest.mark.parametrize("k_range", [(2, 8), (2, 200), [3, 6, 50], (6, 6)])
+def test_the_answer_does_not_follow_the_range(blobs, k_range):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert make_selector(k_range=k_range).fit(blobs[0]).n_clusters_ == 6
+
+
 def test_coding_length_criterion():
-    rng = np.random.default_rng(0)
-    X = np.zeros((500, 10))
-    for i in range(5):  # 100 rows of each of five planes
-        X[i::5, 2 * i : 2 * i + 2] = rng.normal(size=(100, 2))
-    X += 0.02 * rng.normal(size=X.shape)
+    X = planes()
     selector = make_selector(criterion="coding_length", n_components=None).fit(X)
     best = selector.coding_lengths_.argmin()
     assert selector.n_clusters_ == selector.k_values_[best] == 5
+    assert selector.k_values_.tolist() == list(range(2, 51))  # without a range
+    lengths = [length for _, length in selector.k_candidates_]
+    assert selector.k_candidates_[0][0] == 5 and lengths == sorted(lengths)
+    assert selector.scores_["coding_length"] is selector.coding_lengths_
+    expected = coding_length(selector.features_, selector.cut_.labels(9))
+    assert selector.coding_lengths_[7] == pytest.approx(expected)
+    selector.set_params(criterion="reproducibility").fit(X)
+    assert not hasattr(selector, "coding_lengths_")
 
 
 def test_digits_with_the_defaults():
     X, _ = load_digits(return_X_y=True)
     selector = CodingLengthKSelector(random_state=0).fit(X)
-    assert 8 <= selector.n_clusters_ <= 12
-    assert len(selector.k_values_) == 49
+    assert 8 <= selector.n_clusters_ <= 14
+    assert all(k > 1.3 * 10 or k < 10 for k, _ in selector.k_candidates_[1:])
 
 
 def test_unseen_rows_get_the_cluster_of_their_like(blobs):
@@ -107,6 +129,30 @@ def test_any_estimator_with_n_clusters(blobs, estimator):
     assert not hasattr(estimator, "labels_")
 
 
+class Counted(KMeans):
+    fitted: list = []
+
+    def fit(self, X):
+        self.fitted.append(self.n_clusters)
+        return super().fit(X)
+
+
+@pytest.mark.parametrize("criterion", ["reproducibility", "coding_length"])
+def test_clones_that_are_fitted(blobs, criterion):
+    """One with the number, and one with each only if their codes are compared."""
+    Counted.fitted.clear()
+    kmeans = Counted(random_state=0, n_init=1)
+    selector = make_selector(estimator=kmeans, criterion=criterion, k_range=(4, 8)).fit(
+        blobs[0]
+    )
+    if criterion == "reproducibility":
+        assert Counted.fitted == [6]
+    else:
+        assert Counted.fitted == [4, 5, 6, 7, 8]
+        best = selector.k_values_[selector.coding_lengths_.argmin()]
+        assert selector.estimator_.n_clusters == best
+
+
 def test_rate_reduction_is_fitted_once_and_cut_again(blobs):
     X, y = blobs
     learned = RateReductionClustering(6, max_iter=2, random_state=0).fit(X)
@@ -142,10 +188,10 @@ def test_bad_k_range(blobs, k_range, message):
 
 def test_kinds_of_k_range(blobs):
     for given in ([2, 6, 9], range(2, 11, 4), np.array([9, 2, 6, 6])):
-        selector = make_selector(k_range=given).fit(blobs[0])
-        assert selector.n_clusters_ == 6
-        assert set(selector.k_values_) <= {2, 6, 9, 10}
-    few = CodingLengthKSelector(random_state=0).fit(blobs[0][:20])
+        assert make_selector(k_range=given).fit(blobs[0]).n_clusters_ == 6
+        shortest = make_selector(k_range=given, criterion="coding_length")
+        assert set(shortest.fit(blobs[0]).k_values_) <= {2, 6, 9, 10}
+    few = make_selector(criterion="coding_length").fit(blobs[0][:20])
     assert few.k_values_[-1] == 20  # where the default's range ends
 
 
@@ -155,8 +201,13 @@ def test_estimator_without_n_clusters(blobs):
 
 
 def test_end_of_the_range_is_said(blobs):
+    with pytest.warns(UserWarning, match="k_range ends at 4, but 6 clusters"):
+        assert make_selector(k_range=[2, 4]).fit(blobs[0]).n_clusters_ == 4
+    shortest = make_selector(
+        k_range=[2, 4], criterion="coding_length", n_components=None
+    )
     with pytest.warns(UserWarning, match="is the greatest of k_range"):
-        make_selector(k_range=[2, 6]).fit(blobs[0])
+        shortest.fit(planes())
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ import numpy as np
 
 _WIDTH, _HEIGHT = 640, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 12, 40
+# Where the axis of numbers has ticks.
+_NUMBERS = [1, 2, 3, 5, 10, 20, 30, 50, 100, 200, 300, 500, 1000]
 
 
 def draw_curve(display):
@@ -24,8 +26,9 @@ def draw_curve(display):
     scores = np.asarray(display.scores, dtype=float)
     known = np.isfinite(scores)
     y_ticks = _ticks(scores[known].min(), scores[known].max()) if known.any() else [0]
-    x_ticks = [t for t in _ticks(k[0], k[-1], 8) if t == round(t) and t >= k[0]]
-    x = _scale(min(k[0], display.n_clusters), max(k[-1], display.n_clusters))
+    low, high = min(k[0], display.n_clusters), max(k[-1], display.n_clusters)
+    x_ticks = [t for t in _NUMBERS if low <= t <= high]
+    x = _scale(low, high, np.log)
     y = _scale(min(y_ticks), max(y_ticks))
     left = _LEFT + (_WIDTH - _LEFT - _RIGHT) * x(k)
     top = _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * y(scores)
@@ -34,6 +37,7 @@ def draw_curve(display):
     return {
         "label": display.label,
         "n_clusters": int(display.n_clusters),
+        "also": [int(number) for number in display.also],
         "width": _WIDTH,
         "height": _HEIGHT,
         "box": (_LEFT, _TOP, _WIDTH - _RIGHT, _HEIGHT - _BOTTOM),
@@ -46,7 +50,7 @@ def draw_curve(display):
         "chosen": f"{place:.1f}",
         "x_ticks": [
             (f"{_LEFT + (_WIDTH - _LEFT - _RIGHT) * p:.1f}", f"{t:.0f}")
-            for t, p in zip(x_ticks, x(np.array(x_ticks, dtype=float)))
+            for t, p in zip(x_ticks, x(x_ticks))
         ],
         "y_ticks": [
             (f"{_HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * p:.1f}", f"{t:,.6g}")
@@ -68,6 +72,8 @@ def _ticks(low, high, about=5):
     return [float(t) for t in np.arange(first, last + 1) * step]
 
 
-def _scale(low, high):
-    span = float(high - low) or 1.0
-    return lambda values: (np.asarray(values, dtype=float) - low) / span
+def _scale(low, high, of=float):
+    """Return a function from `low` to `high` on 0 to 1, even in what `of` makes."""
+    start, span = of(low), float(of(high) - of(low)) or 1.0
+    make = np.asarray if of is float else of
+    return lambda values: (make(np.asarray(values, dtype=float)) - start) / span

@@ -300,7 +300,10 @@ def _curves(estimator, selector):
     curves = getattr(source, "scores_", getattr(source, "k_scores_", None))
     if selector is None and not isinstance(curves, dict):
         return []
-    criteria = sorted(curves or (), key=lambda name: name != source.criterion)
+    if curves and not len(source.k_values_):  # too few rows to compare numbers
+        return []
+    chosen_by = getattr(source, "criterion", "reproducibility")
+    criteria = sorted(curves or (), key=lambda name: name != chosen_by)
     return [
         CodingLengthDisplay(*_read_curve(source, criterion))
         for criterion in criteria or [None]  # None: its error says what is wrong
