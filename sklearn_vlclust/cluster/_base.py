@@ -445,8 +445,8 @@ class BaseDeepClusterer(
     def _deliver_clusters(self, infer, rows, distinct, copies, asked=None):
         """Set `labels_`, largest cluster first, with as many clusters as asked for.
 
-        Clusters that ``infer()`` gives no samples get a half of the one that is most divided. Those that
-        are empty still, as too few rows differ, leave the network.
+        Clusters that ``infer()`` gives no samples get a half of the one that is most
+        divided. Those that are empty still, as too few rows differ, leave the network.
         """
         n_heads = self.network_.config["n_clusters"]
         for left in reversed(range(FILL_ROUNDS + 1)):
@@ -535,6 +535,13 @@ class BaseDeepClusterer(
         captioner.fit(rows[voters], labels[voters])
         self.cluster_names_ = captioner.candidates_
         self.name_scores_ = captioner.candidate_scores_
+
+    def _as_images(self, samples):
+        """Return what the network makes as embeddings: without the noun mixtures."""
+        if self._joint is None:
+            return samples
+        joint = copy.deepcopy(self._joint).to(samples.device, samples.dtype)
+        return joint.images_of(samples)
 
     def _join_words(self, rows, rng, device):
         """Return the rows to train on: joined with noun mixtures, if there are words.

@@ -174,6 +174,13 @@ class JointEmbedding(nn.Module):
         joint = torch.cat([images, self.config["weight"] * texts], dim=1)
         return nn.functional.normalize(joint, dim=1)
 
+    def images_of(self, joint):
+        """Return the images of joint rows of any length, about: unit rows, (n, d)."""
+        images = nn.functional.normalize(joint[:, : self.config["n_features"]], dim=1)
+        return nn.functional.normalize(
+            images * self.image_spread + self.image_mean, dim=1
+        )
+
 
 def join(rows, words, mixture_weight=MIXTURE_WEIGHT):
     """Join images with their noun mixtures, as far as these are trusted.

@@ -18,6 +18,17 @@ def small():
     return X.astype(np.float32), y, nouns
 
 
+@pytest.fixture(scope="session")
+def images(clip_data):
+    """Return a function that loads real CLIP embeddings by data set and split."""
+
+    def load(name, split):
+        data = clip_data(f"images_{name}.npz")
+        return data[f"emb_{split}"].astype(np.float32), data[f"label_{split}"]
+
+    return load
+
+
 @pytest.fixture
 def make_mca(small):
     """Return a function that makes a quick estimator for `small`."""

@@ -8,22 +8,11 @@ from sklearn.cluster import KMeans
 
 from sklearn_vlclust import MCAClustering, SemanticSpace, Vocabulary
 from sklearn_vlclust.cluster import _partition
-from sklearn_vlclust.cluster.mca import _joint, _start, presets
+from sklearn_vlclust.cluster.mca import presets
 from sklearn_vlclust.cluster.mca._network import MCANetwork
 from sklearn_vlclust.cluster.mca._objective import AlignedBatches, MCAObjective
 from sklearn_vlclust.embedding._rows import UnitRows
 from sklearn_vlclust.metrics import clustering_accuracy, match_clusters
-
-
-@pytest.fixture(scope="module")
-def images(clip_data):
-    """Return a function that loads real CLIP embeddings by data set and split."""
-
-    def load(name, split):
-        data = clip_data(f"images_{name}.npz")
-        return data[f"emb_{split}"].astype(np.float32), data[f"label_{split}"]
-
-    return load
 
 
 def test_names_and_labels_of_nouns(small, make_mca):
@@ -199,44 +188,6 @@ def test_a_sample_starts_many_rows(small, make_mca, monkeypatch):
     monkeypatch.setattr(_partition, "WARD_ROWS", 40)
     X, y, _ = small
     assert clustering_accuracy(y, make_mca().fit_predict(X)) > 0.95
-
-
-def test_joint_rows_on_demand_equal_those_in_memory(small, monkeypatch):
-    X, _, words = small
-    rows = UnitRows(X)
-    mixture = _joint.NounMixture(rows, words.embeddings, 3.0)
-    parts = [_joint.StandardRows(rows), _joint.StandardRows(mixture)]
-    dense = _joint.JointRows(parts, [1.0, 0.5])
-    monkeypatch.setattr(_joint, "DENSE_BYTES", 0)
-    lazy = _joint.JointRows(parts, [1.0, 0.5])
-    assert lazy._dense is None and dense._dense is not None
-    index = np.array([3, 1, 149])
-    np.testing.assert_allclose(lazy[index], dense[index], rtol=1e-5, atol=1e-6)
-    unit = lazy.unit()[index]
-    np.testing.assert_allclose(np.linalg.norm(unit, axis=1), 1, rtol=1e-5)
-    np.testing.assert_allclose(unit, dense.unit()[index], rtol=1e-5, atol=1e-6)
-    # Mean zero and mean squared length 1 + 0.5 ** 2.
-    np.testing.assert_allclose(dense[:].mean(axis=0), 0, atol=1e-5)
-    assert (dense[:] ** 2).sum(axis=1).mean() == pytest.approx(1.25, rel=1e-3)
-
-
-def test_mixture_is_a_softmax_of_cosines(small):
-    X, _, words = small
-    rows = UnitRows(X)
-    mixture = _joint.NounMixture(rows, words.embeddings, 2.5)
-    weights = np.exp(rows[:] @ words.embeddings.T / mixture.temperature)
-    weights /= weights.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(mixture[:], weights @ words.embeddings, atol=1e-4)
-    perplexities = np.exp(-(weights * np.log(weights)).sum(axis=1))
-    assert perplexities.mean() == pytest.approx(2.5, rel=1e-2)
-
-
-@pytest.mark.parametrize(
-    ("text", "image", "weight"),
-    [(0.3, 0.8, 0.0), (0.8, 0.8, 1.0), (0.9, 0.99, 0.0), (0.0, 0.0, 0.0), (1, 1, 0.0)],
-)
-def test_semantic_weight_at_its_ends(text, image, weight):
-    assert _start.semantic_weight(text, image) == pytest.approx(weight)
 
 
 def test_ward_on_one_product_equals_scipy():

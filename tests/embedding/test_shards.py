@@ -22,8 +22,7 @@ from sklearn_vlclust import (
     SemanticSpace,
     Vocabulary,
 )
-from sklearn_vlclust.cluster import _partition
-from sklearn_vlclust.cluster.mca import _joint
+from sklearn_vlclust.cluster import _joint, _partition
 from sklearn_vlclust.embedding import _rows, is_images, open_shards
 from sklearn_vlclust.embedding._shards import ShardedRows
 from sklearn_vlclust.metrics import _generalization

@@ -12,6 +12,7 @@ from ...training._device import new_generator
 from .._batches import NeighborViews, as_they_are, near_rows
 from .._image_base import EPOCHS, BaseImageClusterer
 from .._partition import kmeans
+from .._words import SEMANTIC_SPACE
 from ._embeddings import start_network
 from ._images import ImageNetwork, choose_sizes, color_range
 from ._network import draw_mask
@@ -65,6 +66,12 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
     n_clusters : int or "auto", default=8
         Number of clusters. "auto" estimates it from the embeddings, or small pixels;
         see :class:`~sklearn_vlclust.CodingLengthKSelector`.
+    semantic_space : "wordnet", Vocabulary, SemanticSpace, list of str or None, \
+default=None
+        Nouns for embeddings (not in the paper), with vectors or in a space that has an
+        encoder. Each row is joined with its mixture of nouns, as far as these help: see
+        `semantic_weight_`. Clusters are named by them. None is the paper: no words and
+        no names.
     image_size : int, default=None
         Side in pixels to which images are brought: the shorter side is resized and the
         middle square is taken. None is the (median) shorter side, at most 224, rounded
@@ -155,6 +162,15 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
         Channels, height and width of the images as the network sees them.
     patch_size_ : int or None
         Side of a patch in pixels.
+    cluster_names_ : list of `n_clusters_` arrays of str
+        Nouns of each cluster, best first. Absent with ``semantic_space=None``, as is
+        the next.
+    name_scores_ : list of `n_clusters_` arrays of float
+        Share of the cluster's votes that each of these nouns has, between 0 and 1.
+    semantic_space_ : SemanticSpace or None
+        The fitted space.
+    semantic_weight_ : float
+        How far the nouns were trusted: 0 is not at all, 1 fully.
     network_ : torch.nn.Module
         Transformer, decoder and both MLPs, on the CPU.
     history_ : list of dict
@@ -197,10 +213,12 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
     (80, 128)
     """
 
+    _joins_words = True
     _auto_on_images, _auto_on_embeddings = (128, 1e-3), (512, 3e-4)
 
     _parameter_constraints: dict = {
         **BaseImageClusterer._parameter_constraints,
+        "semantic_space": SEMANTIC_SPACE,
         "patch_size": [Interval(Integral, 1, None, closed="left"), None],
         "mask_ratio": [Interval(Real, 0, 1, closed="left")],
         "backbone": [StrOptions({"auto", *BACKBONES}), tuple, list],
@@ -226,6 +244,7 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
         self,
         n_clusters=8,
         *,
+        semantic_space=None,
         image_size=None,
         patch_size=None,
         mask_ratio=0.5,
@@ -257,6 +276,7 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
         random_state=None,
     ):
         self.n_clusters = n_clusters
+        self.semantic_space = semantic_space
         self.image_size = image_size
         self.patch_size = patch_size
         self.mask_ratio = mask_ratio
@@ -319,9 +339,8 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
             place = masked[:, :, None].expand_as(predicted)
             seen = tokens.scatter(1, place, 0.0)
             pair = [seen.scatter(1, place, predicted), seen]
-            return torch.stack(
-                [network.samples(network.restore(t)) for t in pair], dim=1
-            )
+            samples = [network.samples(network.restore(t)) for t in pair]
+            return torch.stack([self._as_images(x) for x in samples], dim=1)
 
         filled, seen = self._predict(X, fill).swapaxes(0, 1)
         if self.image_shape_ is not None:

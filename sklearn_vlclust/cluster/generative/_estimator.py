@@ -18,6 +18,7 @@ from .._axes import half_whitening
 from .._batches import NeighborViews, as_they_are, near_rows
 from .._image_base import EPOCHS, BaseImageClusterer
 from .._partition import draw_sample
+from .._words import SEMANTIC_SPACE
 from ..contrastive_masked._embeddings import N_AXES
 from ..contrastive_masked._images import MAX_SIDE, color_range
 from ..contrastive_masked._objective import Images
@@ -59,6 +60,12 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
     n_clusters : int or "auto", default=8
         Number of clusters. "auto" estimates it from the embeddings, or small pixels;
         see :class:`~sklearn_vlclust.CodingLengthKSelector`.
+    semantic_space : "wordnet", Vocabulary, SemanticSpace, list of str or None, \
+default=None
+        Nouns for embeddings (not in the paper), with vectors or in a space that has an
+        encoder. Each row is joined with its mixture of nouns, as far as these help: see
+        `semantic_weight_`. Clusters are named by them. None is the paper: no words and
+        no names.
     image_size : int, default=None
         Side in pixels to which images are brought: the shorter side is resized and the
         middle square is taken. None is the (median) shorter side, at most 224.
@@ -136,6 +143,15 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
         Mean direction of the instance features of each cluster, unit rows.
     image_shape_ : tuple of int or None
         Channels, height and width of the images as the network sees them.
+    cluster_names_ : list of `n_clusters_` arrays of str
+        Nouns of each cluster, best first. Absent with ``semantic_space=None``, as is
+        the next.
+    name_scores_ : list of `n_clusters_` arrays of float
+        Share of the cluster's votes that each of these nouns has, between 0 and 1.
+    semantic_space_ : SemanticSpace or None
+        The fitted space.
+    semantic_weight_ : float
+        How far the nouns were trusted: 0 is not at all, 1 fully.
     network_ : torch.nn.Module
         Residual network and diffusion model, on the CPU.
     history_ : list of dict
@@ -176,10 +192,12 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
     (5, 8)
     """
 
+    _joins_words = True
     _auto_on_images, _auto_on_embeddings = (256, 1e-3), (512, 3e-4)
 
     _parameter_constraints: dict = {
         **BaseImageClusterer._parameter_constraints,
+        "semantic_space": SEMANTIC_SPACE,
         "width": [Interval(Integral, 1, None, closed="left")],
         "generator_width": [Interval(Integral, 8, None, closed="left"), None],
         "tau": [Interval(Real, 0, None, closed="neither")],
@@ -205,6 +223,7 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
         self,
         n_clusters=8,
         *,
+        semantic_space=None,
         image_size=None,
         width=32,
         instance_dim=None,
@@ -236,6 +255,7 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
         random_state=None,
     ):
         self.n_clusters = n_clusters
+        self.semantic_space = semantic_space
         self.image_size = image_size
         self.width = width
         self.instance_dim = instance_dim
@@ -302,8 +322,10 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
             torch.full((int(n),), int(cluster)),
             new_generator(seed),
             self.sampling_steps,
-        ).numpy()
-        return samples if self.image_shape_ is None else samples.transpose(0, 2, 3, 1)
+        )
+        if self.image_shape_ is not None:
+            return samples.numpy().transpose(0, 2, 3, 1)
+        return self._as_images(samples).numpy()
 
     def _choose_side(self, side):
         return self.image_size or min(side, MAX_SIDE)

@@ -21,6 +21,7 @@ from .._graph_cuts import GRAPHS, RESIDUE, choose_cut, cut_graphs
 from .._separate import separate_groups
 from .._spectral import SpectralCut
 from .._split import most_divided
+from .._words import SEMANTIC_SPACE
 from ._directions import main_directions
 from ._membership import (
     membership_residual,
@@ -60,6 +61,11 @@ class RateReductionClustering(BaseDeepClusterer):
         Number of clusters. "auto" estimates it from the embeddings; see
         :class:`~sklearn_vlclust.CodingLengthKSelector`, which has Algorithm 1 of the
         paper as well.
+    semantic_space : "wordnet", Vocabulary, SemanticSpace, list of str or None, \
+default=None
+        Nouns for embeddings (not in the paper). Each row is joined with its mixture of
+        nouns, as far as these help: see `semantic_weight_`. Clusters are named by them.
+        None is the paper: no words and no names.
     n_components : int or "auto", default="auto"
         Width `d` of the features. "auto" is 64, or 128 above 64 clusters: subspaces at
         right angles need a direction each. It is at most a quarter of the width of the
@@ -138,6 +144,15 @@ class RateReductionClustering(BaseDeepClusterer):
     cuts_ : list of objects
         The graphs of the samples (of copies, one) and their eigenvectors, for
         :meth:`set_n_clusters`.
+    cluster_names_ : list of `n_clusters_` arrays of str
+        Nouns of each cluster, best first. Absent with ``semantic_space=None``, as is
+        the next.
+    name_scores_ : list of `n_clusters_` arrays of float
+        Share of the cluster's votes that each of these nouns has, between 0 and 1.
+    semantic_space_ : SemanticSpace or None
+        The fitted space.
+    semantic_weight_ : float
+        How far the nouns were trusted: 0 is not at all, 1 fully.
     network_ : torch.nn.Module
         Layers and clusters, on the CPU.
     embedder_ : encoder or None
@@ -184,11 +199,13 @@ class RateReductionClustering(BaseDeepClusterer):
     cuts_: list  # of SpectralCut
     _copies: Any = None  # Copies, of which one row each is cut
     _lies_apart = False  # whether the rows are groups that must not be cut evenly
+    _joins_words = True
     _learns_features = True
     _auto_epochs = 1, 20, 500  # fewest and most, and steps that are enough
 
     _parameter_constraints: dict = {
         **BaseDeepClusterer._parameter_constraints,
+        "semantic_space": SEMANTIC_SPACE,
         "n_components": [
             Interval(Integral, 1, None, closed="left"),
             StrOptions({"auto"}),
@@ -208,6 +225,7 @@ class RateReductionClustering(BaseDeepClusterer):
         self,
         n_clusters="auto",
         *,
+        semantic_space=None,
         n_components="auto",
         hidden_dim=None,
         embedder=None,
@@ -229,6 +247,7 @@ class RateReductionClustering(BaseDeepClusterer):
         random_state=None,
     ):
         self.n_clusters = n_clusters
+        self.semantic_space = semantic_space
         self.n_components = n_components
         self.hidden_dim = hidden_dim
         self.embedder = embedder
