@@ -404,8 +404,8 @@ class BaseDeepClusterer(
     def _deliver_clusters(self, infer, rows, distinct, copies, asked=None):
         """Set `labels_`, largest cluster first, with as many clusters as asked for.
 
-        Clusters that ``infer()`` gives no samples get a half of the one that is most divided. Those that
-        are empty still, as too few rows differ, leave the network.
+        Clusters that ``infer()`` gives no samples get a half of the one that is most
+        divided. Those that are empty still, as too few rows differ, leave the network.
         """
         n_heads = self.network_.config["n_clusters"]
         for left in reversed(range(FILL_ROUNDS + 1)):
