@@ -464,7 +464,7 @@ class BaseDeepClusterer(
         self.labels_ = np.argsort(order)[labels]
         self.network_.permute_clusters(torch.from_numpy(order[: self.n_clusters_]))
         asked = self.n_clusters if asked is None else asked
-        wanted = asked if isinstance(asked, Integral) else n_heads
+        wanted = int(asked) if isinstance(asked, Integral) else n_heads
         if self.n_clusters_ < wanted:
             self._warn_of_fewer(wanted, rows)
 

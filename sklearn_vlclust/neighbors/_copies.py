@@ -193,7 +193,7 @@ def _distances(x, y):
 
 
 def _group_near(rows, rng, device):
-    """Return the group of each row, or None, and the radius of near copies."""
+    """Return the group of each row and the radius; None if there are no near copies."""
     n = rows.shape[0]
     radius = _find_radius(rows, rng) if n > 2 else None
     if radius is None:

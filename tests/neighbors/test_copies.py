@@ -90,7 +90,7 @@ def test_different_photographs_stay_apart(clip_data, name):
         assert copies.n_groups > 0.99 * len(copies.group)
 
 
-@pytest.mark.parametrize("std", [1, 2, 3])
+@pytest.mark.parametrize("std", [1, 2])
 @pytest.mark.parametrize("n_centers", [3, 6, 20])
 def test_tight_clusters_are_no_copies(n_centers, std):
     X, _ = make_blobs(600, 24, centers=n_centers, cluster_std=std, random_state=0)
@@ -104,7 +104,7 @@ def test_digits_noise_and_few_dimensions_have_no_copies():
         assert group_copies(unit(X)).n_groups == len(X)
 
 
-def test_groups_are_no_wider_than_pictures_differ(clip_data):
+def test_groups_are_no_wider_than_pictures_differ():
     """A chain of rows, each near the next, is not one group."""
     rng = np.random.default_rng(0)
     steps = np.cumsum(rng.normal(size=(400, 64)), axis=0) * 0.02
