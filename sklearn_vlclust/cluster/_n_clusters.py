@@ -135,26 +135,27 @@ def estimate_n_clusters(rows, rng, k_range=None):
 
 def _restrict(estimate, k_range):
     """Return the estimate with the best of some numbers as answer."""
-    best = estimate.n_clusters
+    best, found = estimate.n_clusters, estimate.has_structure
+    kept = [(k, score) for k, score in estimate.candidates if k in k_range]
     if best in k_range:
-        return estimate
-    k = int(k_range[np.abs(np.log(k_range / best)).argmin()])
-    score = 0.0
+        return replace(estimate, candidates=kept)
+    scores = np.zeros(len(k_range))
     if len(estimate.k_values):
         curve = estimate.scores["reproducibility"]
         scores = np.interp(k_range, estimate.k_values, curve)
-        if k_range[0] < best < k_range[-1]:
-            k = int(k_range[scores.argmax()])
-        score = float(scores[np.searchsorted(k_range, k)])
-    if not k_range[0] < best < k_range[-1]:
+    i = int(scores.argmax())
+    if found and not k_range[0] < best < k_range[-1]:
+        i = 0 if best < k_range[0] else len(k_range) - 1
         warnings.warn(
-            f"k_range ends at {k}, but {best} clusters would be better: give a wider "
-            "k_range, or none.",
+            f"k_range ends at {k_range[i]}, but {best} clusters would be better: give "
+            "a wider k_range, or none.",
             UserWarning,
             stacklevel=6,
         )
-    others = [(q, s) for q, s in estimate.candidates if q in k_range and q != k]
-    return replace(estimate, n_clusters=k, candidates=[(k, score), *others])
+    k = int(k_range[i])
+    others = [candidate for candidate in kept if candidate[0] != k]
+    answer = (k, float(scores[i]))
+    return replace(estimate, n_clusters=k, candidates=[answer, *others])
 
 
 def _estimate(Z, n_given, rng):
