@@ -22,7 +22,6 @@ import warnings
 import numpy as np
 from sklearn.cluster import SpectralClustering
 from sklearn.cluster._spectral import cluster_qr
-from sklearn.datasets import load_digits
 from sklearn.metrics import normalized_mutual_info_score
 
 from sklearn_vlclust import CodingLengthKSelector
@@ -37,8 +36,9 @@ from sklearn_vlclust.embedding._rows import UnitRows
 from sklearn_vlclust.metrics import coding_length
 
 from . import shared_data
+from .k_suite import load_rows
 
-SETS = ["digits", "pacs_photo", "pets", "caltech101", "dtd"]
+SETS = ["digits", "pacs-photos", "pets", "caltech101", "dtd"]
 SIZES = {
     "toy": {
         "n": 300,
@@ -55,7 +55,7 @@ SIZES = {
         "greatest": 50,
         "compared": [2, 10, 25, 50],
         "subspaces": [10, 25, 50],
-        "n_seeds": 5,
+        "n_seeds": 3,
         "data": SETS,
         "groups": [3, 10, 30, 100],
         "n_sets": 10,
@@ -130,7 +130,7 @@ def run_estimates(n_seeds, data, groups, n_sets, **timed):
     """Estimate the numbers of clusters of real data and of sets of subspaces."""
     rows = []
     for name in data:
-        X, y = _load(name)
+        X, y = load_rows(name)
         n_classes = len(np.unique(y))
         rows.append(_estimate(name, [X] * n_seeds, n_classes))
     for n_groups in groups:
@@ -160,19 +160,6 @@ def _estimate(name, sets, n_classes):
         row[f"{criterion}_s"] = float(np.median(seconds))
     print("   ", row, flush=True)
     return row
-
-
-def _load(name):
-    if name == "digits":
-        return load_digits(return_X_y=True)
-    if name == "pacs_photo":
-        from sklearn_vlclust import OfflineEmbedder
-        from sklearn_vlclust.datasets import list_images
-
-        paths = list_images(shared_data.folder(name))
-        classes = [path.split("/")[-2] for path in map(str, paths)]
-        return OfflineEmbedder().fit_transform(paths), np.array(classes)
-    return shared_data.images(name)
 
 
 def _subspaces(n_groups, size, seed, width=64, rank=4, noise=0.05):

@@ -87,7 +87,7 @@ def make_cases(name):
     if name in SYNTHETIC:
         yield from SYNTHETIC[name](np.random.default_rng(0))
         return
-    X, y = _load(name)
+    X, y = load_rows(name)
     rng = np.random.default_rng(0)
     n_classes = len(np.unique(y))
     yield "full", X, n_classes
@@ -122,7 +122,8 @@ def _draw(y, sizes, rng):
     return np.sort(np.concatenate(parts))
 
 
-def _load(name):
+def load_rows(name):
+    """Return rows and classes 0, 1, ... of a set that is not made at random."""
     if name == "digits":
         return load_digits(return_X_y=True)
     if name in shared_data.IMAGES:

@@ -15,8 +15,8 @@ from ..training._products import linear
 SAMPLE_ROWS, MOST_ROWS = 4000, 10_000
 FEW_ROWS = 16
 # Numbers that are compared: all up to the first, and as many as the second, evenly on
-# a logarithmic scale, up to the largest; and the least rows per cluster.
-ALL_UP_TO, N_VALUES, LARGEST, LEAST_ROWS = 16, 45, 1000, 4
+# a logarithmic scale, up to clusters of so many rows.
+ALL_UP_TO, N_VALUES, LEAST_ROWS = 16, 45, 4
 # Fewer rows are not cut in halves.
 LEAST_HALVES = 8
 # How rows are looked at, in turn. Half-whitened principal axes: their number, and the
@@ -42,8 +42,8 @@ TINY_VARIANCE = 1e-6
 PRICES = [("compact", 0.7), ("diffusion", 0.7), ("diffusion", 0.9)]
 # Coarsest cuts, whose agreement is no measure for finer ones.
 COARSEST = 2
-# Halvings that tell whether there is structure, or which diffusion suits the rows.
-TRIALS, DIFFUSION_TRIALS = 6, 2
+# Halvings that tell which diffusion suits the rows.
+DIFFUSION_TRIALS = 2
 # Agreement above which there is structure for sure, and what less must exceed that of
 # Gaussian rows by.
 SURE, BEYOND_GAUSSIAN = 0.7, 0.1
@@ -135,26 +135,27 @@ def estimate_n_clusters(rows, rng, k_range=None):
 
 def _restrict(estimate, k_range):
     """Return the estimate with the best of some numbers as answer."""
-    best = estimate.n_clusters
+    best, found = estimate.n_clusters, estimate.has_structure
+    kept = [(k, score) for k, score in estimate.candidates if k in k_range]
     if best in k_range:
-        return estimate
-    k = int(k_range[np.abs(np.log(k_range / best)).argmin()])
-    score = 0.0
+        return replace(estimate, candidates=kept)
+    scores = np.zeros(len(k_range))
     if len(estimate.k_values):
         curve = estimate.scores["reproducibility"]
         scores = np.interp(k_range, estimate.k_values, curve)
-        if k_range[0] < best < k_range[-1]:
-            k = int(k_range[scores.argmax()])
-        score = float(scores[np.searchsorted(k_range, k)])
-    if not k_range[0] < best < k_range[-1]:
+    i = int(scores.argmax())
+    if found and not k_range[0] < best < k_range[-1]:
+        i = 0 if best < k_range[0] else len(k_range) - 1
         warnings.warn(
-            f"k_range ends at {k}, but {best} clusters would be better: give a wider "
-            "k_range, or none.",
+            f"k_range ends at {k_range[i]}, but {best} clusters would be better: give "
+            "a wider k_range, or none.",
             UserWarning,
             stacklevel=6,
         )
-    others = [(q, s) for q, s in estimate.candidates if q in k_range and q != k]
-    return replace(estimate, n_clusters=k, candidates=[(k, score), *others])
+    k = int(k_range[i])
+    others = [candidate for candidate in kept if candidate[0] != k]
+    answer = (k, float(scores[i]))
+    return replace(estimate, n_clusters=k, candidates=[answer, *others])
 
 
 def _estimate(Z, n_given, rng):
@@ -166,8 +167,7 @@ def _estimate(Z, n_given, rng):
         return KEstimate(k, [(k, 1.0)], has_structure=is_categorical)
     k_values = _numbers(n)
     coordinates, variances = _principal_axes(Z)
-    halvings = int(np.clip(HALVED_ROWS // n, FEWEST_HALVINGS, MOST_HALVINGS))
-    curves = _measure(coordinates, variances, k_values, halvings, rng)
+    curves = _measure(coordinates, variances, k_values, rng)
     agreement = _mean_agreement(curves)
     scores = {"reproducibility": None, "agreement": agreement}
     if not _exceeds_gaussian(agreement, coordinates, variances, k_values, rng):
@@ -186,7 +186,7 @@ def _estimate(Z, n_given, rng):
 
 def _numbers(n):
     """Return the numbers of clusters that are compared for `n` rows."""
-    most = max(COARSEST + 1, min(LARGEST, n // LEAST_ROWS))
+    most = max(COARSEST + 1, n // LEAST_ROWS)
     k_values = np.geomspace(2, most, N_VALUES).round().astype(int)
     k_values = np.union1d(k_values, np.arange(2, min(most, ALL_UP_TO) + 1))
     return k_values[k_values <= n // 2]
@@ -201,7 +201,7 @@ def _exceeds_gaussian(agreement, coordinates, variances, k_values, rng):
     if agreement.max() > SURE:
         return True
     gaussian = rng.standard_normal(coordinates.shape) * np.sqrt(variances)
-    curves = _measure(gaussian, variances, k_values, TRIALS, rng)
+    curves = _measure(gaussian, variances, k_values, rng, effort=0.5)
     by_chance = _mean_agreement(curves).max()
     return bool(agreement.max() > by_chance + BEYOND_GAUSSIAN)
 
@@ -222,7 +222,7 @@ def _hides_finer(Z, rng):
         if len(some) < LEAST_HALVES or not len(k_values):
             continue
         coordinates, variances = _principal_axes(some)
-        curves = _measure(coordinates, variances, k_values, TRIALS, rng)
+        curves = _measure(coordinates, variances, k_values, rng, effort=0.5)
         agreement = _mean_agreement(curves)
         if _exceeds_gaussian(agreement, coordinates, variances, k_values, rng):
             return True
@@ -277,9 +277,11 @@ def _corners(agreement, entropy):
     return [b - 1 for a, b in pairwise(corners) if y[b] > y[a]]
 
 
-def _measure(coordinates, variances, k_values, halvings, rng):
+def _measure(coordinates, variances, k_values, rng, effort=1.0):
     """Return agreement and entropy at every number, by tree: each (n_values,)."""
     n = len(coordinates)
+    halvings = np.clip(HALVED_ROWS // n, FEWEST_HALVINGS, MOST_HALVINGS)
+    halvings = max(FEWEST_HALVINGS, int(effort * halvings))
     # What is summed: by tree, information of both halves at every number.
     sums: dict = {}
     kinds = ["signed", "absolute"]

@@ -146,6 +146,13 @@ def test_a_range_only_restricts():
         assert estimate(X, np.arange(20, 30)).n_clusters == 20
 
 
+def test_a_range_where_there_is_no_structure():
+    noise = np.random.default_rng(0).normal(size=(100, 20))
+    with pytest.warns(UserWarning, match="No groups") as caught:
+        assert 2 <= estimate(noise, np.arange(2, 9)).n_clusters <= 8
+    assert len(caught) == 1
+
+
 def test_same_seed_same_answer():
     X = blobs(7, 25, spread=1.2)
     first, second = estimate(X), estimate(X)
