@@ -28,11 +28,8 @@ def cluster(
     ] = "auto",
     method: Annotated[
         Method,
-        typer.Option(
-            help="auto is mca where the nouns describe the pictures, else "
-            "rate-reduction."
-        ),
-    ] = Method.auto,
+        typer.Option(help="vl is the default for all pictures; the others are papers."),
+    ] = Method.vl,
     encoder: Annotated[
         str, typer.Option(metavar="ENCODER", help=ENCODER_HELP)
     ] = "offline",
@@ -135,6 +132,9 @@ def show(result):
     )
     for row in result["errors"]:
         say(f"Left out: {row['path']}: {row['reason']}")
+    others = [k for k, _ in result["k_candidates"][1:]]
+    if others:
+        say(f"Other numbers that fit: {', '.join(map(str, sorted(others)))} (--k)")
     weight = result["semantic_weight"]
     trust = "" if weight is None else f", weight of the words {weight:.2f} of 1"
     say(

@@ -10,7 +10,7 @@ import typer
 class Method(StrEnum):
     """Values of ``--method``."""
 
-    auto = "auto"
+    vl = "vl"
     mca = "mca"
     rate_reduction = "rate-reduction"
     contrastive_masked = "contrastive-masked"

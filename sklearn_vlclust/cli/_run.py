@@ -24,7 +24,7 @@ class Request:
     folder: Path
     out: Path
     k: int | None = None
-    method: Method = Method.auto
+    method: Method = Method.vl
     encoder: str = "offline"
     words: str = "wordnet"
     max_k: int | None = None
@@ -125,12 +125,12 @@ def _cluster(request, settings, paths, words, output, terminal):
     _check_k(request.k, len(X))
     encoder = make_encoder(spec, **options)  # without the cache of this run
     encode_nouns(words, encoder, terminal)
-    selector, k = None, request.k
-    if k is None:
+    selector, k = None, request.k or "auto"
+    if k == "auto" and request.max_k is not None:
         selector = choose_n_clusters(X, request.max_k, request.seed, terminal)
         k = selector.n_clusters_
     output.cache.mkdir(exist_ok=True)
-    estimator, method = Fitter(
+    estimator = Fitter(
         X,
         words=words,
         embedder=encoder,
@@ -139,35 +139,18 @@ def _cluster(request, settings, paths, words, output, terminal):
         checkpoints=output.cache,
         terminal=terminal,
     ).fit(request.method, k)
-    names, captioner = _name_clusters(
-        estimator, X, words, encoder, request.device, terminal
-    )
+    names = getattr(estimator, "cluster_names_", [])
     search = ImageSearch(encoder, random_state=request.seed).fit(X, paths=paths[kept])
     model = Model(
         estimator,
         search,
-        names,
+        [[str(name) for name in row] for row in names],
         spec,
-        str(method),
+        str(request.method),
         settings["folder"],
         selector=selector,
-        captioner=captioner,
     )
     return model, errors
-
-
-def _name_clusters(estimator, X, words, encoder, device, terminal):
-    """Return names of each cluster, and the captioner if it is not the estimator."""
-    if words is None:
-        return [], None
-    names, captioner = getattr(estimator, "cluster_names_", None), None
-    if names is None:
-        from ..semantics import ClusterCaptioner
-
-        with terminal.stage("Naming clusters"):
-            captioner = ClusterCaptioner(words, embedder=encoder, device=device)
-            names = captioner.fit(X, estimator.labels_).candidates_
-    return [[str(name) for name in row] for row in names], captioner
 
 
 def _check_k(k, n):
@@ -187,7 +170,14 @@ def _describe(model):
         "semantic_weight": None if weight is None else round(float(weight), 4),
         "n_images": len(estimator.labels_),
         "n_clusters": estimator.n_clusters_,
+        "k_candidates": _candidates(model),
     }
+
+
+def _candidates(model):
+    """Return numbers of clusters with their scores, best first; [] if one was given."""
+    source = model.estimator if model.selector is None else model.selector
+    return [[k, round(s, 4)] for k, s in getattr(source, "k_candidates_", [])]
 
 
 def _clusters(model):

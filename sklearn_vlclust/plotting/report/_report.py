@@ -320,8 +320,8 @@ def _params(estimator, longest=200):
 
 
 def _name_score(estimator, captioner):
-    if captioner is not None:
-        return "votes an image"
-    if hasattr(estimator, "name_scores_"):
+    if captioner is None and not hasattr(estimator, "name_scores_"):
+        return "score"
+    if captioner is None and hasattr(estimator, "attention"):  # MCA
         return "attention times probability"
-    return "score"
+    return "votes per image"
