@@ -2,9 +2,9 @@
 
 ACC in percent, means over seeds, the number of clusters given; labels are used for
 these figures alone. Near copies are rows of a given cosine with the picture, in random
-directions. Bars: ACC falls by at most 3 points (seeds alone move that of a method by
-6 on 100 images); the search for copies takes at most 1.3 times the time of all nearest
-rows; hardly any row of sets as they are is grouped.
+directions, drawn once for all seeds of a cell. Bars: ACC changes by at most 3 points;
+the search for copies takes at most 1.3 times the time of all nearest rows; hardly any
+row of sets as they are is grouped.
 """
 
 import time
