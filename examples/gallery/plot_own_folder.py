@@ -36,12 +36,13 @@ print(len(paths), "pictures")
 # %%
 # Embeddings are computed once: with ``cache="embeddings"`` they are kept on disk, and a
 # run that was interrupted goes on. Nouns are chosen from all of WordNet if none are
-# given.
+# given. Without the 2, the number is estimated.
 
 embedder = OfflineEmbedder()
 X = embedder.transform(paths)
 nouns = ["flower", "petal", "building", "palace", "lake", "tree", "dog", "guitar"]
-model = VLClustering(semantic_space=nouns, embedder=embedder, random_state=0).fit(X)
+model = VLClustering(2, semantic_space=nouns, embedder=embedder, random_state=0)
+model.fit(X)
 for cluster, names in enumerate(model.cluster_names_):
     print(cluster, (model.labels_ == cluster).sum(), "pictures:", ", ".join(names[:3]))
 
