@@ -2,10 +2,10 @@
 The default clusterer
 =====================
 
-Images without labels, and nobody knows how many kinds there are: a thousand handwritten
-digits. At 8 x 8 pixels, the pixels themselves will do as embeddings, and no words belong
-to them. Of photographs, take embeddings of an encoder and get names as well, as in
-:doc:`plot_own_folder`.
+Images without labels, and nobody knows how many kinds there are: a thousand
+handwritten digits. At 8 x 8 pixels, the pixels themselves will do as embeddings, and no
+words belong to them. Of photographs, take embeddings of an encoder and get names as
+well, as in :doc:`plot_own_folder`.
 """
 
 from sklearn.datasets import load_digits

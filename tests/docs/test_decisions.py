@@ -87,7 +87,8 @@ def test_pages_are_written_with_and_without_results(table, results, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
     table.write_pages(tmp_path / "build", empty)
-    for name in ("decision", "choosing", "uneven", *(f"paper_{paper}" for paper in table.PAPERS)):
+    papers = [f"paper_{paper}" for paper in table.PAPERS]
+    for name in ("decision", "choosing", "uneven", *papers):
         assert "No results" in (tmp_path / "build" / f"{name}.inc").read_text()
 
 
