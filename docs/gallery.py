@@ -17,7 +17,7 @@ EXTRAS = {
 }
 # In the order in which they are shown.
 ORDER = (
-    "quick_start",
+    "vl",
     "own_folder",
     "choose_k",
     "name_clusters",

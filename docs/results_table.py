@@ -3,7 +3,8 @@
     python docs/results_table.py    # renews the table of the README
 
 A file of benchmarks/results has `"tables"`, title -> list of rows, and says by which
-`"command"` and on which `"machine"`. The README shows four of them, a row a data set.
+`"command"` and on which `"machine"`. The README shows some
+of them, one row per data set.
 """
 
 import json
@@ -12,8 +13,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-# In the README: MCA and what needs no training, then the other methods.
+# In the README: MCA and what needs no training, the other published methods, and the
+# default estimator, if it has been measured.
 SHOWN = "accuracy", "rate_reduction", "masked_embeddings", "generative_embeddings"
+DEFAULT = "vl"
 MARKERS = "<!-- results:start -->", "<!-- results:end -->"
 
 
@@ -29,18 +32,21 @@ def cells(records):
     return [column.replace("_", " ") for column in columns], rows
 
 
-def compare(tables, *without_words):
-    """Return the four files of the README as records, one a data set."""
+def compare(tables, *without_words, default=None):
+    """Return the files of the README as records, one per data set."""
     records = []
     for data, rows in tables.items():
         of = {row["what"]: row for row in rows}
         mca = of["MCAClustering()"]
         cpp, pici, gcc = (other[data][-1] for other in without_words)
         alone = [of[what]["ACC"] for what in ("k-means", "Ward", "spectral, kNN")]
-        weights = mca["semantic_weight"]
+        ours = {row["what"]: row for row in (default or {}).get(data, ())}
+        vl = ours.get("VLClustering()")
+        weights = (vl or mca)["semantic_weight"]
         records.append(
             {
                 "data": data,
+                **({"VLClustering": _with_spread(vl)} if vl else {}),
                 "k-means": f"{alone[0]:.1f}",
                 "best of three": f"{max(alone):.1f}",
                 "rate reduction": _with_spread(cpp),
@@ -112,7 +118,9 @@ def write_page(target):
 def renew_readme(readme=ROOT / "README.md", results=RESULTS):
     """Put the results, a row a data set, between the markers of the README."""
     files = (read(results / f"{name}.json")["tables"] for name in SHOWN)
-    table = markdown(compare(*files))
+    default = results / f"{DEFAULT}.json"
+    default = read(default)["tables"] if default.exists() else None
+    table = markdown(compare(*files, default=default))
     text = Path(readme).read_text(encoding="utf-8")
     pattern = re.compile("(?<={})\n.*?(?={})".format(*MARKERS), re.DOTALL)
     if not pattern.search(text):

@@ -36,7 +36,6 @@ def main(arguments=None):
             parser.exit(1, f"{parser.prog}: {error}\n")
     settings = {
         "--k": options.n_clusters,
-        "--method": "mca",
         "--encoder": "offline",
         "--seed": options.seed,
         "--out": options.output,

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from sklearn_vlclust import MCAClustering, OfflineEmbedder
+from sklearn_vlclust import OfflineEmbedder, VLClustering
 from sklearn_vlclust.datasets import list_images
 from sklearn_vlclust.plotting import ClusterGalleryDisplay, ClusterReport
 
@@ -36,19 +36,20 @@ print(len(paths), "pictures")
 # %%
 # Embeddings are computed once: with ``cache="embeddings"`` they are kept on disk, and a
 # run that was interrupted goes on. Nouns are chosen from all of WordNet if none are
-# given.
+# given. Without the 2, the number is estimated.
 
 embedder = OfflineEmbedder()
 X = embedder.transform(paths)
 nouns = ["flower", "petal", "building", "palace", "lake", "tree", "dog", "guitar"]
-mca = MCAClustering(2, semantic_space=nouns, embedder=embedder, random_state=0).fit(X)
-for cluster, names in enumerate(mca.cluster_names_):
-    print(cluster, (mca.labels_ == cluster).sum(), "pictures:", ", ".join(names[:3]))
+model = VLClustering(2, semantic_space=nouns, embedder=embedder, random_state=0)
+model.fit(X)
+for cluster, names in enumerate(model.cluster_names_):
+    print(cluster, (model.labels_ == cluster).sum(), "pictures:", ", ".join(names[:3]))
 
 # %%
 # On the left what is typical of a cluster, on the right what it is least certain of.
 
-_ = ClusterGalleryDisplay.from_estimator(mca, paths, embeddings=X, n_pictures=8)
+_ = ClusterGalleryDisplay.from_estimator(model, paths, embeddings=X, n_pictures=8)
 
 # %%
 # A table of files.
@@ -56,8 +57,8 @@ _ = ClusterGalleryDisplay.from_estimator(mca, paths, embeddings=X, n_pictures=8)
 with (folder / "clusters.csv").open("w", newline="", encoding="utf-8") as file:
     table = csv.writer(file)
     table.writerow(["path", "cluster", "probability"])
-    probability = mca.predict_proba(X).max(axis=1)
-    table.writerows(zip(paths, mca.labels_, probability.round(3)))
+    probability = model.predict_proba(X).max(axis=1)
+    table.writerows(zip(paths, model.labels_, probability.round(3)))
 print((folder / "clusters.csv").read_text().splitlines()[1].rpartition("/")[2])
 
 # %%
@@ -65,6 +66,6 @@ print((folder / "clusters.csv").read_text().splitlines()[1].rpartition("/")[2])
 # all pictures, names, outliers and possible duplicates. :doc:`../guide/report` shows
 # one.
 
-report = ClusterReport.from_estimator(mca, paths, embeddings=X, title="My pictures")
+report = ClusterReport.from_estimator(model, paths, embeddings=X, title="My pictures")
 saved = report.save(folder / "report.html")
 print(saved.name, f"{saved.stat().st_size / 2**20:.1f} MiB")

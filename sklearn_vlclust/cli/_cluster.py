@@ -10,7 +10,7 @@ from . import _options
 from ._encoders import HELP as ENCODER_HELP
 from ._errors import EPILOG, open_in_browser
 from ._options import Method, Sorting
-from ._terminal import Terminal, print_table, say
+from ._terminal import Terminal, counted, print_table, say
 
 
 def cluster(
@@ -28,7 +28,7 @@ def cluster(
     ] = "auto",
     method: Annotated[
         Method,
-        typer.Option(help="vl is the default for all pictures; the others are papers."),
+        typer.Option(help="vl suits all pictures; the others are published methods."),
     ] = Method.vl,
     encoder: Annotated[
         str, typer.Option(metavar="ENCODER", help=ENCODER_HELP)
@@ -45,7 +45,7 @@ def cluster(
         str,
         typer.Option(
             metavar="FILE",
-            help="Nouns, one a line; wordnet: its 82,115; none: no names.",
+            help="Nouns, one per line; wordnet: its 82,115; none: no names.",
         ),
     ] = "wordnet",
     link: Annotated[
@@ -138,7 +138,8 @@ def show(result):
     weight = result["semantic_weight"]
     trust = "" if weight is None else f", weight of the words {weight:.2f} of 1"
     say(
-        f"{result['n_images']:,} images in {result['n_clusters']} clusters by "
+        f"{counted(result['n_images'], 'image')} in "
+        f"{counted(result['n_clusters'], 'cluster')} by "
         f"{result['method']} on {result['encoder']}{trust}, {result['seconds']:.0f} s"
     )
     say(f"Report: {result['report']}")

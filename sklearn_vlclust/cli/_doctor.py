@@ -2,7 +2,7 @@
 
 from . import _options
 from ._errors import DONE, FAILED
-from ._terminal import Terminal, print_table, say
+from ._terminal import Terminal, counted, print_table, say
 
 
 def doctor(json: _options.Json = False, debug: _options.Debug = False):
@@ -31,7 +31,7 @@ def doctor(json: _options.Json = False, debug: _options.Debug = False):
             ],
         )
         count = len(broken)
-        say(f"{count} to mend before vlclust can run." if count else "Ready.")
+        say(f"{counted(count, 'problem')} to fix." if count else "Ready.")
     return {
         "command": "doctor",
         "ok": not broken,

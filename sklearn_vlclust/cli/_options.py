@@ -37,12 +37,8 @@ Device = Annotated[
 ]
 BatchSize = Annotated[
     int | None,
-    typer.Option(
-        min=1, help="Images a forward pass of the encoder.", show_default="64"
-    ),
+    typer.Option(min=1, help="Images per batch of the encoder.", show_default="64"),
 ]
-Json = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object to stdout, no more.")
-]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 Open = Annotated[bool, typer.Option("--open", help="Show the report in the browser.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]

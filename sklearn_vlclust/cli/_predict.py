@@ -35,7 +35,7 @@ def predict(
     json: _options.Json = False,
     debug: _options.Debug = False,
 ):
-    """Put further pictures into the clusters of a model.
+    """Assign new pictures to the clusters of a model.
 
     The table has the columns of clusters.csv: path, cluster, probability, name.
     """

@@ -26,7 +26,7 @@ def report(
     json: _options.Json = False,
     debug: _options.Debug = False,
 ):
-    """Write the report of a model anew.
+    """Regenerate the report of a model.
 
     The pictures must be where they were.
     """

@@ -29,7 +29,7 @@ def search(
     """Find the pictures of a model that are nearest to an image or a text.
 
     Distances are one minus the cosine, nearest first. Texts are far from all pictures:
-    there only the order tells.
+    for them, only the ranking is meaningful.
     """
     if text and image:
         raise typer.BadParameter("--text and --image exclude each other.")

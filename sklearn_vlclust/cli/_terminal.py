@@ -32,6 +32,11 @@ def printable(text):
     )
 
 
+def counted(n, noun):
+    """Return a number with its noun: "1 cluster", "1,670 images"."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
 def one_line(error):
     """Return the message of an exception on one line, fit for a terminal."""
     lines = (line.strip() for line in str(error).splitlines())
@@ -122,7 +127,7 @@ class Terminal:
 
         with warnings.catch_warnings():
             if not self.debug:
-                # Deprecations in what other libraries do are not the user's to mend.
+                # Deprecations in what other libraries do are not the user's to fix.
                 for category in (DeprecationWarning, FutureWarning):
                     warnings.simplefilter("ignore", category)
             warnings.showwarning = show

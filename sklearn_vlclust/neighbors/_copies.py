@@ -40,7 +40,7 @@ BLOCK_ROWS = 1024
 class Copies:
     """Rows in groups of copies.
 
-    Attributes
+    Parameters
     ----------
     group : ndarray of shape (n_rows,), int64
         Group of each row, numbered by first occurrence.

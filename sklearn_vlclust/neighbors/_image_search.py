@@ -254,7 +254,7 @@ class ImageSearch(HTMLReprMixin, BaseEstimator):
         -------
         distances : ndarray of shape (n_queries, n_neighbors), float32
             Ascending. Left out with ``return_distance=False``. Texts are far from all
-            images: only the order tells.
+            images: only the ranking is meaningful.
         indices : ndarray of shape (n_queries, n_neighbors), int64
             Numbers of the images found.
 

@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from sklearn_vlclust import MCAClustering
+from sklearn_vlclust import VLClustering
 from sklearn_vlclust.metrics import clustering_accuracy
 from tests.cli.conftest import vlclust
 
@@ -42,14 +42,14 @@ def test_report_table_and_model(finished, pictures):
 def test_the_model_is_the_estimator_by_its_own_save(finished):
     files = [path.name for path in (finished.out / "model").rglob("*")]
     assert not [name for name in files if "pkl" in name or "pickle" in name]
-    if finished.json["method"] == "mca":
-        estimator = MCAClustering.load(finished.out / "model/estimator.safetensors")
+    if finished.json["method"] == "vl":
+        estimator = VLClustering.load(finished.out / "model/estimator.safetensors")
         assert estimator.checkpoint is None and estimator.embedder.cache is None
     assert not list((finished.out / "cache").glob("fit-*"))
 
 
 @pytest.mark.parametrize(
-    "method", ["mca", "rate-reduction", "contrastive-masked", "generative"]
+    "method", ["vl", "mca", "rate-reduction", "contrastive-masked", "generative"]
 )
 def test_every_method(method, pictures, options, tmp_path):
     if method == "generative":
@@ -64,7 +64,7 @@ def test_every_method(method, pictures, options, tmp_path):
     assert again.json["images"] == run.json["images"]
 
 
-@pytest.mark.parametrize("method", ["auto", "rate-reduction"])
+@pytest.mark.parametrize("method", ["vl", "rate-reduction"])
 def test_the_number_of_clusters_is_chosen(method, pictures, options, tmp_path):
     arguments = ["--method", method, "--out", tmp_path / "out", "--max-k", 6, *options]
     run = vlclust("cluster", pictures, *arguments, "--json")
@@ -80,7 +80,7 @@ def test_without_words_there_are_no_names(pictures, tiny_clip, tmp_path):
     out, common = tmp_path / "out", ["--encoder", tiny_clip, "--words", "none"]
     run = vlclust("cluster", pictures, "--k", 3, "--out", out, *common, "--json")
     assert run.code == 0, run.err
-    assert run.json["method"] == "rate-reduction"
+    assert run.json["method"] == "vl"
     assert {row["name"] for row in run.json["images"]} == {""}
 
 

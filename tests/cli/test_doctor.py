@@ -49,4 +49,4 @@ def test_what_is_missing_is_told_with_what_to_do(monkeypatch, tmp_path):
     assert not checks["extra generative"]["needed"]
     assert checks["data folder"]["found"] == str(tmp_path)
     shown = vlclust("doctor")
-    assert shown.code == 1 and "BROKEN" in shown.out and "to mend" in shown.out
+    assert shown.code == 1 and "BROKEN" in shown.out and "problems to fix" in shown.out

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from sklearn_vlclust.cli._terminal import printable
+from sklearn_vlclust.cli._terminal import counted, printable
 from tests.cli.conftest import vlclust
 
 
@@ -89,6 +89,11 @@ def test_help_names_commands_and_exit_codes():
 )
 def test_printable(text, shown):
     assert printable(text) == shown
+
+
+def test_counted():
+    assert counted(1, "cluster") == "1 cluster"
+    assert counted(1670, "image") == "1,670 images"
 
 
 def test_help_does_not_wait_for_what_runs_need():

@@ -55,6 +55,20 @@ def test_the_choice_follows_the_results(table, results):
     assert "ContrastiveMasked" in quick["take"]
 
 
+def test_the_default_is_compared_where_it_was_measured(table, results):
+    quartered = "a: 9 images, every second class quartered"
+    tables = {"means": [{"what": "full sets", "VLClustering()": 95.0}]}
+    for title, value in (("a: x", 95.0), ("b: y", 55.0), (quartered, 80.0)):
+        tables[title] = [row("VLClustering()", value), row("k-means", 40.0)]
+    write(results, "vl", tables)
+    covered, _, wordless, uneven, _ = table.decisions(results)
+    assert covered["take"] == ":class:`~sklearn_vlclust.VLClustering`"
+    assert "VLClustering" not in wordless["measured"]
+    assert "class quartered, mean of a: VLClustering 80.0" in uneven["measured"]
+    page = table.uneven_tables(results)
+    assert page.count(".. list-table::") == 1 and quartered in page
+
+
 def test_pages_are_written_with_and_without_results(table, results, tmp_path):
     table.write_pages(tmp_path / "build", results)
     page = (tmp_path / "build" / "decision.inc").read_text()
@@ -73,7 +87,8 @@ def test_pages_are_written_with_and_without_results(table, results, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
     table.write_pages(tmp_path / "build", empty)
-    for name in ("decision", "choosing", *(f"paper_{paper}" for paper in table.PAPERS)):
+    papers = [f"paper_{paper}" for paper in table.PAPERS]
+    for name in ("decision", "choosing", "uneven", *papers):
         assert "No results" in (tmp_path / "build" / f"{name}.inc").read_text()
 
 

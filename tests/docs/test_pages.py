@@ -75,6 +75,12 @@ def test_results_become_tables(tmp_path):
     assert f"| --- |\n{row}\n<!-- results:end -->" in readme.read_text()
     outside = re.compile("<!-- results:start -->.*<!-- results:end -->", re.DOTALL)
     assert outside.split(readme.read_text()) == outside.split(README)
+    vl = {**mca, "what": "VLClustering()", "ACC": 51.0, "semantic_weight": [1.0]}
+    report = {"tables": {"pets: 37 classes": [vl], "means": [{"what": "all"}]}}
+    (tmp_path / "vl.json").write_text(json.dumps(report))
+    table.renew_readme(readme, tmp_path)
+    row = f"| 51.0 ± 0.5 | 40.0 | 42.0 | {ours} | 43.0 | 50.2 ± 0.5 | 1.00 |"
+    assert f"| pets: 37 classes {row}" in readme.read_text()
     page = table.restructured(results)
     assert page.startswith("Accuracy\n--------\n")
     assert ".. list-table:: pets: 37 classes\n" in page and "     - 42\n" in page

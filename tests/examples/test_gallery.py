@@ -51,7 +51,7 @@ EXPECTED = {
         set(n["captioner"].captions_) == {"daisy", "building"}
     ),
     "plot_own_folder": lambda n: n["saved"].read_text().count("<html") == 1,
-    "plot_quick_start": lambda n: n["model"].n_clusters_ == 10,
+    "plot_vl": lambda n: n["model"].n_clusters_ == 10,
     "plot_text_search": lambda n: list(n["indices"][:, 0]) == n["queries"],
     "plot_large_data": lambda n: len(n["labels"]) == 60_000,
 }

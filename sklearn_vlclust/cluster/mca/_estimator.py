@@ -350,9 +350,9 @@ default="wordnet"
             device=device,
         )
         joint, _ = join(rows, words, self.mixture_weight)
-        return self.prepare_training(rows, words, joint, sample, rng, generator, device)
+        return self._start_training(rows, words, joint, sample, rng, generator, device)
 
-    def prepare_training(self, rows, words, joint, sample, rng, generator, device):
+    def _start_training(self, rows, words, joint, sample, rng, generator, device):
         """Return ``(criterion, batches)`` of the training, for `_prepare`."""
         self.semantic_space_, self.semantic_weight_ = words.space, words.weight
         images, nouns = StandardRows(rows), words.nouns

@@ -268,7 +268,7 @@ class VLClustering(BaseDeepClusterer):
         joint, self._joint_after_training = join(rows, words)
         mca = MCAClustering(batch_size=self.batch_size)
         mca._n_clusters = k
-        criterion, batches = mca.prepare_training(
+        criterion, batches = mca._start_training(
             rows, words, joint, everything, rng, generator, device
         )
         self.network_ = mca.network_

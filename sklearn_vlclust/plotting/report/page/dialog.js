@@ -10,7 +10,7 @@ function openImage(i) {
   ];
   if (data.imageNouns) {
     const nouns = data.imageNouns[i].map(([noun, weight]) => `${data.nouns[noun]} ${fixed(weight)}`);
-    facts.push(["Nouns near it", nameOf(nouns.join(", "))]);
+    facts.push(["Closest words", nameOf(nouns.join(", "))]);
   }
   const close = () => dialog.close();
   facts[0][1].addEventListener("click", close);

@@ -41,7 +41,7 @@ function drawMatrix() {
       context.fillRect(matrix.edge + column * cell, matrix.edge + row * cell, cell + 0.5, cell + 0.5);
     }
   }
-  byId("matrix-scale").textContent = `Colours run from ${fixed(matrix.low)}, that of the page, to 1.`;
+  byId("matrix-scale").textContent = `Colors run from ${fixed(matrix.low)}, that of the page, to 1.`;
   writeMatrixLabels(context, cell);
   context.strokeStyle = color("text");
   context.lineWidth = 2;
