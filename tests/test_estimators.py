@@ -13,6 +13,7 @@ from sklearn_vlclust import (
     MCAClustering,
     RateReductionClustering,
     SemanticSpace,
+    VLClustering,
 )
 
 
@@ -28,6 +29,8 @@ class AnyWidthSpace(SemanticSpace):
 NOUNS = [f"noun {i}" for i in range(12)]
 # In one dimension all cosines are 1 or -1: no noun may count as not unique.
 CLUSTERERS = [
+    VLClustering(3, semantic_space=None),
+    VLClustering(semantic_space=AnyWidthSpace(NOUNS, gamma_u=0)),
     MCAClustering(semantic_space=None, max_iter=5),
     MCAClustering(semantic_space=AnyWidthSpace(NOUNS, gamma_u=0), max_iter=5),
     ContrastiveMaskedClustering(3, pretrain_epochs=1, train_epochs=3, boost_epochs=2),

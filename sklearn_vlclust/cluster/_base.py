@@ -36,6 +36,7 @@ from ..metrics import learned_information
 from ..metrics._clusters import cluster_means, cluster_members
 from ..neighbors import distinct_rows, group_copies
 from ..semantics import ClusterCaptioner
+from ..semantics._encoding import read_vocabulary
 from ..training import (
     Checkpoint,
     ProgressBar,
@@ -515,24 +516,21 @@ class BaseDeepClusterer(
         space = getattr(self, "semantic_space_", None)
         if space is None:
             return
-        captioner = ClusterCaptioner(
-            space.vocabulary,
-            embedder=space.embedder,
-            prompt=space.prompt,
-            device=self.device,
-        )
         # Many rows tell no more, but each cluster needs some.
-        labels, rng = self.labels_, np.random.RandomState(0)
-        voters = np.arange(len(labels))
-        if len(voters) > NAMING_ROWS:
-            order = rng.permutation(len(labels))
-            rank = np.empty(len(labels), dtype=np.int64)
-            for members in cluster_members(labels[order]):
-                rank[order[members]] = np.arange(len(members))
-            least = rank < NAMING_ROWS_PER_CLUSTER
-            least[order[:NAMING_ROWS]] = True
-            voters = np.flatnonzero(least)
-        captioner.fit(rows[voters], labels[voters])
+        order = np.random.RandomState(0).permutation(len(self.labels_))
+        voters = [order[:NAMING_ROWS]]
+        for members in cluster_members(self.labels_[order]):
+            voters.append(order[members[:NAMING_ROWS_PER_CLUSTER]])
+        voters = np.unique(np.concatenate(voters))
+        vocabulary = read_vocabulary(space.vocabulary, space.prompt)
+        captioner = ClusterCaptioner(device=self.device)
+        captioner.clusters_ = np.arange(self.n_clusters_)
+        captioner._fit_rows(
+            rows[voters],
+            self.labels_[voters],
+            vocabulary,
+            space._noun_vectors(vocabulary, rows.shape[1]),
+        )
         self.cluster_names_ = captioner.candidates_
         self.name_scores_ = captioner.candidate_scores_
 

@@ -226,6 +226,13 @@ class ClusterCaptioner(HTMLReprMixin, BaseEstimator):
         rows = UnitRows(X, zero_rows=zero_rows)
         vocabulary = read_vocabulary(self.vocabulary, self.prompt)
         nouns = self._noun_vectors(vocabulary, rows.shape[1])
+        return self._fit_rows(rows, labels, vocabulary, nouns)
+
+    def _fit_rows(self, rows, labels, vocabulary, nouns):
+        """Name clusters of unit rows by a vocabulary whose vectors are known.
+
+        Labels are places in `clusters_`; larger ones are noise.
+        """
         votes = self._count_votes(rows, labels, nouns)
         if self.generality is not None:
             votes, synsets = join_synonyms(votes, vocabulary)

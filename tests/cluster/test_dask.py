@@ -26,6 +26,7 @@ from sklearn_vlclust import (  # noqa: E402
     MCAClustering,
     RateReductionClustering,
     SemanticSpace,
+    VLClustering,
     Vocabulary,
 )
 from sklearn_vlclust.embedding import _distributed, is_images  # noqa: E402
@@ -54,6 +55,7 @@ def X():
 
 RATE_REDUCTION = RateReductionClustering(4, max_iter=2, random_state=0)
 ESTIMATORS = {
+    "VL": VLClustering(4, semantic_space=NOUNS, random_state=0),
     "MCA": MCAClustering(4, semantic_space=NOUNS, max_iter=2, random_state=0),
     "rate reduction": RATE_REDUCTION,
     "contrastive": ContrastiveMaskedClustering(

@@ -237,3 +237,20 @@ def test_width_of_another_encoder_is_explained(lvis_imagenet):
     message = r"512 columns \(CLIPEmbedder\('ViT-B-32'\)\) but X has 768.*'ViT-L-14'"
     with pytest.raises(ValueError, match=message):
         MCAClustering(2, semantic_space=lvis_imagenet).fit(np.ones((9, 768)))
+
+
+def test_uneven_start_suits_uneven_classes(images):
+    X, y = images("caltech101", "val")
+    some = np.isin(y, np.unique(y)[:30])
+    X, y = X[some], np.unique(y[some], return_inverse=True)[1]
+    even, uneven = (
+        MCAClustering(30, semantic_space=None, start=start, random_state=0).fit(X)
+        for start in ("even", "uneven")
+    )
+    accuracy = clustering_accuracy(y, even.labels_)
+    assert clustering_accuracy(y, uneven.labels_) > accuracy + 0.03
+
+
+def test_start_is_checked(small, make_mca):
+    with pytest.raises(ValueError, match="'start' parameter"):
+        make_mca(start="random").fit(small[0])

@@ -13,6 +13,7 @@ from ...embedding._rows import UnitRows
 from ...metrics._clusters import cluster_means
 from ...neighbors import kneighbors, nearest
 from ...training import RandomBatches, resolve_device
+from .._averaged_cuts import AveragedCuts, principal_components
 from .._base import BaseDeepClusterer
 from .._joint import StandardRows
 from .._partition import draw_sample, partition
@@ -85,6 +86,10 @@ default="wordnet"
     n_init : int, default=3
         Random starts of k-means that compete with Ward's method for the partition that
         training starts from; 0 is Ward alone.
+    start : {"even", "uneven"}, default="even"
+        Partition that training starts from: Ward's method and k-means, whose clusters
+        tend to be even, or cuts of graphs of near images, as :class:`VLClustering` has
+        them, which suit classes of very different sizes (not in the paper).
     perplexity : float, default=5.0
         Effective number of nouns in an image's noun mixture, from which the
         temperature of its softmax follows.
@@ -217,6 +222,7 @@ default="wordnet"
         "lambda_sa": [Interval(Real, 0, None, closed="left")],
         "warm_up": [Interval(Integral, 0, None, closed="left")],
         "n_init": [Interval(Integral, 0, None, closed="left")],
+        "start": [StrOptions({"even", "uneven"})],
         "perplexity": [Interval(Real, 1, None, closed="neither")],
         "mixture_weight": [Interval(Real, 0, None, closed="left")],
         "logit_scale": [Interval(Real, 0, None, closed="neither")],
@@ -247,6 +253,7 @@ default="wordnet"
         lambda_sa=1.0,
         warm_up=2,
         n_init=3,
+        start="even",
         perplexity=5.0,
         mixture_weight=0.7,
         logit_scale=10.0,
@@ -278,6 +285,7 @@ default="wordnet"
         self.lambda_sa = lambda_sa
         self.warm_up = warm_up
         self.n_init = n_init
+        self.start = start
         self.perplexity = perplexity
         self.mixture_weight = mixture_weight
         self.logit_scale = logit_scale
@@ -386,6 +394,10 @@ default="wordnet"
         # Of small clusters, many neighbours would lie outside.
         k_i = max(1, min(self.k_i, max(2, n // (2 * self._n_clusters)), len(x) - 1))
         near, _ = kneighbors(x, k_i, random_state=rng, device=device)
+        if self.start == "uneven":
+            components, _, _ = principal_components(x)
+            cuts = AveragedCuts(components, x.shape[1], device=device)
+            return near, cuts.start(self._n_clusters, rng)[0]
         x = _start.smooth(x, near)
         return near, partition(x, self._n_clusters, self.n_init, rng)
 

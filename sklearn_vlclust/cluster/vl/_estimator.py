@@ -11,13 +11,13 @@ from sklearn.utils.validation import check_is_fitted
 from ..._compat import Interval, StrOptions
 from ...embedding._rows import UnitRows
 from ...training import resolve_device
+from .._averaged_cuts import AveragedCuts, principal_components
 from .._base import BaseDeepClusterer, _most_likely
 from .._partition import draw_sample
 from .._separate import separate_groups
 from .._words import SEMANTIC_SPACE, find_words, join
 from ..mca import MCAClustering
 from ._network import VLNetwork
-from ._recipe import Recipe, principal_components
 
 
 class VLClustering(BaseDeepClusterer):
@@ -128,7 +128,7 @@ class VLClustering(BaseDeepClusterer):
     Of more than 20,000 distinct rows, and more than 50 per cluster, a sample is
     clustered; the others get their clusters as new images do.
 
-    The steps are one method each of ``Recipe`` in ``cluster/vl/_recipe.py``.
+    The steps are one method each of ``Recipe`` in ``cluster/vl/_cuts.py``.
 
     References
     ----------
@@ -274,6 +274,11 @@ class VLClustering(BaseDeepClusterer):
         self.network_ = mca.network_
         return criterion, batches
 
+    def _to_workers(self):
+        sent = super()._to_workers()
+        sent._copies = None
+        return sent
+
     def _leave_copies_out(self, rows):
         distinct, self._copies = super()._leave_copies_out(rows)
         return distinct, self._copies
@@ -306,14 +311,13 @@ class VLClustering(BaseDeepClusterer):
         """Cluster rows into `k` groups, beside the partitions `others` of them."""
         joint = self._infer(samples, lambda network, rows: rows, zero_rows=True)
         components, mean, axes = principal_components(joint)
-        recipe = Recipe(
-            components, joint.shape[1], self.n_neighbors, resolve_device(self.device)
-        )
+        device = resolve_device(self.device)
+        cuts = AveragedCuts(components, joint.shape[1], self.n_neighbors, device)
         labels = separate_groups(samples[:], k)
         if labels is None:
-            labels, kind = recipe.start(k, rng)
-            labels = recipe.refine([labels, *others], k, kind, rng)
-        weight, bias = recipe.discriminant(labels, k)
+            labels, kind = cuts.start(k, rng)
+            labels = cuts.refine([labels, *others], k, kind, rng)
+        weight, bias = cuts.discriminant(labels, k)
         weight = weight @ axes
         network = VLNetwork(joint.shape[1], k)
         network.set_classifier(

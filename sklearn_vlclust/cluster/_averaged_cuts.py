@@ -1,4 +1,4 @@
-"""Two starts and three rounds: how VLClustering finds a given number of clusters.
+"""Cuts of graphs that are averaged over numbers of axes, and rounds on better axes.
 
 Everything here works on one matrix: the principal components of the joint rows [image;
 noun mixture] of a sample. It is ours and in no paper.
@@ -7,9 +7,9 @@ noun mixture] of a sample. It is ours and in no paper.
 import numpy as np
 from scipy.linalg import eigh
 
-from ...metrics._clusters import cluster_means
-from ...neighbors import kneighbors
-from .._graph_cuts import GRAPHS, choose_cut, cut_graphs, cut_labels
+from ..metrics._clusters import cluster_means
+from ..neighbors import kneighbors
+from ._graph_cuts import GRAPHS, choose_cut, cut_graphs, cut_labels
 
 # Numbers of axes that graphs are averaged over: those within these multiples of the
 # number of clusters, and no less than `LEAST_GRAPHS` of the greatest. With one number
@@ -19,6 +19,8 @@ WIDTHS = np.array([8, 16, 24, 32, 48, 64, 96, 128, 192, 256])
 WIDTHS_PER_CLUSTER, LEAST_GRAPHS = (1.4, 4.2), 3
 # Columns of the joint rows per axis that is used; the last axes are noise.
 COLUMNS_PER_AXIS = 4
+# Nearest rows in the graphs of many.
+N_NEIGHBORS = 32
 # Half the mean size of a cluster is how many neighbors the graphs of few have, but not
 # less than this: of small clusters, many neighbors would lie outside.
 FEW_NEIGHBORS = 10
@@ -32,7 +34,7 @@ TINY_VARIANCE = 1e-6
 
 
 def principal_components(rows):
-    """Return the principal components that the recipe may use of rows.
+    """Return the principal components of rows that cuts may use.
 
     Parameters
     ----------
@@ -59,7 +61,7 @@ def principal_components(rows):
     return centered @ axes.T, mean, axes
 
 
-class Recipe:
+class AveragedCuts:
     """Clusters of the principal components of joint rows.
 
     Parameters
@@ -68,13 +70,13 @@ class Recipe:
         Of :func:`principal_components`.
     n_columns : int
         Columns that the joint rows had.
-    n_neighbors : int
-        Nearest rows of a row in every graph.
+    n_neighbors : int, default=32
+        Largest number of nearest rows of a row in the graphs.
     device : torch.device or str, default="cpu"
         Where rows are compared.
     """
 
-    def __init__(self, components, n_columns, n_neighbors, device="cpu"):
+    def __init__(self, components, n_columns, n_neighbors=N_NEIGHBORS, device="cpu"):
         self.components = components
         self.n_columns = n_columns
         self.n_neighbors = n_neighbors
