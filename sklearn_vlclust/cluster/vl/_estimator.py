@@ -128,7 +128,8 @@ class VLClustering(BaseDeepClusterer):
     Of more than 20,000 distinct rows, and more than 50 per cluster, a sample is
     clustered; the others get their clusters as new images do.
 
-    The steps are one method each of ``Recipe`` in ``cluster/vl/_cuts.py``.
+    Steps 2 to 4 are one method each of ``AveragedCuts`` in
+    ``cluster/_averaged_cuts.py``.
 
     References
     ----------
