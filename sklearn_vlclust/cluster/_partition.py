@@ -97,12 +97,12 @@ def _ward_centers(x, n_clusters, rng):
             random_state=rng,
         ).fit(x)
         parts, members = micro.labels_, micro.cluster_centers_
-    tree = linkage(_pairwise_distances(members), "ward")
+    tree = linkage(pairwise_distances(members), "ward")
     labels = fcluster(tree, n_clusters, "maxclust")[parts] - 1
     return partition_centers(x, labels, n_clusters, rng)
 
 
-def _pairwise_distances(x):
+def pairwise_distances(x):
     """Condensed Euclidean distances, by matrix products of blocks of rows."""
     n, x = len(x), as_tensor(x)
     squares = x.square().sum(dim=1)

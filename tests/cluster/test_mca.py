@@ -194,7 +194,7 @@ def test_ward_on_one_product_equals_scipy():
     from scipy.spatial.distance import pdist
 
     x = np.random.default_rng(0).normal(size=(40, 7)).astype(np.float32)
-    np.testing.assert_allclose(_partition._pairwise_distances(x), pdist(x), atol=1e-5)
+    np.testing.assert_allclose(_partition.pairwise_distances(x), pdist(x), atol=1e-5)
 
 
 def first_name(noun):

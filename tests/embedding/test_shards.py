@@ -27,7 +27,7 @@ from sklearn_vlclust.embedding import _rows, is_images, open_shards
 from sklearn_vlclust.embedding._shards import ShardedRows
 from sklearn_vlclust.metrics import _generalization
 from sklearn_vlclust.model_selection import neighbor_consistency_score
-from sklearn_vlclust.neighbors import _knn
+from sklearn_vlclust.neighbors import _copies, _knn
 
 WIDTH = 16
 
@@ -239,6 +239,8 @@ def test_never_read_as_a_whole(tmp_path, monkeypatch):
         monkeypatch.setattr(function, "__defaults__", (50,))
     monkeypatch.setattr(_rows.UnitRows.__init__, "__defaults__", (0, False))
     monkeypatch.setattr(_joint, "DENSE_BYTES", 0)
+    for limit in ("BLOCK_ROWS", "PROBED_ROWS"):
+        monkeypatch.setattr(_copies, limit, 12)
     monkeypatch.setattr(_knn, "QUERY_ROWS", 50)
     monkeypatch.setattr(_knn, "KEY_ROWS", 50)
     monkeypatch.setattr(_partition, "START_ROWS", 50)
