@@ -38,6 +38,8 @@ BENCHMARKS = {
     "dask_predict": ("dask_predict", "run"),
     "semantic_space": ("semantic_space", "run"),
     "vl": ("vl", "run"),
+    "vl_offline": ("vl", "run_offline"),
+    "vl_parts": ("vl", "run_parts"),
     "vl_unseen": ("vl", "run_unseen"),
     "vl_million": ("vl", "run_million"),
     "accuracy": ("accuracy", "run"),

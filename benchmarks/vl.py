@@ -34,22 +34,11 @@ OFFLINE = ["pacs-photos", "caltech-photos", "cifar10-photos"]
 SUBSETS = ["pets", "caltech101", "dtd"]
 QUARTERED = ["pets", "dtd"]
 SIZES = {
-    "toy": {
-        "full": ["dtd"],
-        "offline": [],
-        "subsets": [],
-        "quartered": [],
-        "n_seeds": 1,
-        "n_classes": 4,
-    },
-    "full": {
-        "full": FULL,
-        "offline": OFFLINE,
-        "subsets": SUBSETS,
-        "quartered": QUARTERED,
-        "n_seeds": 5,
-    },
+    "toy": {"data": ["dtd"], "n_seeds": 1, "n_classes": 4},
+    "full": {"data": FULL, "n_seeds": 5},
 }
+RUN_OFFLINE_SIZES = {"full": {"data": OFFLINE, "n_seeds": 5}}
+RUN_PARTS_SIZES = {"full": {"subsets": SUBSETS, "quartered": QUARTERED, "n_seeds": 5}}
 DRAWS, SHARE = 3, 0.3
 RUN_UNSEEN_SIZES = {
     "toy": {"data": ["dtd"], "n_seeds": 1},
@@ -62,32 +51,43 @@ RUN_MILLION_SIZES = {
 }
 
 
-def run(full, offline, subsets, quartered, n_seeds, n_classes=None):
-    """Measure each set, and subsets and uneven versions of some."""
-    nouns = shared_data.vocabulary()
-    tables = {}
-    for name in full:
+def run(data, n_seeds, n_classes=None):
+    """Measure whole sets of CLIP rows."""
+    nouns, tables = shared_data.vocabulary(), {}
+    for name in data:
         X, y = shared_data.images(name)
         kept = y < (n_classes or np.inf)
         tables[_title(name, y[kept])] = _rows(X[kept], y[kept], nouns, n_seeds)
-    for name in offline:
-        X, y = load_rows(name)
-        tables[_title(name, y)] = _rows(X, y, "wordnet", n_seeds)
+    return {**tables, "means": [_mean("all sets", tables.values())]}
+
+
+def run_offline(data, n_seeds):
+    """Measure photographs by the offline encoder."""
+    rows = {name: load_rows(name) for name in data}
+    return {
+        _title(name, y): _rows(X, y, "wordnet", n_seeds)
+        for name, (X, y) in rows.items()
+    }
+
+
+def run_parts(subsets, quartered, n_seeds):
+    """Measure draws of classes, and uneven versions of sets."""
+    nouns, tables, means = shared_data.vocabulary(), {}, []
     for name in subsets:
         X, y = shared_data.images(name)
+        drawn = []
         for draw in range(DRAWS):
             kept = _some_classes(y, draw)
-            which = f"draw {draw} of {SHARE:.0%} of the classes"
-            tables[f"{_title(name, y[kept])}, {which}"] = _rows(
-                X[kept], y[kept], nouns, n_seeds
-            )
+            drawn.append(_rows(X[kept], y[kept], nouns, n_seeds))
+            title = f"{_title(name, y[kept])}, draw {draw} of {SHARE:.0%}"
+            tables[f"{title} of the classes"] = drawn[-1]
+        means.append(_mean(f"{name}, {SHARE:.0%} of the classes", drawn))
     for name in quartered:
         X, y = shared_data.images(name)
         kept = _quartered(y)
         title = f"{_title(name, y[kept])}, every second class quartered"
         tables[title] = _rows(X[kept], y[kept], nouns, n_seeds)
-    tables["means"] = _means(tables, full, subsets)
-    return tables
+    return {**tables, "means": means}
 
 
 def run_unseen(data, n_seeds):
@@ -188,29 +188,14 @@ def _spread(name, values):
     }
 
 
-def _means(tables, full, subsets):
-    """Means of ACC over the full sets, and over the draws of each set."""
-    groups = {"full sets": [t for t in tables if "draw" not in t and "every" not in t]}
-    groups["full sets"] = [
-        t for t in groups["full sets"] if t.partition(":")[0] in full
-    ]
-    for name in subsets:
-        groups[f"{name}, {SHARE:.0%} of the classes"] = [
-            t for t in tables if t.startswith(f"{name}:") and "draw" in t
-        ]
-    return [
-        {
-            "what": what,
-            **{
-                row["what"]: round(
-                    float(np.mean([tables[title][i]["ACC"] for title in titles])), 1
-                )
-                for i, row in enumerate(tables[titles[0]])
-            },
-        }
-        for what, titles in groups.items()
-        if titles
-    ]
+def _mean(what, tables):
+    """Mean of ACC over tables, by method."""
+    columns = zip(*tables)
+    means = {
+        rows[0]["what"]: round(float(np.mean([row["ACC"] for row in rows])), 1)
+        for rows in columns
+    }
+    return {"what": what, **means}
 
 
 def _some_classes(y, draw):

@@ -15,15 +15,18 @@ from sklearn.metrics import adjusted_mutual_info_score
 from ..training._products import linear
 from ._partition import pairwise_distances
 
-# Images that are halved, and how often.
-HALVED_ROWS, HALVINGS = 2000, 6
+# Images that are halved, and how often: few of them more often, up to a factor.
+HALVED_ROWS, HALVINGS, MOST_FACTOR = 2000, 6, 4
+# Numbers of clusters that are cut, as multiples of the one asked for: with one number,
+# a few images decide which groups it joins.
+MULTIPLES = 1.0, 1.5, 2.0
 # Axes that rows are clustered on, and near images that a cluster is taken from.
 AXES, NEAREST = 64, 3
 # Where the weight leaves 0 and where it reaches 1: what joint rows add to the agreement
 # of images, as a share of what it lacks; and what the mixtures know of the clusters of
 # images, as a share of what images know.
-GAIN_RANGE = 0.0, 0.06
-COVERAGE_RANGE = 0.75, 0.85
+GAIN_RANGE = 0.0, 0.05
+COVERAGE_RANGE = 0.7, 0.8
 
 
 def weigh_words(images, texts, k, mixture_weight, rng):
@@ -52,35 +55,47 @@ def weigh_words(images, texts, k, mixture_weight, rng):
         Product of both measures, each linear between the ends of its range.
     """
     n = len(images)
-    k = min(k, n // 4)
-    if k < 2 or n < 4 * NEAREST:
+    numbers = np.unique([min(round(k * m), n // 4) for m in MULTIPLES])
+    numbers = numbers[numbers > 1]
+    if not len(numbers) or n < 4 * NEAREST:
         return 0.0
     some = np.sort(rng.permutation(n)[:HALVED_ROWS])
     images, texts = images[some], texts[some]
     joint = np.hstack([images, mixture_weight * texts])
     images, texts, joint = map(_half_whitened, (images, texts, joint))
-    told = np.zeros((HALVINGS, 3))
-    for halving in range(HALVINGS):
-        order = rng.permutation(len(some))
-        halves = order[: len(some) // 2], order[len(some) // 2 :]
-        for one, other in (halves, halves[::-1]):
-            by_images = _nearest(images[other], images[one])
-            by_texts = _nearest(texts[other], texts[one])
-            own, joined = (
-                (_clusters(rows[one], k), _clusters(rows[other], k))
-                for rows in (images, joint)
-            )
-            told[halving] += [
-                _agreement(by_images, *own),
-                _agreement(by_texts, *own),
-                _agreement(by_images, *joined),
-            ]
-    of_images, of_texts, of_joint = told.T / 2
+    factor = min(MOST_FACTOR, HALVED_ROWS / len(some))
+    told = [
+        _halve(images, texts, joint, numbers, rng)
+        for _ in range(int(HALVINGS * factor))
+    ]
+    of_images, of_texts, of_joint = np.transpose(told)
     added, lacking = of_joint - of_images, max(1 - of_images.mean(), 1e-9)
     # Of few images, halves differ: what is added has to exceed that.
     gain = (added.mean() - added.std()) / lacking
     coverage = of_texts.mean() / max(of_images.mean(), 1e-9)
     return _ramp(gain, *GAIN_RANGE) * _ramp(coverage, *COVERAGE_RANGE)
+
+
+def _halve(images, texts, joint, numbers, rng):
+    """Return what near images tell of clusters of images, texts of them, and of joint.
+
+    Means over both directions and all numbers of clusters.
+    """
+    order, told = rng.permutation(len(images)), np.zeros(3)
+    halves = order[: len(order) // 2], order[len(order) // 2 :]
+    trees = [[_tree(rows[half]) for half in halves] for rows in (images, joint)]
+    for one, other in ((0, 1), (1, 0)):
+        by_images, by_texts = (
+            _nearest(rows[halves[other]], rows[halves[one]]) for rows in (images, texts)
+        )
+        for k in numbers:
+            own, joined = ((_cut(tree[one], k), _cut(tree[other], k)) for tree in trees)
+            told += [
+                _agreement(by_images, *own),
+                _agreement(by_texts, *own),
+                _agreement(by_images, *joined),
+            ]
+    return told / (2 * len(numbers))
 
 
 def _agreement(near, labels, wanted):
@@ -99,8 +114,11 @@ def _nearest(rows, others):
     return near.numpy(), 1 + 0.1 * top.numpy()
 
 
-def _clusters(rows, k):
-    tree = linkage(pairwise_distances(rows), "ward")
+def _tree(rows):
+    return linkage(pairwise_distances(rows), "ward")
+
+
+def _cut(tree, k):
     return fcluster(tree, k, "maxclust") - 1
 
 

