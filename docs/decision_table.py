@@ -104,7 +104,7 @@ def decisions(results=RESULTS):
     known = "classes differ in size, embeddings"
     about = "ACC with every other class halved, mean of four sets"
     records.append(_record(known, _over(uneven, halved), about))
-    quartered = _means(_tables(["vl"], results))
+    quartered = _means(_tables(["vl", "vl_parts"], results))
     titles = [title for title in quartered if "quartered" in title]
     known = "classes differ much in size, embeddings, and nouns describe them"
     sets = " and ".join(map(_short, titles))
@@ -155,7 +155,8 @@ def choosing_tables(results=RESULTS):
 def uneven_tables(results=RESULTS):
     """Return the tables of sets whose classes differ in size."""
     parts = []
-    for name in ("vl", "rate_reduction_imbalance", "generative_imbalance"):
+    uneven = "rate_reduction_imbalance", "generative_imbalance"
+    for name in ("vl", "vl_parts", *uneven):
         report = latest(name, results) or {"command": "", "tables": {}}
         tables = {
             title: [

@@ -54,12 +54,11 @@ def weigh_words(images, texts, k, mixture_weight, rng):
     weight : float
         Product of both measures, each linear between the ends of its range.
     """
-    n = len(images)
-    numbers = np.unique([min(round(k * m), n // 4) for m in MULTIPLES])
+    some = np.sort(rng.permutation(len(images))[:HALVED_ROWS])
+    numbers = np.unique([min(round(k * m), len(some) // 4) for m in MULTIPLES])
     numbers = numbers[numbers > 1]
-    if not len(numbers) or n < 4 * NEAREST:
+    if not len(numbers) or len(some) < 4 * NEAREST:
         return 0.0
-    some = np.sort(rng.permutation(n)[:HALVED_ROWS])
     images, texts = images[some], texts[some]
     joint = np.hstack([images, mixture_weight * texts])
     images, texts, joint = map(_half_whitened, (images, texts, joint))
