@@ -518,10 +518,10 @@ class BaseDeepClusterer(
             return
         # Many rows tell no more, but each cluster needs some.
         order = np.random.RandomState(0).permutation(len(self.labels_))
-        voters = [order[:NAMING_ROWS]]
+        parts = [order[:NAMING_ROWS]]
         for members in cluster_members(self.labels_[order]):
-            voters.append(order[members[:NAMING_ROWS_PER_CLUSTER]])
-        voters = np.unique(np.concatenate(voters))
+            parts.append(order[members[:NAMING_ROWS_PER_CLUSTER]])
+        voters = np.unique(np.concatenate(parts))
         vocabulary = read_vocabulary(space.vocabulary, space.prompt)
         captioner = ClusterCaptioner(device=self.device)
         captioner.clusters_ = np.arange(self.n_clusters_)
