@@ -34,8 +34,7 @@ PREDICT_BARS = {"MCAClustering": ">= 0.7", "RateReductionClustering": ">= 0.1"}
 # Parts of fit by the functions that do them, which do not call each other.
 PARTS = {
     "read and check X": ["_read"],
-    "semantic space": ["_fit_rows"],
-    "weight of the words": ["weigh_words"],
+    "nouns, and their weight": ["_find_words"],
     "partition to start from": ["_partition"],
     "training": ["_train"],
     "labels of all rows": ["_deliver_clusters"],

@@ -102,7 +102,7 @@ class AveragedCuts:
         rows = [self._half_whitened(width) for width in self._widths(k)]
         neighbors = self._kneighbors(rows, k, rng)
         cuts = {kind: cut_graphs(neighbors, kind, k, rng) for kind in GRAPHS}
-        return choose_cut(cuts, k, rows[len(rows) // 2])
+        return choose_cut(cuts, k, rows[len(rows) // 2], averaged=True)
 
     def refine(self, starts, k, kind, rng):
         """Cut the graph of the axes that tell the clusters of the starts apart.

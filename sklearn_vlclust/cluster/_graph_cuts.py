@@ -18,10 +18,12 @@ KINDS = {"natural": "natural", "sharp": "sharp", "firm": "sharp", "even": "even"
 RESIDUE = 0.3
 # Shares of what the natural cut has, below which another is taken. Where large groups
 # lie apart beside small ones, the sharp cut leaks about half as much, elsewhere nearly
-# as much; where it only sets outliers apart, they leak, and the normalized cut, in
-# which small clusters count like large ones, grows instead. Where groups differ in
-# size, even clusters save a little coding rate, and are wrong.
-SHARP_LEAKS, EVEN_SAVES = 0.6, 0.95
+# as much. Where groups differ in size, even clusters save a little coding rate, and are
+# wrong.
+SHARP_LEAKS, EVEN_SAVES = 0.7, 0.95
+# The first share for averaged graphs, of the leak times the normalized cut, in which
+# small clusters count like large ones: it grows where only outliers are set apart.
+AVERAGED_LEAKS = 0.6
 
 
 def cut_graphs(neighbors, kind, k, rng):
@@ -57,7 +59,7 @@ def cut_labels(cut, k, kind):
     return cut.labels(k, ward=True, firm=kind == "firm")
 
 
-def choose_cut(cuts, k, rows, eps=0.1):
+def choose_cut(cuts, k, rows, eps=0.1, averaged=False):
     """Cut into `k` clusters by the kind of graph that suits the rows.
 
     Parameters
@@ -70,6 +72,8 @@ def choose_cut(cuts, k, rows, eps=0.1):
         Features of unit length, of which clusters should have a small coding rate.
     eps : float, default=0.1
         Squared precision of the coding rate.
+    averaged : bool, default=False
+        Whether the graphs are means of several.
 
     Returns
     -------
@@ -88,12 +92,13 @@ def choose_cut(cuts, k, rows, eps=0.1):
     natural = cuts["natural"]
     labels, sharper = (cut_labels(cuts[kind], k, kind) for kind in ("natural", "sharp"))
     leak = natural.leak(sharper) / max(natural.leak(labels), LEAST_LEAK)
-    ncut = natural.normalized_cut(sharper) / max(
-        natural.normalized_cut(labels), LEAST_LEAK
-    )
-    if leak * ncut < SHARP_LEAKS:
+    ncut = 1.0
+    if averaged:
+        least = max(natural.normalized_cut(labels), LEAST_LEAK)
+        ncut = natural.normalized_cut(sharper) / least
+    if leak * ncut < (AVERAGED_LEAKS if averaged else SHARP_LEAKS):
         return cut_labels(cuts["sharp"], k, "firm"), "firm"
-    if max(leak, ncut) < 1 and rate(sharper) < rate(labels):
+    if leak < 1 and ncut <= 1 and rate(sharper) < rate(labels):
         return sharper, "sharp"  # better in all respects
     evener = cut_labels(cuts["even"], k, "even")
     if rate(evener) < EVEN_SAVES * rate(labels):

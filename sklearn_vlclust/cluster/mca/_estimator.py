@@ -337,7 +337,12 @@ default="wordnet"
 
     def _prepare(self, rows, rng, generator, device):
         sample = draw_sample(len(rows), self._n_clusters, rng)
-        words = find_words(
+        words = self._find_words(rows, sample, rng, device)
+        joint, _ = join(rows, words, self.mixture_weight)
+        return self._start_training(rows, words, joint, sample, rng, generator, device)
+
+    def _find_words(self, rows, sample, rng, device):
+        return find_words(
             self.semantic_space,
             rows,
             sample,
@@ -349,8 +354,6 @@ default="wordnet"
             min_nouns=self.k_s,
             device=device,
         )
-        joint, _ = join(rows, words, self.mixture_weight)
-        return self._start_training(rows, words, joint, sample, rng, generator, device)
 
     def _start_training(self, rows, words, joint, sample, rng, generator, device):
         """Return ``(criterion, batches)`` of the training, for `_prepare`."""

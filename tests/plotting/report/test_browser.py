@@ -161,7 +161,7 @@ def test_the_filter(report, open_report):
     assert [" ".join(text.split()) for text in shown] == ["3 noun 3"]
     page.fill("#filter-text", "nothing is called this")
     sync_api.expect(status).to_have_text("0 of 90 images, in 0 clusters")
-    page.get_by_role("button", name="Reset").click()
+    page.get_by_role("button", name="Reset", exact=True).click()
     sync_api.expect(status).to_have_text("All 90 images in 5 clusters")
     page.select_option("#filter-cluster", label="Noise")
     sync_api.expect(status).to_have_text("15 of 90 images, in 0 clusters")
