@@ -52,7 +52,7 @@ def principal_components(rows):
     d = rows.shape[1]
     mean = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
     centered = rows - mean
-    r = min(max(WIDTHS[-1] if d > WIDTHS[-1] else d, 2), d)
+    r = min(WIDTHS[-1], d)
     covariance = (centered.T @ centered).astype(np.float64) / len(rows)
     variances, vectors = eigh(covariance, subset_by_index=[d - r, d - 1])
     kept = variances > TINY_VARIANCE * max(variances[-1], 1e-12)

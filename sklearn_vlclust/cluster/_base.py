@@ -114,6 +114,7 @@ class BaseDeepClusterer(
     embedder_: Any  # an encoder, or None
     semantic_space_: Any  # a SemanticSpace, or None
     semantic_weight_: float
+    _copies: Any = None  # Copies, of which one row each is clustered
     _joint: Any = None  # JointEmbedding, of which the network sees the rows
     _joins_words = False  # whether the network is trained on joint rows
     _inference_rows = 4096  # a forward pass: few enough for the cache
@@ -174,7 +175,7 @@ class BaseDeepClusterer(
         seed = self._draw_seed()
         rng, generator = np.random.RandomState(seed), new_generator(seed)
         rows = self._rows(X, zero_rows)
-        distinct, copies = self._leave_copies_out(rows)
+        distinct, self._copies = self._leave_copies_out(rows)
         self._choose_n_clusters(rows, distinct, seed)
         self._check_batches(len(X), device)
         joint = self._join_words(distinct, rng, device)
@@ -183,7 +184,10 @@ class BaseDeepClusterer(
         del criterion, batches, joint  # all rows and their neighbors: not needed below
         self._find_clusters(distinct, rng)
         self._deliver_clusters(
-            lambda: self._infer(X, _most_likely, zero_rows), rows, distinct, copies
+            lambda: self._infer(X, _most_likely, zero_rows),
+            rows,
+            distinct,
+            self._copies,
         )
         self._locate_clusters(rows, X.dtype)
         self._describe(rows)
@@ -305,7 +309,7 @@ class BaseDeepClusterer(
     def _to_workers(self):
         """Return a copy that predicts and knows no more."""
         others = {"callbacks", "checkpoint", "semantic_space"} & set(vars(self))
-        return without_fit(self, _PREDICTING, **dict.fromkeys(others))
+        return without_fit(self, _PREDICTING, _copies=None, **dict.fromkeys(others))
 
     def _rows(self, X, zero_rows):
         """Return what `_read` read as rows to train on."""

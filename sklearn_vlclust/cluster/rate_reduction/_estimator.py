@@ -1,7 +1,6 @@
 """CPP as a scikit-learn clusterer."""
 
 from numbers import Integral, Real
-from typing import Any
 
 import numpy as np
 import torch
@@ -197,7 +196,6 @@ default=None
     """
 
     cuts_: list  # of SpectralCut
-    _copies: Any = None  # Copies, of which one row each is cut
     _lies_apart = False  # whether the rows are groups that must not be cut evenly
     _joins_words = True
     _learns_features = True
@@ -389,10 +387,6 @@ default=None
         near = near_rows(rows, self.view_neighbors, rng, device)
         source = NeighborBatches(rows, near, generator, device)
         return criterion, RandomBatches(source, self.batch_size, generator)
-
-    def _leave_copies_out(self, rows):
-        distinct, self._copies = super()._leave_copies_out(rows)
-        return distinct, self._copies
 
     @property
     def _cut_features(self):

@@ -154,7 +154,6 @@ class VLClustering(BaseDeepClusterer):
     """
 
     semantic_space_: Any  # a SemanticSpace, or None
-    _copies: Any = None  # Copies, of which one row each is clustered
     max_iter, lr = "auto", 1e-3  # of the training of MCA
     _auto_epochs = MCAClustering._auto_epochs
 
@@ -274,15 +273,6 @@ class VLClustering(BaseDeepClusterer):
         )
         self.network_ = mca.network_
         return criterion, batches
-
-    def _to_workers(self):
-        sent = super()._to_workers()
-        sent._copies = None
-        return sent
-
-    def _leave_copies_out(self, rows):
-        distinct, self._copies = super()._leave_copies_out(rows)
-        return distinct, self._copies
 
     def _resolve_words(self):
         """Return what `semantic_space` stands for."""
