@@ -63,7 +63,7 @@ CIFAR_PICTURES = 200  # per class
 SHOWN = 3
 # Numbers of classes that are drawn, of images per class, and the least share of them.
 DRAWN, FEW, LEAST_SHARE = (3, 5, 8, 12, 20, 30), (5, 10, 20), 0.1
-# The sets of which classes are drawn twice.
+# Sets whose classes are drawn twice.
 LARGE = {"pets", "caltech101", "dtd"}
 
 

@@ -580,7 +580,7 @@ class BaseDeepClusterer(
             f"{len(rows):,} rows joined with their nouns",
             "Give semantic_space=None, or a sample to fit and the rest to predict.",
         )
-        joint, self._joint = join(rows, words)
+        joint, self._joint = join(words)
         return UnitRows(np.concatenate([joint[b] for b in row_blocks(len(rows))]))
 
     def _predict(self, X, function):

@@ -40,16 +40,22 @@ class Words:
 
     Attributes
     ----------
+    images : StandardRows of shape (n, d)
+        The images, standardized.
     space : SemanticSpace or None
-        The fitted space; None without words, as is the next.
+        The fitted space; None without words, as are the next two.
     mixture : NounMixture or None
         Mixtures of its nouns, one per image.
+    texts : StandardRows of shape (n, d) or None
+        The mixtures, standardized.
     weight : float
         How far the nouns are trusted, between 0 and 1.
     """
 
+    images: StandardRows
     space: SemanticSpace | None = None
     mixture: NounMixture | None = None
+    texts: StandardRows | None = None
     weight: float = 0.0
 
     @property
@@ -100,10 +106,10 @@ def find_words(
     -------
     words : Words
     """
+    images = StandardRows(rows)
     if semantic_space is None:
-        return Words()
-    images = StandardRows(rows)[sample]
-    labels = kmeans(images, k, rng).labels_
+        return Words(images)
+    labels = kmeans(images[sample], k, rng).labels_
     space = semantic_space
     if not isinstance(space, SemanticSpace):
         space = SemanticSpace(space)
@@ -113,10 +119,10 @@ def find_words(
     space._validate_params()
     space._fit_rows(rows, cluster_means(rows[sample], labels, k))
     mixture = NounMixture(rows, space.embeddings_, perplexity, min_nouns, device)
+    texts = StandardRows(mixture)
     if weight == "auto":
-        texts = StandardRows(mixture)[sample]
-        weight = weigh_words(images, texts, k, MIXTURE_WEIGHT, rng)
-    return Words(space, mixture, float(weight))
+        weight = weigh_words(images[sample], texts[sample], k, MIXTURE_WEIGHT, rng)
+    return Words(images, space, mixture, texts, float(weight))
 
 
 class JointEmbedding(nn.Module):
@@ -182,15 +188,13 @@ class JointEmbedding(nn.Module):
         )
 
 
-def join(rows, words, mixture_weight=MIXTURE_WEIGHT):
+def join(words, mixture_weight=MIXTURE_WEIGHT):
     """Join images with their noun mixtures, as far as these are trusted.
 
     Parameters
     ----------
-    rows : UnitRows of shape (n, d)
-        Images.
     words : Words
-        Of these images.
+        Of the images.
     mixture_weight : float, default=0.7
         Length of a mixture beside that of its image, at full weight.
 
@@ -201,12 +205,12 @@ def join(rows, words, mixture_weight=MIXTURE_WEIGHT):
     embedding : JointEmbedding
         The same for any images.
     """
-    images = StandardRows(rows)
-    d, weight = rows.shape[1], mixture_weight * words.weight
+    images, texts = words.images, words.texts
+    d, weight = images.shape[1], mixture_weight * words.weight
     if weight == 0:
         embedding, parts, weights = JointEmbedding(d), [images], [1.0]
     else:
-        nouns, texts = words.nouns, StandardRows(words.mixture)
+        nouns = words.nouns
         embedding = JointEmbedding(d, len(nouns), weight, words.mixture.temperature)
         embedding.nouns.copy_(torch.from_numpy(nouns))
         embedding.text_mean.copy_(torch.from_numpy(texts.mean))

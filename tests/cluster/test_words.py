@@ -66,7 +66,8 @@ def test_new_images_are_joined_as_those_of_the_fit(small, weight):
     X, _, words = small
     rows = UnitRows(X)
     mixture = NounMixture(rows, words.embeddings, 2.5)
-    joint, embedding = join(rows, Words(None, mixture, weight))
+    images, texts = _joint.StandardRows(rows), _joint.StandardRows(mixture)
+    joint, embedding = join(Words(images, None, mixture, texts, weight))
     assert joint.shape[1] == embedding.width == (16 if weight == 0 else 32)
     x = torch.from_numpy(3 * rows[:])
     again = embedding(x, torch.full((len(X),), 3.0))

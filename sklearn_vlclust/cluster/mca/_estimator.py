@@ -15,7 +15,6 @@ from ...neighbors import kneighbors, nearest
 from ...training import RandomBatches, resolve_device
 from .._averaged_cuts import AveragedCuts, principal_components
 from .._base import BaseDeepClusterer
-from .._joint import StandardRows
 from .._partition import draw_sample, partition
 from .._separate import separate_groups
 from .._words import SEMANTIC_SPACE, find_words, join
@@ -338,7 +337,7 @@ default="wordnet"
     def _prepare(self, rows, rng, generator, device):
         sample = draw_sample(len(rows), self._n_clusters, rng)
         words = self._find_words(rows, sample, rng, device)
-        joint, _ = join(rows, words, self.mixture_weight)
+        joint, _ = join(words, self.mixture_weight)
         return self._start_training(rows, words, joint, sample, rng, generator, device)
 
     def _find_words(self, rows, sample, rng, device):
@@ -358,7 +357,7 @@ default="wordnet"
     def _start_training(self, rows, words, joint, sample, rng, generator, device):
         """Return ``(criterion, batches)`` of the training, for `_prepare`."""
         self.semantic_space_, self.semantic_weight_ = words.space, words.weight
-        images, nouns = StandardRows(rows), words.nouns
+        images, nouns = words.images, words.nouns
         near_nouns = np.empty((len(rows), 0), np.int32)
         if len(nouns):
             near_nouns = words.mixture.near_nouns[:, : self.k_s]

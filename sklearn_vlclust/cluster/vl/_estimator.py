@@ -265,7 +265,7 @@ class VLClustering(BaseDeepClusterer):
             device=device,
         )
         self.semantic_space_, self.semantic_weight_ = words.space, words.weight
-        joint, self._joint_after_training = join(rows, words)
+        joint, self._joint_after_training = join(words)
         mca = MCAClustering(batch_size=self.batch_size)
         mca._n_clusters = k
         criterion, batches = mca._start_training(
