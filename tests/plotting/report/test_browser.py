@@ -302,6 +302,7 @@ def test_why_a_cluster_has_its_name(report, open_report):
     page = open_report(report)
     card = page.locator("#cluster-1")
     card.locator(".why summary").click()
+    card.locator(".why tbody tr").first.wait_for()  # drawn when it opens
     text = card.locator(".why").inner_text()
     for part in ("noun 1", "0.500", "votes an image", "< 0.001", "tabby", "lynx"):
         assert part in text
