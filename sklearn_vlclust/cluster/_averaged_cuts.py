@@ -1,4 +1,4 @@
-"""Cuts of graphs that are averaged over numbers of axes, and rounds on better axes.
+"""Cuts of graphs that are averaged over numbers of axes, and of graphs on better axes.
 
 Everything here works on one matrix: the principal components of the joint rows [image;
 noun mixture] of a sample. It is ours and in no paper.
@@ -24,9 +24,13 @@ N_NEIGHBORS = 32
 # Half the mean size of a cluster is how many neighbors the graphs of few have, but not
 # less than this: of small clusters, many neighbors would lie outside.
 FEW_NEIGHBORS = 10
-# Principal axes in which clusters are told apart, the share of the flat covariance in
-# the one within clusters, and rounds.
-DISCRIMINANT_AXES, SHRINKAGE, ROUNDS = 128, 0.3, 3
+# Principal axes in which clusters are told apart, and the share of the flat covariance
+# in the one within clusters.
+DISCRIMINANT_AXES, SHRINKAGE = 128, 0.3
+# How much more than at the start a firm cut may leak.
+FIRM_LEAKS = 1.5
+# Share of the rows that directions may put into other clusters beyond distances.
+DIRECTIONS_LOSE = 0.01
 # Log posterior of a cluster without rows.
 NEVER = -1e6
 # Axes with a smaller share of the variance of the first are rounding.
@@ -102,15 +106,18 @@ class AveragedCuts:
         rows = [self._half_whitened(width) for width in self._widths(k)]
         neighbors = self._kneighbors(rows, k, rng)
         cuts = {kind: cut_graphs(neighbors, kind, k, rng) for kind in GRAPHS}
-        return choose_cut(cuts, k, rows[len(rows) // 2], averaged=True)
+        labels, kind = choose_cut(cuts, k, rows[len(rows) // 2], averaged=True)
+        self._graph = cuts["natural"]
+        self._least_leak = self._leak(labels)
+        return labels, kind
 
-    def refine(self, starts, k, kind, rng):
-        """Cut the graph of the axes that tell the clusters of the starts apart.
+    def sharpen(self, labels, k, kind, rng):
+        """Cut the graph of the axes that tell clusters apart.
 
         Parameters
         ----------
-        starts : list of ndarray of shape (n,)
-            Partitions, whose graphs are averaged in the first round.
+        labels : ndarray of shape (n,)
+            The clusters: those of :meth:`start`, or of the round before.
         k : int
             Number of clusters.
         kind : str
@@ -121,18 +128,21 @@ class AveragedCuts:
         Returns
         -------
         labels : ndarray of shape (n,)
-            From 0, without gaps.
+            From 0, without gaps. A firm cut, which was taken as it leaks less, stays as
+            it is if it would leak more.
         """
-        for _ in range(ROUNDS):
-            rows = [self._discriminant_rows(labels) for labels in starts]
-            neighbors = self._kneighbors(rows, k, rng)
-            starts = [cut_labels(cut_graphs(neighbors, kind, k, rng), k, kind)]
-        return starts[0]
+        neighbors = self._kneighbors([self._discriminant_rows(labels)], k, rng)
+        sharper = cut_labels(cut_graphs(neighbors, kind, k, rng), k, kind)
+        if kind == "firm" and self._leak(sharper) > FIRM_LEAKS * self._least_leak:
+            return labels
+        return sharper
 
-    def discriminant(self, labels, k):
-        """Return the linear classifier of clusters by their shrunk covariance.
+    def classifier(self, labels, k):
+        """Return a linear classifier of clusters, for rows that were not clustered.
 
-        Linear discriminant analysis with the sizes of the clusters as priors.
+        By the directions of the means, which few rows are enough for, seen from the
+        mean of all means; or by :meth:`discriminant`, if directions tell the clusters
+        worse: one may lie between the others.
 
         Parameters
         ----------
@@ -148,13 +158,41 @@ class AveragedCuts:
             Log posteriors are ``components @ weight.T + bias``, up to a constant.
         """
         whitening, means, sizes = self._within(labels)
-        found, d = means.shape
-        weight, bias = np.zeros((k, self._n_axes)), np.full(k, NEVER)
-        weight[:found, :d] = means @ whitening @ whitening
-        bias[:found] = np.log(sizes.clip(1) / len(labels))
-        bias[:found] -= np.square(means @ whitening).sum(axis=1) / 2
-        bias[:found][sizes == 0] = NEVER
-        return weight.astype(np.float32), bias.astype(np.float32)
+        means = means @ whitening
+        origin = means[sizes > 0].mean(axis=0)
+        means = means - origin
+        lengths = np.linalg.norm(means, axis=1, keepdims=True).clip(1e-12)
+        means *= np.sqrt(np.square(lengths[sizes > 0]).mean()) / lengths
+        found = self._padded(means @ whitening, -means @ origin, sizes, k)
+        others = self.discriminant(labels, k)
+        kept = [
+            ((self.components @ weight.T + bias).argmax(axis=1) == labels).mean()
+            for weight, bias in (found, others)
+        ]
+        return found if kept[0] >= kept[1] - DIRECTIONS_LOSE else others
+
+    def discriminant(self, labels, k):
+        """Return the linear classifier of clusters by their shrunk covariance.
+
+        Linear discriminant analysis with the sizes of the clusters as priors.
+        Parameters and results are those of :meth:`classifier`.
+        """
+        whitening, means, sizes = self._within(labels)
+        means = means @ whitening
+        bias = np.log(sizes.clip(1) / len(labels)) - np.square(means).sum(axis=1) / 2
+        return self._padded(means @ whitening, bias, sizes, k)
+
+    def _padded(self, weight, bias, sizes, k):
+        """Return weight and bias of all axes and `k` clusters."""
+        (found, d), r = weight.shape, self._n_axes
+        padded = np.zeros((k, r), dtype=np.float32), np.full(k, NEVER, dtype=np.float32)
+        padded[0][:found, :d] = weight
+        padded[1][:found] = np.where(sizes > 0, bias, NEVER)
+        return padded
+
+    def _leak(self, labels):
+        """Leak of the graph of the start, times the normalized cut."""
+        return self._graph.leak(labels) * self._graph.normalized_cut(labels)
 
     def _widths(self, k):
         low, high = WIDTHS_PER_CLUSTER

@@ -180,7 +180,8 @@ class BaseDeepClusterer(
         self._check_batches(len(X), device)
         joint = self._join_words(distinct, rng, device)
         criterion, batches = self._prepare(joint, rng, generator, device)
-        self._train(criterion, batches, X, y, seed, generator, device)
+        n_epochs = self._count_epochs(len(joint))
+        self._train(criterion, batches, n_epochs, X, y, seed, generator, device)
         del criterion, batches, joint  # all rows and their neighbors: not needed below
         self._find_clusters(distinct, rng)
         self._deliver_clusters(
@@ -339,10 +340,11 @@ class BaseDeepClusterer(
 
     def _check_batches(self, n, device):
         """Refuse batches of which all pairs do not fit in memory; a GPU does so."""
-        size = min(self._samples_a_batch, n)
-        if device.type == "cpu":
+        matrices = self._count_pair_matrices()
+        if matrices and device.type == "cpu":
+            size = min(self._samples_a_batch, n)
             check_memory(
-                int(self._count_pair_matrices() * 4 * (2 * size) ** 2),
+                int(matrices * 4 * (2 * size) ** 2),
                 f"batch_size={self._samples_a_batch}: to compare all pairs of "
                 f"{size:,} samples",
                 "Give smaller batches.",
@@ -392,27 +394,24 @@ class BaseDeepClusterer(
         data = {"X.shape": list(X.shape), "X (hash)": joblib_hash(np.array(X[sample]))}
         return {"class": type(self).__name__, **params, **nested, **data, "seed": seed}
 
-    def _train(self, criterion, batches, X, y, seed, generator, device):
+    def _train(self, criterion, batches, n_epochs, X, y, seed, generator, device):
         checkpoint = None
         if self.checkpoint:
             identity = self._identity(X, seed)
             checkpoint = Checkpoint(self.checkpoint, identity, generator)
-        n_epochs = self._count_epochs(len(batches.source))
         phases = training_phases(criterion, n_epochs)
         progress = ProgressBar(type(self).__name__, phases, self.verbose)
         callbacks = notify_callbacks(self, self.callbacks or ())
         samples = self._as_given(X)
         sklearn_hook, finish = notify_sklearn(self, samples, y, phases, self._snapshot)
         try:
-            history = train(
-                self.network_,
+            history = self._run_epochs(
                 criterion,
                 batches,
                 max_epochs=n_epochs,
                 device=device,
                 checkpoint=checkpoint,
                 after_epoch=[after_epoch(progress, callbacks, sklearn_hook)],
-                **{"lr": self.lr, **self._optimizer(device)},
             )
         finally:
             progress.close()
@@ -421,6 +420,11 @@ class BaseDeepClusterer(
         self.history_ = name_phases(history, phases)
         self.n_iter_ = len(history)
         finish()
+
+    def _run_epochs(self, criterion, batches, **options):
+        """Train the network, and return the history; `options` are those of `train`."""
+        options = {"lr": self.lr, **self._optimizer(options["device"]), **options}
+        return train(self.network_, criterion, batches, **options)
 
     def _count_epochs(self, n):
         """Return the number of epochs for `n` samples."""

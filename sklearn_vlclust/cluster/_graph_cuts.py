@@ -16,14 +16,14 @@ GRAPHS = {"natural": (0.15, 1.0), "sharp": (0.06, 1.0), "even": (0.15, 1e-3)}
 KINDS = {"natural": "natural", "sharp": "sharp", "firm": "sharp", "even": "even"}
 # Share of the first that a diffusion leaves of the last eigenvector of a cut.
 RESIDUE = 0.3
-# Shares of what the natural cut has, below which another is taken. Where large groups
-# lie apart beside small ones, the sharp cut leaks about half as much, elsewhere nearly
-# as much. Where groups differ in size, even clusters save a little coding rate, and are
-# wrong.
-SHARP_LEAKS, EVEN_SAVES = 0.7, 0.95
-# The first share for averaged graphs, of the leak times the normalized cut, in which
+# Share of what the natural cut leaks below which the firm one is taken. Where large
+# groups lie apart beside small ones, the sharp cut leaks about half as much, elsewhere
+# nearly as much. Of averaged graphs, it is the leak times the normalized cut, in which
 # small clusters count like large ones: it grows where only outliers are set apart.
-AVERAGED_LEAKS = 0.6
+SHARP_LEAKS = 0.7
+# Share of the coding rate of the natural cut that even clusters have to save, and of
+# its leak that they may have. Groups that differ in size they cut through.
+EVEN_SAVES, EVEN_LEAKS = 0.95, 1.25
 
 
 def cut_graphs(neighbors, kind, k, rng):
@@ -96,11 +96,12 @@ def choose_cut(cuts, k, rows, eps=0.1, averaged=False):
     if averaged:
         least = max(natural.normalized_cut(labels), LEAST_LEAK)
         ncut = natural.normalized_cut(sharper) / least
-    if leak * ncut < (AVERAGED_LEAKS if averaged else SHARP_LEAKS):
+    if leak * ncut < SHARP_LEAKS:
         return cut_labels(cuts["sharp"], k, "firm"), "firm"
     if leak < 1 and ncut <= 1 and rate(sharper) < rate(labels):
         return sharper, "sharp"  # better in all respects
     evener = cut_labels(cuts["even"], k, "even")
-    if rate(evener) < EVEN_SAVES * rate(labels):
+    leak = natural.leak(evener) / max(natural.leak(labels), LEAST_LEAK)
+    if leak < EVEN_LEAKS and rate(evener) < EVEN_SAVES * rate(labels):
         return evener, "even"
     return labels, "natural"

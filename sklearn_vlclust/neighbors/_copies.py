@@ -256,10 +256,34 @@ def _cells(rows, rng, device):
 
 
 def _lead(rows, members, radius):
-    """Return of each of the `members` the place of the first row of its group."""
-    leader = np.full(len(members), -1)
-    leaders: list[int] = []
-    heads = rows.tensor(members[:0])
+    """Return of each of the `members` the place of the first row of its group.
+
+    Twice: a copy at the edge of its picture, met first, may lead copies of another.
+    The second time, the most central rows of the groups lead.
+    """
+    central = _central(rows, members, _follow(rows, members, radius))
+    heads = central[np.unique(_follow(rows, members[central], radius))]
+    leader = _follow(rows, members, radius, heads)
+    sizes = np.bincount(leader, minlength=len(members))
+    alone = np.isin(leader, _loose(rows, members, leader, sizes, radius))
+    leader[alone] = np.flatnonzero(alone)
+    return leader
+
+
+def _central(rows, members, leader):
+    """Return the row nearest to the mean of each group of several, largest first."""
+    central, sizes = _represent(rows[members], _by_occurrence(leader))
+    several = np.flatnonzero(sizes > 1)
+    return central[several[np.argsort(-sizes[several], kind="stable")]]
+
+
+def _follow(rows, members, radius, leaders=()):
+    """Return of each row the place of its leader: the nearest within the radius.
+
+    Rows without one lead those after them.
+    """
+    leader, leaders = np.full(len(members), -1), list(leaders)
+    heads = rows.tensor(members[leaders])
     for block in row_blocks(len(members), BLOCK_ROWS):
         x = rows.tensor(members[block])
         if leaders:
@@ -276,9 +300,6 @@ def _lead(rows, members, radius):
                 new.append(row)
         leaders += [block.start + row for row in new]
         heads = torch.cat([heads, x[new]])
-    sizes = np.bincount(leader, minlength=len(members))
-    alone = np.isin(leader, _loose(rows, members, leader, sizes, radius))
-    leader[alone] = np.flatnonzero(alone)
     return leader
 
 

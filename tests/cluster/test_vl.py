@@ -48,6 +48,44 @@ def test_same_seed_same_labels(pets, lvis_imagenet):
     np.testing.assert_array_equal(again.labels_, model.labels_)
 
 
+class Interrupt:
+    """Break off after a round, and remember what the estimator predicted by then."""
+
+    def __init__(self, X, last, stop=False):
+        self.X, self.last, self.stop, self.seen = X, last, stop, []
+
+    def on_epoch_end(self, estimator, epoch, losses):
+        self.seen.append((epoch, losses["loss"], estimator.predict(self.X)))
+        if epoch == self.last and not self.stop:
+            raise RuntimeError("interrupted")
+        return self.stop and epoch == self.last
+
+
+def test_rounds_go_on_from_a_checkpoint(pets, tmp_path):
+    model, X, _ = pets
+    assert model.n_iter_ == len(model.history_) > 1
+    assert 0 < model.history_[0]["loss"] < 0.5  # share of images that changed
+    path = tmp_path / "checkpoint"
+    callback = Interrupt(X, 1)
+    again = clone(model).set_params(checkpoint=path, callbacks=[callback])
+    with pytest.raises(RuntimeError, match="interrupted"):
+        again.fit(X)
+    assert path.exists() and len(callback.seen) == 1
+    again.set_params(callbacks=None).fit(X)
+    np.testing.assert_array_equal(again.labels_, model.labels_)
+    assert again.history_ == model.history_
+    with pytest.raises(ValueError, match="another fit"):
+        again.set_params(n_clusters=12).fit(X)
+
+
+def test_a_callback_ends_the_rounds(pets):
+    model, X, _ = pets
+    callback = Interrupt(X, 1, stop=True)
+    stopped = clone(model).set_params(callbacks=[callback]).fit(X)
+    assert stopped.n_iter_ == 1
+    assert adjusted_rand_score(stopped.labels_, callback.seen[0][2]) == 1
+
+
 def test_unseen_images(images, lvis_imagenet):
     X, y = images("oxford_pets", "test")
     X, y = X[y < 12], y[y < 12]
@@ -148,6 +186,17 @@ def test_classifier_is_linear_discriminant_analysis():
     np.testing.assert_allclose(
         (ours - ours.max(1, keepdims=True))[kept], theirs[kept], atol=0.35
     )
+
+
+def test_a_cluster_between_others_is_told():
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(3), [30, 40, 50])
+    X = (3.0 * (y - 1)[:, None] + 0.3 * rng.normal(size=(120, 12))).astype("f4")
+    components, _, _ = principal_components(X)
+    cuts = AveragedCuts(components, 12, 8)
+    for labels in (y, np.where(y == 2, 3, y)):  # the latter without a cluster
+        weight, bias = cuts.classifier(labels, 5)
+        np.testing.assert_array_equal((components @ weight.T + bias).argmax(1), labels)
 
 
 def test_words_that_do_not_fit_are_refused():

@@ -336,12 +336,7 @@ default="wordnet"
 
     def _prepare(self, rows, rng, generator, device):
         sample = draw_sample(len(rows), self._n_clusters, rng)
-        words = self._find_words(rows, sample, rng, device)
-        joint, _ = join(words, self.mixture_weight)
-        return self._start_training(rows, words, joint, sample, rng, generator, device)
-
-    def _find_words(self, rows, sample, rng, device):
-        return find_words(
+        words = find_words(
             self.semantic_space,
             rows,
             sample,
@@ -353,9 +348,7 @@ default="wordnet"
             min_nouns=self.k_s,
             device=device,
         )
-
-    def _start_training(self, rows, words, joint, sample, rng, generator, device):
-        """Return ``(criterion, batches)`` of the training, for `_prepare`."""
+        joint, _ = join(words, self.mixture_weight)
         self.semantic_space_, self.semantic_weight_ = words.space, words.weight
         images, nouns = words.images, words.nouns
         near_nouns = np.empty((len(rows), 0), np.int32)

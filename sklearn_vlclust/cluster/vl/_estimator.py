@@ -5,19 +5,16 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-import torch
 from sklearn.utils.validation import check_is_fitted
 
 from ..._compat import Interval, StrOptions
 from ...embedding._rows import UnitRows
 from ...training import resolve_device
-from .._averaged_cuts import AveragedCuts, principal_components
-from .._base import BaseDeepClusterer, _most_likely
+from .._base import BaseDeepClusterer, _head_inputs, _most_likely
 from .._partition import draw_sample
-from .._separate import separate_groups
 from .._words import SEMANTIC_SPACE, find_words, join
-from ..mca import MCAClustering
 from ._network import VLNetwork
+from ._rounds import ROUNDS, Rounds
 
 
 class VLClustering(BaseDeepClusterer):
@@ -29,15 +26,14 @@ class VLClustering(BaseDeepClusterer):
     1. Each image is joined with the mixture of nouns that it resembles, weighted by how
        far the nouns help, which is measured without labels.
     2. Graphs of nearest neighbors, on half-whitened axes of several numbers, are
-       averaged and cut by spectral clustering. Beside this start there is a second:
-       the clusters of :class:`~sklearn_vlclust.MCAClustering`.
-    3. Three times, the axes that tell the clusters apart are found, and the graph of
-       nearest neighbors on them is cut anew.
-    4. The labels, and those of new images, come from linear discriminant analysis of
-       the clusters.
+       averaged and cut by spectral clustering.
+    3. In three rounds, the axes that tell the clusters apart are found, and the graph
+       of nearest neighbors on them is cut anew.
+    4. The labels, and those of new images, come from a linear classifier of the
+       clusters on these axes.
 
-    This is our own recipe, not a published one; steps 1, 2 and 3 take their parts from
-    MCA [1]_ and CPP [2]_. One default serves all data.
+    This is our own recipe, not a published one; it takes parts from MCA [1]_ (step 1)
+    and CPP [2]_ (step 2). One default serves all data.
 
     Parameters
     ----------
@@ -57,17 +53,14 @@ class VLClustering(BaseDeepClusterer):
     n_neighbors : int, default=32
         Largest number of nearest neighbors of an image in the graphs. Half of the mean
         size of a cluster, but at least 10, is the smallest.
-    batch_size : int, default=512
-        Images per batch of the training of MCA.
     device : str or torch.device, default="auto"
         "auto" is CUDA, else MPS, else the CPU. Results are NumPy arrays in any case.
     checkpoint : str or Path, default=None
-        File that is replaced after every epoch of training. A fit that finds it goes on
-        where it stopped and ends with the labels of one that was not interrupted.
+        File that is replaced after every round. A fit that finds it goes on where it
+        stopped and ends with the labels of one that was not interrupted.
     callbacks : list of objects, default=None
-        Each has ``on_epoch_end(estimator, epoch, losses)``, and ends the training by
-        returning True. During the call the estimator predicts the clusters of the
-        second start.
+        Each has ``on_epoch_end(estimator, epoch, losses)``, which is called after every
+        round, and ends the fit by returning True.
     verbose : int, default=0
         1 shows a progress bar.
     random_state : int, RandomState instance or None, default=None
@@ -104,9 +97,9 @@ class VLClustering(BaseDeepClusterer):
     embedder_ : encoder or None
         What embedded the pictures; None if `X` was embeddings.
     history_ : list of dict
-        Per epoch of MCA the mean of each loss term by name.
+        Per round, ``"loss"`` is the share of the samples that changed their cluster.
     n_iter_ : int
-        Number of epochs.
+        Number of rounds.
     n_features_in_ : int
         Width of the embeddings.
     feature_names_in_ : ndarray of str
@@ -129,7 +122,7 @@ class VLClustering(BaseDeepClusterer):
     clustered; the others get their clusters as new images do.
 
     Steps 2 to 4 are one method each of ``AveragedCuts`` in
-    ``cluster/_averaged_cuts.py``.
+    ``cluster/_averaged_cuts.py``: ``start``, ``sharpen`` and ``classifier``.
 
     References
     ----------
@@ -154,14 +147,11 @@ class VLClustering(BaseDeepClusterer):
     """
 
     semantic_space_: Any  # a SemanticSpace, or None
-    max_iter, lr = "auto", 1e-3  # of the training of MCA
-    _auto_epochs = MCAClustering._auto_epochs
-
     _parameter_constraints: dict = {
         **{
             name: constraint
             for name, constraint in BaseDeepClusterer._parameter_constraints.items()
-            if name not in ("max_iter", "lr")
+            if name not in ("max_iter", "batch_size", "lr")
         },
         "semantic_space": [*SEMANTIC_SPACE, StrOptions({"auto"})],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
@@ -174,7 +164,6 @@ class VLClustering(BaseDeepClusterer):
         semantic_space="auto",
         embedder="auto",
         n_neighbors=32,
-        batch_size=512,
         device="auto",
         checkpoint=None,
         callbacks=None,
@@ -185,7 +174,6 @@ class VLClustering(BaseDeepClusterer):
         self.semantic_space = semantic_space
         self.embedder = embedder
         self.n_neighbors = n_neighbors
-        self.batch_size = batch_size
         self.device = device
         self.checkpoint = checkpoint
         self.callbacks = callbacks
@@ -195,9 +183,8 @@ class VLClustering(BaseDeepClusterer):
     def set_n_clusters(self, n_clusters, X=None):
         """Cluster the samples of the fit into another number, in place.
 
-        Nothing is trained again: the start by MCA is left out, which may cost a point
-        of accuracy. The parameter `n_clusters` does not change, everything that tells
-        of the clusters does.
+        The words stay as they are weighted. The parameter `n_clusters` does not change,
+        everything that tells of the clusters does.
 
         Parameters
         ----------
@@ -230,7 +217,9 @@ class VLClustering(BaseDeepClusterer):
                 "as X, so that they get labels."
             )
         samples = UnitRows(self.samples_, zero_rows=True)
-        self._recluster(samples, int(n_clusters), np.random.RandomState(0))
+        joint = self._infer(samples, _head_inputs, zero_rows=True)
+        self._start(joint, int(n_clusters), np.random.RandomState(0)).run(self.network_)
+        self.network_.eval().requires_grad_(False)
         rows, copies = samples, self._copies
         if X is not None:
             (X, zero_rows), copies = self._read(X, reset=False), None
@@ -253,26 +242,32 @@ class VLClustering(BaseDeepClusterer):
         sample = draw_sample(len(rows), k, rng)
         self._is_sample = not isinstance(sample, slice)
         rows = rows.some(sample) if self._is_sample else rows
-        everything = slice(None)
         self.samples_ = rows[:]
         words = find_words(
             self._resolve_words(),
             rows,
-            everything,
+            slice(None),
             k,
             rng,
             embedder=self.embedder_ or self.embedder,
             device=device,
         )
         self.semantic_space_, self.semantic_weight_ = words.space, words.weight
-        joint, self._joint_after_training = join(words)
-        mca = MCAClustering(batch_size=self.batch_size)
-        mca._n_clusters = k
-        criterion, batches = mca._start_training(
-            rows, words, joint, everything, rng, generator, device
-        )
-        self.network_ = mca.network_
-        return criterion, batches
+        joint, self._joint = join(words)
+        return self._start(joint[:], k, rng), None
+
+    def _start(self, joint, k, rng):
+        """Return the rounds that cluster joint rows, and make the network for them."""
+        self.network_ = VLNetwork(joint.shape[1], k)
+        device = resolve_device(self.device)
+        return Rounds(joint, self.samples_, k, self.n_neighbors, device, rng)
+
+    def _count_epochs(self, n):
+        return ROUNDS
+
+    def _run_epochs(self, criterion, batches, **options):
+        del options["device"]
+        return criterion.run(self.network_, **options)
 
     def _resolve_words(self):
         """Return what `semantic_space` stands for."""
@@ -289,29 +284,3 @@ class VLClustering(BaseDeepClusterer):
             stacklevel=5,
         )
         return None
-
-    def _find_clusters(self, rows, rng):
-        """Cluster the joint rows from two starts, and learn to classify them."""
-        samples = UnitRows(self.samples_, zero_rows=True)
-        second = self._infer(samples, _most_likely, zero_rows=True)
-        self._joint = self._joint_after_training
-        del self._joint_after_training
-        self._recluster(samples, self._n_clusters, rng, second)
-
-    def _recluster(self, samples, k, rng, *others):
-        """Cluster rows into `k` groups, beside the partitions `others` of them."""
-        joint = self._infer(samples, lambda network, rows: rows, zero_rows=True)
-        components, mean, axes = principal_components(joint)
-        device = resolve_device(self.device)
-        cuts = AveragedCuts(components, joint.shape[1], self.n_neighbors, device)
-        labels = separate_groups(samples[:], k)
-        if labels is None:
-            labels, kind = cuts.start(k, rng)
-            labels = cuts.refine([labels, *others], k, kind, rng)
-        weight, bias = cuts.discriminant(labels, k)
-        weight = weight @ axes
-        network = VLNetwork(joint.shape[1], k)
-        network.set_classifier(
-            torch.from_numpy(weight), torch.from_numpy(bias - weight @ mean)
-        )
-        self.network_ = network.eval().requires_grad_(False)
