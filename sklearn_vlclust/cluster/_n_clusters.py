@@ -30,8 +30,9 @@ VIEWS = [
     (256, 0.5, 4, 1, 10, 8),
     (128, 0.3, 5, 1, 10, 16),
 ]
-# Halvings: the more, the fewer rows there are.
-FEWEST_HALVINGS, MOST_HALVINGS, HALVED_ROWS = 3, 18, 24_000
+# Halvings of so many rows; of fewer rows more, in the same time.
+HALVINGS, HALVED_ROWS = 6, 4000
+FEWEST_HALVINGS, MOST_HALVINGS = 3, 36
 # Random directions that stand for the rows of a diffusion; temperature of its graph;
 # rounds that make it nearly doubly stochastic.
 DIFFUSED_WIDTH, TEMPERATURE, BALANCING = 256, 0.1, 3
@@ -280,8 +281,9 @@ def _corners(agreement, entropy):
 def _measure(coordinates, variances, k_values, rng, effort=1.0):
     """Return agreement and entropy at every number, by tree: each (n_values,)."""
     n = len(coordinates)
-    halvings = np.clip(HALVED_ROWS // n, FEWEST_HALVINGS, MOST_HALVINGS)
-    halvings = max(FEWEST_HALVINGS, int(effort * halvings))
+    halvings = HALVINGS * (HALVED_ROWS / n) ** 2
+    halvings = np.clip(halvings, FEWEST_HALVINGS, MOST_HALVINGS)
+    halvings = max(FEWEST_HALVINGS, round(effort * halvings))
     # What is summed: by tree, information of both halves at every number.
     sums: dict = {}
     kinds = ["signed", "absolute"]
