@@ -3,7 +3,9 @@
 Not in the papers: CPP cuts the membership of a batch as it is.
 """
 
+import numpy as np
 import torch
+from scipy.special import entr
 
 from ..metrics._coding_rate import partition_coding_rate
 from ._coding_cut import LEAST_LEAK, RATED_ROWS
@@ -21,6 +23,9 @@ RESIDUE = 0.3
 # nearly as much. Of averaged graphs, it is the leak times the normalized cut, in which
 # small clusters count like large ones: it grows where only outliers are set apart.
 SHARP_LEAKS = 0.7
+# And share of the effective number of clusters below which sizes differ as much as they
+# do beside large groups.
+SHARP_CLUSTERS = 0.85
 # Share of the coding rate of the natural cut that even clusters have to save, and of
 # its leak that they may have. Groups that differ in size they cut through.
 EVEN_SAVES, EVEN_LEAKS = 0.95, 1.25
@@ -92,11 +97,12 @@ def choose_cut(cuts, k, rows, eps=0.1, averaged=False):
     natural = cuts["natural"]
     labels, sharper = (cut_labels(cuts[kind], k, kind) for kind in ("natural", "sharp"))
     leak = natural.leak(sharper) / max(natural.leak(labels), LEAST_LEAK)
-    ncut = 1.0
+    ncut, is_uneven = 1.0, True
     if averaged:
         least = max(natural.normalized_cut(labels), LEAST_LEAK)
         ncut = natural.normalized_cut(sharper) / least
-    if leak * ncut < SHARP_LEAKS:
+        is_uneven = _effective(sharper) < SHARP_CLUSTERS * _effective(labels)
+    if leak * ncut < SHARP_LEAKS and is_uneven:
         return cut_labels(cuts["sharp"], k, "firm"), "firm"
     if leak < 1 and ncut <= 1 and rate(sharper) < rate(labels):
         return sharper, "sharp"  # better in all respects
@@ -105,3 +111,8 @@ def choose_cut(cuts, k, rows, eps=0.1, averaged=False):
     if leak < EVEN_LEAKS and rate(evener) < EVEN_SAVES * rate(labels):
         return evener, "even"
     return labels, "natural"
+
+
+def _effective(labels):
+    """Return how many clusters of one size have the entropy of these."""
+    return np.exp(entr(np.bincount(labels) / len(labels)).sum())
