@@ -256,34 +256,41 @@ def _cells(rows, rng, device):
 
 
 def _lead(rows, members, radius):
-    """Return of each of the `members` the place of the first row of its group.
+    """Return of each of the `members` the place of the leader of its group.
 
-    Twice: a copy at the edge of its picture, met first, may lead copies of another.
-    The second time, the most central rows of the groups lead.
+    A copy at the edge of its picture, met first, may lead copies of another. So all go
+    to the nearest of the most central rows, and groups whose central rows are copies of
+    one another become one.
     """
-    central = _central(rows, members, _follow(rows, members, radius))
-    heads = central[np.unique(_follow(rows, members[central], radius))]
-    leader = _follow(rows, members, radius, heads)
+    leader = _follow(rows, members, radius)
+    group = _by_occurrence(leader)
+    nearest_to_mean, sizes = _represent(rows[members], group)
+    leader = nearest_to_mean[group]
+    several = np.flatnonzero(sizes > 1)
+    if not len(several):
+        return leader
+    central = nearest_to_mean[several[np.argsort(-sizes[several], kind="stable")]]
+    heads, whole = rows.tensor(members[central]), np.arange(len(members))
+    whole[central] = central[_follow(rows, members[central], radius)]
+    for block in row_blocks(len(members), BLOCK_ROWS):
+        least, best = _distances(rows.tensor(members[block]), heads).min(dim=1)
+        close = (least <= radius).numpy()
+        leader[block][close] = central[best.numpy()[close]]
+    leader = whole[leader]
     sizes = np.bincount(leader, minlength=len(members))
     alone = np.isin(leader, _loose(rows, members, leader, sizes, radius))
     leader[alone] = np.flatnonzero(alone)
     return leader
 
 
-def _central(rows, members, leader):
-    """Return the row nearest to the mean of each group of several, largest first."""
-    central, sizes = _represent(rows[members], _by_occurrence(leader))
-    several = np.flatnonzero(sizes > 1)
-    return central[several[np.argsort(-sizes[several], kind="stable")]]
-
-
-def _follow(rows, members, radius, leaders=()):
+def _follow(rows, members, radius):
     """Return of each row the place of its leader: the nearest within the radius.
 
     Rows without one lead those after them.
     """
-    leader, leaders = np.full(len(members), -1), list(leaders)
-    heads = rows.tensor(members[leaders])
+    leader = np.full(len(members), -1)
+    leaders: list[int] = []
+    heads = rows.tensor(members[:0])
     for block in row_blocks(len(members), BLOCK_ROWS):
         x = rows.tensor(members[block])
         if leaders:
