@@ -37,11 +37,11 @@ def compare(tables, *without_words, default=None):
     records = []
     for data, rows in tables.items():
         of = {row["what"]: row for row in rows}
-        mca = of["MCAClustering()"]
         cpp, pici, gcc = (other[data][-1] for other in without_words)
         alone = [of[what]["ACC"] for what in ("k-means", "Ward", "spectral, kNN")]
         ours = {row["what"]: row for row in (default or {}).get(data, ())}
         vl = ours.get("VLClustering()")
+        mca = ours.get("MCAClustering()", of["MCAClustering()"])
         weights = (vl or mca)["semantic_weight"]
         records.append(
             {
