@@ -21,7 +21,7 @@ ROOMS = [
     "plotting",
     "cli",
 ]
-FOR_ALL = {"training", "metrics", "_compat", "_version"}
+FOR_ALL = {"training", "persistence", "metrics", "_backend", "_compat", "_version"}
 
 
 def used_rooms(path):

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from ..training._files import write_bytes_atomically
+from .._backend._files import write_bytes_atomically
 from ._errors import OCCUPIED, CommandError
 from ._output import check_target
 from ._terminal import printable

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .._backend._files import write_bytes_atomically
 from .._version import __version__
-from ..training import load_model, save_model
-from ..training._files import write_bytes_atomically
+from ..persistence import load_model, save_model
 from ._encoders import make_encoder
 from ._errors import USAGE, CommandError
 

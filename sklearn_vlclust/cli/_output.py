@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 
-from ..training._files import write_bytes_atomically
+from .._backend._files import write_bytes_atomically
 from ._errors import OCCUPIED, USAGE, CommandError
 from ._images import MARKER, is_within
 

@@ -6,7 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
-from ..training._files import write_bytes_atomically
+from .._backend._files import write_bytes_atomically
 from ._options import Sorting
 
 # What a run has put there, so that the next one can take away that and nothing else.

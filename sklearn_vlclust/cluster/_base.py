@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from joblib import hash as joblib_hash
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -35,18 +34,18 @@ from ..embedding._rows import UnitRows, measured_blocks, row_blocks
 from ..metrics import learned_information
 from ..metrics._clusters import cluster_means, cluster_members
 from ..neighbors import distinct_rows, group_copies
+from ..persistence import load_model, save_model
+from ..persistence._registry import stable_hash
 from ..semantics import ClusterCaptioner
 from ..semantics._encoding import read_vocabulary
 from ..training import (
     Checkpoint,
     ProgressBar,
     after_epoch,
-    load_model,
     name_phases,
     notify_callbacks,
     notify_sklearn,
     resolve_device,
-    save_model,
     train,
     training_phases,
 )
@@ -386,12 +385,12 @@ class BaseDeepClusterer(
             if name not in _FREE_PARAMS | {"random_state"}
         }
         nested = {
-            f"{name} (hash)": joblib_hash(getattr(self, name))
+            f"{name} (hash)": stable_hash(getattr(self, name))
             for name, value in params.items()
             if value is None and getattr(self, name) is not None
         }
         sample = np.linspace(0, len(X) - 1, min(len(X), 1024)).astype(int)
-        data = {"X.shape": list(X.shape), "X (hash)": joblib_hash(np.array(X[sample]))}
+        data = {"X.shape": list(X.shape), "X (hash)": stable_hash(np.array(X[sample]))}
         return {"class": type(self).__name__, **params, **nested, **data, "seed": seed}
 
     def _train(self, criterion, batches, n_epochs, X, y, seed, generator, device):

@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
+from .._backend._files import write_atomically, write_bytes_atomically
 from .._compat import (
     HasMethods,
     HTMLReprMixin,
@@ -26,8 +27,7 @@ from ..embedding._images import is_images
 from ..embedding._read import read_embeddings
 from ..embedding._resolve import embed_images, make_embedder
 from ..embedding._rows import BLOCK_ROWS, UnitRows, row_blocks
-from ..training import load_model, save_model
-from ..training._files import write_atomically, write_bytes_atomically
+from ..persistence import load_model, save_model
 from ._cells import Cells
 from ._knn import _check_k, _drop_self, kneighbors, nearest
 

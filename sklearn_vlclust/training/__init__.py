@@ -1,5 +1,6 @@
 """The one training loop that all methods share, and how its results are kept."""
 
+from ..persistence import load_model, save_model  # as version 0.1.0 had them
 from ._callbacks import (
     ProgressBar,
     after_epoch,
@@ -11,7 +12,6 @@ from ._callbacks import (
 from ._checkpoint import Checkpoint
 from ._device import resolve_device
 from ._net import ClusteringNet, RandomBatches, StopTraining, train
-from ._persistence import load_model, save_model
 
 __all__ = [
     "Checkpoint",

@@ -8,7 +8,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from ._files import write_atomically
+from .._backend._files import write_atomically
 
 FORMAT = 1
 

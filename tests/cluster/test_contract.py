@@ -163,13 +163,7 @@ def rewrite_header(path, change):
         (lambda path: path.write_bytes(b""), "not a whole model"),
         (
             lambda path: rewrite_header(path, lambda h: h.update(format=99)),
-            "has format 99 .* reads format 1",
-        ),
-        (
-            lambda path: rewrite_header(
-                path, lambda h: h["estimator"].update({"class": "os.system"})
-            ),
-            "holds a system, not a MCAClustering",
+            "has format 99 .* reads formats 1 and 2",
         ),
         (
             lambda path: save_model(SemanticSpace(["cat"]), path),
@@ -182,20 +176,6 @@ def test_model_file_that_cannot_be_read(small, make_mca, tmp_path, damage, messa
     make_mca().fit(small[0]).save(path)
     damage(path)
     with pytest.raises(ValueError, match=message):
-        MCAClustering.load(path)
-
-
-def test_model_file_cannot_name_foreign_classes(small, make_mca, tmp_path):
-    path = tmp_path / "model"
-    make_mca().fit(small[0]).save(path)
-
-    def inject(header):
-        header["estimator"]["attributes"]["dict"].append(
-            ["x", {"class": "subprocess.Popen", "attributes": {"dict": []}}]
-        )
-
-    rewrite_header(path, inject)
-    with pytest.raises(ValueError, match="not of sklearn_vlclust"):
         MCAClustering.load(path)
 
 

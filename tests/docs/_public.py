@@ -10,20 +10,18 @@ ROOMS = (
     "metrics",
     "model_selection",
     "neighbors",
+    "persistence",
     "plotting",
     "semantics",
 )
-# The rest of this room is for those who add a method.
-TRAINING = ("load_model", "save_model")
 
 
 def public_objects():
     """Return {full name: object} of the functions and classes of all rooms."""
     found = {}
-    for room in (*ROOMS, "training"):
+    for room in ROOMS:
         module = import_module(f"sklearn_vlclust.{room}")
-        names = module.__all__ if room != "training" else TRAINING
-        for name in names:
+        for name in module.__all__:
             thing = getattr(module, name)
             ours = getattr(thing, "__module__", "").startswith("sklearn_vlclust")
             if ours and (inspect.isclass(thing) or inspect.isfunction(thing)):

@@ -4,9 +4,9 @@ import os
 
 import numpy as np
 
+from ..._backend._files import write_bytes_atomically
 from ...embedding._images import check_images
 from ...embedding._rows import UnitRows
-from ...training._files import write_bytes_atomically
 from .._assignments import read_certainty, read_labels, read_names, read_rows
 from .._coding_length import CodingLengthDisplay, _read_curve
 from .._embedding_map import lay_out

@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from sklearn_vlclust.training._files import write_atomically, write_bytes_atomically
+from sklearn_vlclust._backend._files import write_atomically, write_bytes_atomically
 
 
 def write(text):

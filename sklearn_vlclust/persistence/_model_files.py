@@ -2,7 +2,6 @@
 
 import json
 import warnings
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +11,12 @@ from safetensors.torch import save_file
 from scipy.sparse import csr_array
 from sklearn.exceptions import InconsistentVersionWarning
 
+from .._backend._files import write_atomically
 from .._version import __version__
-from ._files import write_atomically
+from ._registry import class_name, find_class
 
-FORMAT = 1
-_PACKAGE = __name__.partition(".")[0]
+# Format 1 named classes by module, which find_class still reads.
+FORMAT, READABLE = 2, (1, 2)
 _SCALARS = (type(None), bool, int, float, str)
 
 
@@ -61,7 +61,8 @@ def load_model(path, expected=object):
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is truncated, of another format, or holds another class.
+        If the file is truncated, of another format, holds another class, or names one
+        that no model file may name.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no model file {str(path)!r}.")
@@ -74,14 +75,20 @@ def load_model(path, expected=object):
             f"{str(path)!r} is not a whole model file of sklearn_vlclust "
             f"({type(error).__name__}: {error})."
         ) from error
-    if header["format"] != FORMAT:
+    if header["format"] not in READABLE:
         raise ValueError(
             f"{str(path)!r} has format {header['format']} (written by version "
-            f"{header['version']}); this version {__version__} reads format {FORMAT}."
+            f"{header['version']}); this version {__version__} reads formats "
+            f"{' and '.join(map(str, READABLE))}."
         )
-    found = header["estimator"].get("class", "?").rpartition(".")[2]
-    classes = {cls.__name__ for cls in (expected, *expected.__subclasses__())}
-    if expected is not object and found not in classes:
+    try:  # all of them, before anything is made
+        cls = find_class(header["estimator"].get("class"))
+        for name in _named_classes(header["estimator"]):
+            find_class(name)
+    except ValueError as error:
+        raise ValueError(f"The model file {str(path)!r} {error}") from None
+    found = cls.__name__
+    if not issubclass(cls, expected):
         raise ValueError(
             f"{str(path)!r} holds a {found}, not a {expected.__name__}: "
             f"use {found}.load."
@@ -129,12 +136,12 @@ def _encode(value, name, tensors):
     if isinstance(value, Path):
         return str(value)
     cls = type(value)
-    if cls.__module__.partition(".")[0] != _PACKAGE:
+    tree = {"class": class_name(cls)}
+    if tree["class"] is None:
         raise TypeError(
             f"{name} holds a {cls.__module__}.{cls.__qualname__}, which cannot be "
             "saved without pickle; use joblib.dump for this estimator."
         )
-    tree = {"class": f"{cls.__module__}.{cls.__qualname__}"}
     if isinstance(value, torch.nn.Module):
         return tree | {
             "config": _encode(value.config, f"{name}.config", tensors),
@@ -144,6 +151,17 @@ def _encode(value, name, tensors):
     state = {k: v for k, v in state.items() if k not in ("_skl_callbacks", "callbacks")}
     tree["attributes"] = _encode(state, name, tensors)
     return tree | ({"callbacks": None} if hasattr(value, "callbacks") else {})
+
+
+def _named_classes(tree):
+    """Yield the names of all classes in a JSON tree."""
+    if isinstance(tree, dict):
+        if "class" in tree:
+            yield tree["class"]
+        tree = list(tree.values())
+    if isinstance(tree, list):
+        for part in tree:
+            yield from _named_classes(part)
 
 
 def _decode(tree, tensors):
@@ -167,7 +185,7 @@ def _decode(tree, tensors):
         random_state = np.random.RandomState()
         random_state.set_state(_decode(tree["random_state"], tensors))
         return random_state
-    cls = _find_class(tree["class"])
+    cls = find_class(tree["class"])
     if issubclass(cls, torch.nn.Module):
         module = cls(**_decode(tree["config"], tensors))
         module.load_state_dict(_decode(tree["state"], tensors))
@@ -177,14 +195,3 @@ def _decode(tree, tensors):
     if "callbacks" in tree:
         instance.callbacks = None
     return instance
-
-
-def _find_class(path):
-    module, _, name = path.rpartition(".")
-    # A model file names classes of this library only: it cannot run anything else.
-    if module.partition(".")[0] != _PACKAGE:
-        raise ValueError(f"The model file names {path!r}, which is not of {_PACKAGE}.")
-    cls = getattr(import_module(module), name, None)
-    if not isinstance(cls, type) or not cls.__module__.startswith(_PACKAGE):
-        raise ValueError(f"The model file names {path!r}, which is not known here.")
-    return cls

@@ -1,0 +1,1 @@
+"""What all rooms compute and write with."""
