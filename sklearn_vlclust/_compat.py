@@ -1,5 +1,7 @@
 """Private or version-dependent names of scikit-learn and torch, used here only."""
 
+from typing import Any
+
 import torch
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import (
@@ -25,7 +27,7 @@ def find_one_dnn_linear():
     Called as ``product(x, weight, bias or None, "none", [], "")``. It is tried once on
     two small products: torch may remove it or change its signature at any time.
     """
-    product = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+    product: Any = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
     x = torch.tensor([[1.0, 2.0]], dtype=torch.float32, device="cpu")
     weight = torch.tensor([[3.0, 4.0], [5.0, 6.0]], dtype=torch.float32, device="cpu")
     try:
