@@ -49,6 +49,7 @@ def test_no_link_leads_nowhere(cls):
     assert "random_state" not in cls._get_param_names() or "random_state" in html
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     "estimator",
     [

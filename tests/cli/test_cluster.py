@@ -15,6 +15,7 @@ def read_csv(path):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.smoke
 def test_report_table_and_model(finished, pictures):
     result = finished.json
     rows = read_csv(finished.out / "clusters.csv")
@@ -53,6 +54,7 @@ def test_every_clusterer_is_a_method():
     assert {method.estimator for method in Method} == set(cluster.__all__)
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("method", [method.value for method in Method])
 def test_every_method(method, pictures, options, tmp_path):
     if method == "generative":

@@ -33,6 +33,7 @@ def operands(m, n, d, dtype=torch.float32):
     return [torch.randn(s, generator=generator).to(dtype) for s in shapes]
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("size", SHAPES)
 @pytest.mark.parametrize("with_bias", [True, False])
 @pytest.mark.parametrize("transposed", [(), (0,), (1,), (0, 1)])
