@@ -4,7 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 export VLCLUST_TEST_DATA ?= $(abspath ../shared/data)
 
-.PHONY: install demo test lint bench bench-full docs clean
+# The lowest versions that pyproject.toml allows, in an environment of their own.
+LOWEST := .venv-lowest
+
+.PHONY: install demo test test-lowest lint bench bench-full docs clean
 
 install: $(VENV)/.installed
 
@@ -29,6 +32,15 @@ lint: install
 test: install lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -q
 
+$(LOWEST)/.installed: pyproject.toml $(VENV)/.installed
+	$(BIN)/python -m uv venv --quiet --clear --python $(BIN)/python $(LOWEST)
+	$(BIN)/python -m uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --editable ".[offline,test]"
+	touch $@
+
+# Once per release: see CONTRIBUTING.md.
+test-lowest: $(LOWEST)/.installed
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -m smoke -q
+
 # The peers that benchmarks are run beside.
 $(VENV)/.peers: $(VENV)/.installed
 	$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --editable ".[bench]"
@@ -44,4 +56,4 @@ docs: install
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
 clean:
-	rm -rf $(VENV) build dist docs/_build docs/auto_examples demo-output *.egg-info
+	rm -rf $(VENV) $(LOWEST) build dist docs/_build docs/auto_examples demo-output *.egg-info

@@ -5,10 +5,6 @@ import re
 from importlib.util import find_spec
 from pathlib import Path
 
-# On its pages the diagrams of estimators link to the API reference beside them. It is
-# read when sklearn_vlclust is imported.
-os.environ.setdefault("VLCLUST_DOCS_URL", "..")
-
 EXAMPLES = Path(__file__).parents[1] / "examples" / "gallery"
 # What an example uses, the extra that brings it, and a package of that extra.
 EXTRAS = {

@@ -1,8 +1,33 @@
 """Clustering of images with vision-language embeddings, the scikit-learn way."""
 
 from importlib import import_module as _import_module
+from typing import TYPE_CHECKING
 
 from ._version import __version__
+
+if TYPE_CHECKING:  # what is imported lazily below, for editors and type checkers
+    from . import (
+        cluster,
+        datasets,
+        embedding,
+        metrics,
+        model_selection,
+        neighbors,
+        plotting,
+        semantics,
+        training,
+    )
+    from .cluster import (
+        ContrastiveMaskedClustering,
+        GenerativeCalibrationClustering,
+        MCAClustering,
+        RateReductionClustering,
+        VLClustering,
+    )
+    from .embedding import CLIPEmbedder, OfflineEmbedder
+    from .model_selection import CodingLengthKSelector
+    from .neighbors import ImageSearch
+    from .semantics import ClusterCaptioner, SemanticSpace, Vocabulary
 
 # Public name -> room. Imported on first use, so that `import sklearn_vlclust` costs
 # nothing and a user of one method does not pay for the others.
@@ -33,7 +58,31 @@ _MODULES = (
     "training",
 )
 
-__all__ = [*_ROOMS, *_MODULES, "__version__"]
+# A plain list: type checkers read no other.
+__all__ = [
+    "CLIPEmbedder",
+    "ClusterCaptioner",
+    "CodingLengthKSelector",
+    "ContrastiveMaskedClustering",
+    "GenerativeCalibrationClustering",
+    "ImageSearch",
+    "MCAClustering",
+    "OfflineEmbedder",
+    "RateReductionClustering",
+    "SemanticSpace",
+    "VLClustering",
+    "Vocabulary",
+    "__version__",
+    "cluster",
+    "datasets",
+    "embedding",
+    "metrics",
+    "model_selection",
+    "neighbors",
+    "plotting",
+    "semantics",
+    "training",
+]
 
 
 def __getattr__(name):

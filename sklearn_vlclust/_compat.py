@@ -1,9 +1,9 @@
-"""The private or version-dependent names of scikit-learn, imported here only."""
+"""Private or version-dependent names of scikit-learn and torch, used here only."""
 
-import os
-from numbers import Integral
+from typing import Any
 
-from sklearn.base import BaseEstimator, _fit_context
+import torch
+from sklearn.base import _fit_context
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -11,8 +11,6 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
-from sklearn.utils._repr_html.estimator import _VisualBlock
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_feature_names_in
 
 try:  # scikit-learn >= 1.9, experimental
@@ -23,73 +21,21 @@ except ImportError:  # scikit-learn 1.8 has no callbacks
         """Stand-in that gives estimators the same base class list."""
 
 
-# Where the documentation is; below it are the pages that `make docs` writes. It has no
-# public address yet: until it has one, this is the folder they are written to, seen
-# from the clone, and VLCLUST_DOCS_URL is for those who put them elsewhere.
-DOCS_URL = os.environ.get("VLCLUST_DOCS_URL", "docs/_build/html")
+def find_one_dnn_linear():
+    """Return torch's private oneDNN product, or None where it does not work.
 
-
-def _shows_result(estimator):
-    nested = estimator.get_params(deep=False).values()
-    return bool(estimator._result()) and not any(hasattr(v, "fit") for v in nested)
-
-
-class HTMLReprMixin:
-    """How estimators of this library look in a notebook.
-
-    Their diagrams link to pages of this documentation, and say what a fit found.
+    Called as ``product(x, weight, bias or None, "none", [], "")``. It is tried once on
+    two small products: torch may remove it or change its signature at any time.
     """
-
-    _doc_link_module = __name__.partition(".")[0]
-
-    @property
-    def _doc_link_template(self):
-        return f"{DOCS_URL.rstrip('/')}/api/generated/{{page}}.html"
-
-    def _doc_link_url_param_generator(self):
-        return {"page": f"{self._doc_link_module}.{type(self).__name__}"}
-
-    def _result(self):
-        """Return what a fit found, in a line; empty before."""
-        if not hasattr(self, "n_clusters_") or not hasattr(self, "labels_"):
-            return ""
-        return (
-            f"{_count(self.n_clusters_, 'cluster')}, {_count(self.labels_, 'sample')}"
-        )
-
-    @available_if(_shows_result)
-    def _sk_visual_block_(self):
-        return _VisualBlock(
-            "single",
-            self,
-            names=type(self).__name__,
-            name_details=str(self),
-            name_caption=self._result(),
-        )
-
-    def _get_fitted_attr_html(self, doc_link=""):
-        # scikit-learn reads all attributes there are. Properties of an encoder load
-        # its network: only what a fit has stored is shown.
-        stored = BaseEstimator()
-        vars(stored).update(vars(self))
-        table = BaseEstimator._get_fitted_attr_html(stored, doc_link)
-        table.estimator_class = type(self)
-        return table
-
-    def __dir__(self):
-        # The same of completion: whether a property has a value is not tried.
-        return [
-            name
-            for name in object.__dir__(self)
-            if isinstance(getattr(type(self), name, None), property)
-            or hasattr(self, name)
-        ]
-
-
-def _count(things, noun):
-    """Return ``3 clusters`` of a number, or of as many things."""
-    n = things if isinstance(things, Integral) else len(things)
-    return f"{n:,} {noun}{'s' * (n != 1)}"
+    product: Any = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+    x = torch.tensor([[1.0, 2.0]], dtype=torch.float32, device="cpu")
+    weight = torch.tensor([[3.0, 4.0], [5.0, 6.0]], dtype=torch.float32, device="cpu")
+    try:
+        found = [product(x, weight, bias, "none", [], "") for bias in (None, x[0])]
+        works = [row.tolist() for row in found] == [[[11.0, 17.0]], [[12.0, 19.0]]]
+    except Exception:  # of any type: it depends on what changed
+        return None
+    return product if works else None
 
 
 class _FitTask:
@@ -172,14 +118,13 @@ def start_fit_task(estimator, X, y, phases):
 
 __all__ = [
     "CallbackSupportMixin",
-    "HTMLReprMixin",
     "HasMethods",
     "Interval",
     "Options",
     "StrOptions",
     "_check_feature_names_in",
-    "_count",
     "_fit_context",
+    "find_one_dnn_linear",
     "start_fit_task",
     "validate_parameter_constraints",
 ]

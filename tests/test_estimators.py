@@ -14,6 +14,7 @@ from sklearn_vlclust import (
     RateReductionClustering,
     SemanticSpace,
     VLClustering,
+    cluster,
 )
 
 
@@ -61,6 +62,11 @@ MORE_CHECKS = [
     "check_inplace_ensure_writeable",
     "check_global_output_transform_pandas",
 ]
+
+
+def test_all_clusterers_are_checked():
+    checked = {type(estimator).__name__ for estimator in CLUSTERERS}
+    assert checked == set(cluster.__all__)
 
 
 @parametrize_with_checks([*CLUSTERERS, CodingLengthKSelector()])

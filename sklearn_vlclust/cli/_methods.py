@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 
 from .._version import __version__
-from ._options import Method
 
 
 def choose_n_clusters(X, max_k, seed, terminal):
@@ -53,7 +52,7 @@ class Fitter:
         Parameters
         ----------
         method : Method
-            Its class.
+            Names its class.
         k : int or "auto"
             Number of clusters; "auto" lets the estimator choose.
 
@@ -74,13 +73,7 @@ class Fitter:
         from .. import cluster
         from ..semantics import SemanticSpace
 
-        made = {
-            Method.vl: cluster.VLClustering,
-            Method.mca: cluster.MCAClustering,
-            Method.rate_reduction: cluster.RateReductionClustering,
-            Method.contrastive_masked: cluster.ContrastiveMaskedClustering,
-            Method.generative: cluster.GenerativeCalibrationClustering,
-        }[method]
+        made = getattr(cluster, method.estimator)
         params = {"random_state": self.seed, "device": self.device}
         if "embedder" in made().get_params():
             params |= {"semantic_space": self.words, "embedder": self.embedder}

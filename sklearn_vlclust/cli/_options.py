@@ -8,13 +8,20 @@ import typer
 
 
 class Method(StrEnum):
-    """Values of ``--method``."""
+    """Values of ``--method``, each with the name of its class in `cluster`."""
 
-    vl = "vl"
-    mca = "mca"
-    rate_reduction = "rate-reduction"
-    contrastive_masked = "contrastive-masked"
-    generative = "generative"
+    vl = "vl", "VLClustering"
+    mca = "mca", "MCAClustering"
+    rate_reduction = "rate-reduction", "RateReductionClustering"
+    contrastive_masked = "contrastive-masked", "ContrastiveMaskedClustering"
+    generative = "generative", "GenerativeCalibrationClustering"
+
+    estimator: str
+
+    def __new__(cls, value: str, estimator: str):
+        method = str.__new__(cls, value)
+        method._value_, method.estimator = value, estimator
+        return method
 
 
 class Sorting(StrEnum):

@@ -21,7 +21,6 @@ from sklearn.utils.validation import check_is_fitted
 from .._compat import (
     CallbackSupportMixin,
     HasMethods,
-    HTMLReprMixin,
     Interval,
     StrOptions,
     _fit_context,
@@ -75,7 +74,6 @@ _PREDICTING = {
 
 class BaseDeepClusterer(
     CallbackSupportMixin,
-    HTMLReprMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     ClusterMixin,

@@ -18,7 +18,7 @@ from sklearn.base import (
 )
 from torch.nn import functional as F
 
-from .._compat import HTMLReprMixin, Interval, StrOptions
+from .._compat import Interval, StrOptions
 from ._cache import EmbeddingCache, cached_rows
 from ._distributed import by_blocks, is_dask
 from ._images import UnreadableImageError, check_images, iter_decoded
@@ -29,9 +29,7 @@ _NETWORKS: WeakValueDictionary[tuple, Any] = WeakValueDictionary()
 _LOADING = threading.RLock()
 
 
-class BaseEmbedder(
-    HTMLReprMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
-):
+class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Template of an encoder of images and words into one space of unit vectors.
 
     A subclass stores its parameters in `__init__` and supplies
@@ -259,6 +257,15 @@ class BaseEmbedder(
     def _network_key(self) -> tuple:
         params = (str(getattr(self, name)) for name in self._network_params)
         return (type(self), *params)
+
+    def __dir__(self):
+        # scikit-learn reads every attribute listed here to draw the estimator in a
+        # notebook. Reading a property would load the network.
+        return [
+            name
+            for name in object.__dir__(self)
+            if not isinstance(getattr(type(self), name, None), property)
+        ]
 
     def __getstate__(self):
         state = dict(super().__getstate__())

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import HasMethods, HTMLReprMixin, Interval, StrOptions, _fit_context
+from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from ..cluster._axes import half_whitening
 from ..cluster._n_clusters import N_RUNNERS_UP, estimate_n_clusters
 from ..cluster._spectral import (
@@ -37,7 +37,7 @@ RESIDUE = 0.2
 SAME = 1e-5
 
 
-class CodingLengthKSelector(HTMLReprMixin, ClusterMixin, BaseEstimator):
+class CodingLengthKSelector(ClusterMixin, BaseEstimator):
     r"""Choose the number of clusters that is best reproduced by halves of the rows.
 
     By default, halves of the rows are clustered into all numbers of clusters, and the

@@ -16,10 +16,8 @@ from sklearn.utils.validation import check_is_fitted
 from .._backend._files import write_atomically, write_bytes_atomically
 from .._compat import (
     HasMethods,
-    HTMLReprMixin,
     Interval,
     StrOptions,
-    _count,
     _fit_context,
 )
 from ..embedding._distributed import gather, is_dask
@@ -34,7 +32,7 @@ from ._knn import _check_k, _drop_self, kneighbors, nearest
 MODEL = "search.safetensors"
 
 
-class ImageSearch(HTMLReprMixin, BaseEstimator):
+class ImageSearch(BaseEstimator):
     """Find images by an image or by text.
 
     The images are embedded, unless embeddings are given, and kept as rows of unit
@@ -364,10 +362,6 @@ class ImageSearch(HTMLReprMixin, BaseEstimator):
             with _naming(paths):
                 search.paths_ = _as_paths(json.loads(paths.read_text("utf-8")))
         return search
-
-    def _result(self):
-        n = getattr(self, "n_samples_fit_", 0)
-        return _count(n, "image") if n else ""
 
     def _embed(self, images):
         return embed_images(self._encoder(), images)

@@ -4,9 +4,9 @@ import textwrap
 
 import numpy as np
 
-from .._compat import _count
 from ..embedding._images import ImageSource, check_images
 from ._assignments import read_inputs, read_typicality
+from ._text import count
 
 _CELL, _GAP = 160, 8  # pixels
 _LABEL = 1.9  # width of the column of names, in cells
@@ -163,7 +163,7 @@ class ContactSheetDisplay:
         x, y = -_LABEL * step + 2 * _GAP, row * step + _CELL / 2
         title = textwrap.fill(names[0] if names else f"cluster {row}", 18)
         others = textwrap.fill(", ".join(names[1:4]), 32, max_lines=2)
-        small = "\n".join(filter(None, [others, _count(size, "picture")]))
+        small = "\n".join(filter(None, [others, count(size, "picture")]))
         for text, shift, style in (
             (title, 2, {"fontsize": 13, "fontweight": "bold", "va": "bottom"}),
             (small, -5, {"fontsize": 8.5, "alpha": 0.75, "va": "top"}),

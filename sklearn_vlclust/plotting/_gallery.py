@@ -5,10 +5,10 @@ from numbers import Integral
 
 import numpy as np
 
-from .._compat import _count
 from ..embedding._images import check_images
 from ._assignments import read_certainty, read_inputs, read_typicality
 from ._contact_sheet import _CELL, _GAP, _sheet, _square, _title
+from ._text import count
 
 _SHOWN = 6  # clusters, unless they are chosen
 _BAND = 72  # pixels above a cluster, for its name
@@ -247,7 +247,7 @@ class ClusterGalleryDisplay:
     def _write(self, number, top, middle):
         size, names = self.sizes[number], [str(n) for n in self.names[number]]
         others = ", ".join(names[1:4])
-        count = _count(size, "picture")
+        n_pictures = count(size, "picture")
         span = _span(self.certainties[number])
         quiet = {"fontsize": 9, "alpha": 0.8}
         for x, rise, text, style in (
@@ -258,7 +258,7 @@ class ClusterGalleryDisplay:
                 {"weight": "bold"},
             ),
             (middle, 17, textwrap.shorten(others, 60, placeholder="…"), quiet),
-            (0, 4, f"{count}, most typical", quiet),
+            (0, 4, f"{n_pictures}, most typical", quiet),
             (middle, 4, f"least certain{span}", quiet),
         ):
             self.texts_.append(

@@ -15,10 +15,8 @@ from sklearn.utils.validation import (
 
 from .._compat import (
     HasMethods,
-    HTMLReprMixin,
     Interval,
     StrOptions,
-    _count,
     _fit_context,
 )
 from ..embedding._read import read_embeddings
@@ -37,7 +35,7 @@ BLOCK_BYTES = 128 * 2**20
 CENTERING, HALVED_AT = 0.7, 3
 
 
-class ClusterCaptioner(HTMLReprMixin, BaseEstimator):
+class ClusterCaptioner(BaseEstimator):
     """Name clusters by the nouns that their images vote for.
 
     Each image votes for its `top` nearest nouns, with their scores as weights; the noun
@@ -277,10 +275,6 @@ class ClusterCaptioner(HTMLReprMixin, BaseEstimator):
         place = np.searchsorted(self.clusters_, labels[~noise])
         captions[~noise] = self.captions_[place]
         return captions
-
-    def _result(self):
-        named = getattr(self, "captions_", ())
-        return _count(named, "cluster") if len(named) else ""
 
     def _embed(self, images):
         return embed_images(self._make_embedder(), images)

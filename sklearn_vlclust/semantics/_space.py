@@ -11,11 +11,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import (
     HasMethods,
-    HTMLReprMixin,
     Interval,
     StrOptions,
     _check_feature_names_in,
-    _count,
     _fit_context,
 )
 from ..embedding._distributed import by_blocks, without_fit
@@ -35,7 +33,7 @@ KMEANS_ROWS_PER_CENTER = 100
 BLOCK_BYTES = 32 * 2**20
 
 
-class SemanticSpace(HTMLReprMixin, TransformerMixin, BaseEstimator):
+class SemanticSpace(TransformerMixin, BaseEstimator):
     """Select the nouns that describe a set of images.
 
     Three filters, in the order of [1]_, turn a vocabulary into a small semantic space:
@@ -291,9 +289,6 @@ class SemanticSpace(HTMLReprMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         _check_feature_names_in(self, input_features, generate_names=False)
         return self.nouns_.copy()
-
-    def _result(self):
-        return _count(self.nouns_, "noun") if hasattr(self, "nouns_") else ""
 
     def _read(self, X, reset):
         """Return embeddings and whether rows of zeros are let through."""

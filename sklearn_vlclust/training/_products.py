@@ -6,12 +6,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from .._compat import find_one_dnn_linear
+
 # Multiplications from which on oneDNN was measured the faster one, 128 x 128 x 128.
 ONE_DNN_SIZE = 2**21
 # Rows of an inference come in any number. oneDNN keeps what it has compiled for the
 # last thousand shapes, .6 MB each: only multiples of this go there.
 INFERENCE_ROWS = 1024
-_one_dnn: Any = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+_one_dnn: Any = find_one_dnn_linear()
 
 
 def linear(x, weight, bias=None):

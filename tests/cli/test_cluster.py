@@ -4,7 +4,8 @@ import csv
 
 import pytest
 
-from sklearn_vlclust import VLClustering
+from sklearn_vlclust import VLClustering, cluster
+from sklearn_vlclust.cli._options import Method
 from sklearn_vlclust.metrics import clustering_accuracy
 from tests.cli.conftest import vlclust
 
@@ -14,6 +15,7 @@ def read_csv(path):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.smoke
 def test_report_table_and_model(finished, pictures):
     result = finished.json
     rows = read_csv(finished.out / "clusters.csv")
@@ -48,9 +50,12 @@ def test_the_model_is_the_estimator_by_its_own_save(finished):
     assert not list((finished.out / "cache").glob("fit-*"))
 
 
-@pytest.mark.parametrize(
-    "method", ["vl", "mca", "rate-reduction", "contrastive-masked", "generative"]
-)
+def test_every_clusterer_is_a_method():
+    assert {method.estimator for method in Method} == set(cluster.__all__)
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("method", [method.value for method in Method])
 def test_every_method(method, pictures, options, tmp_path):
     if method == "generative":
         pytest.importorskip("diffusers")

@@ -9,6 +9,7 @@ from sklearn_vlclust.embedding import _resolve
 from tests.cli.conftest import vlclust
 
 
+@pytest.mark.smoke
 def test_this_installation_is_ready():
     pytest.importorskip("efficientnet_lite_pytorch", reason="no extra 'offline'")
     run = vlclust("doctor", "--json")

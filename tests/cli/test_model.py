@@ -54,6 +54,7 @@ def test_search_by_image(finished, pictures):
     assert str(query) in vlclust("search", finished.out, query).out
 
 
+@pytest.mark.smoke
 def test_search_by_text(finished, pictures, tmp_path, monkeypatch):
     run = vlclust("search", finished.out, "a red thing", "-n", 99, "--json")
     assert run.json["kind"] == "text" and len(run.json["results"]) == 24
@@ -69,6 +70,7 @@ def test_search_by_text(finished, pictures, tmp_path, monkeypatch):
     assert run.code == 1 and "does not exist" in run.err
 
 
+@pytest.mark.smoke
 def test_report_anew(finished, tmp_path):
     out = shutil.copytree(finished.out, tmp_path / "out")
     expected = (out / "report.html").read_text()

@@ -26,6 +26,7 @@ from sklearn_vlclust.metrics import clustering_accuracy
 from sklearn_vlclust.training import save_model
 
 
+@pytest.mark.smoke
 def test_fitted_attributes(small, make_mca):
     X, y, _ = small
     mca = make_mca().fit(X)
@@ -97,6 +98,7 @@ def test_length_of_rows_does_not_count(small, make_mca):
     np.testing.assert_array_equal(mca.predict(scaled), mca.labels_)
 
 
+@pytest.mark.smoke
 def test_pipeline_and_grid_search_without_labels(small, make_mca):
     X = small[0]
     pipeline = make_pipeline(FunctionTransformer(), make_mca())
@@ -121,6 +123,7 @@ def test_pickle(small, make_mca, dump):
     np.testing.assert_array_equal(dump.load(file).transform(X), mca.transform(X))
 
 
+@pytest.mark.smoke
 def test_save_and_load(small, make_mca, tmp_path):
     X, _, nouns = small
     space = SemanticSpace(nouns, gamma_r=3, gamma_h=0)
@@ -211,6 +214,7 @@ def test_callbacks_see_epochs_and_may_predict_and_stop(small, make_mca):
     assert [row["loss"] for row in mca.history_] == [loss for _, loss in recorder.calls]
 
 
+@pytest.mark.smoke
 def test_sklearn_callbacks_watch_labels_without_training_on_them(small, make_mca):
     callback = pytest.importorskip("sklearn.callback")
     X, y, _ = small

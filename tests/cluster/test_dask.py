@@ -81,6 +81,7 @@ ESTIMATORS = {
 METHODS = ["predict", "predict_proba", "transform"]
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_array_in_array_out(X, name):
     fitted = clone(ESTIMATORS[name]).fit(X)

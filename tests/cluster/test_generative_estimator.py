@@ -49,6 +49,7 @@ def rows(small):
     return small[0]
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("kind", ["digits", "rows"])
 def test_fitted_attributes(kind, request, tmp_path):
     X = request.getfixturevalue(kind)

@@ -20,6 +20,7 @@ def pets(images, lvis_imagenet):
     return model, X, y
 
 
+@pytest.mark.smoke
 def test_nothing_has_to_be_decided(small):
     X, y, words = small
     model = VLClustering(semantic_space=words, random_state=0).fit(X)

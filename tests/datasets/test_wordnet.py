@@ -30,6 +30,7 @@ def bare(monkeypatch, installed, tmp_path):
     return tmp_path
 
 
+@pytest.mark.smoke
 def test_reader(installed):
     reader = load_wordnet()
     assert reader is load_wordnet()

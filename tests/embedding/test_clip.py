@@ -44,6 +44,7 @@ def named_model(tmp_path_factory, clip_folder):
     return "tiny-test-clip", Path(clip_folder, "open_clip_model.safetensors")
 
 
+@pytest.mark.smoke
 def test_equals_open_clip(clip_folder, photos, rows):
     import open_clip
 

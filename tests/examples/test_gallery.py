@@ -19,8 +19,6 @@ EXAMPLES = sorted((ROOT / "examples" / "gallery").glob("*.py"))
 @pytest.fixture
 def gallery(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "docs")
-    # The documentation says where its pages are; other tests are not to see it.
-    monkeypatch.setenv("VLCLUST_DOCS_URL", "..")
     return importlib.import_module("gallery")
 
 

@@ -33,6 +33,7 @@ def planes():
     return X + 0.02 * rng.normal(size=X.shape)
 
 
+@pytest.mark.smoke
 def test_fitted_attributes(blobs):
     X, y = blobs
     selector = make_selector().fit(X)

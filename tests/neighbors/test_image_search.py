@@ -113,6 +113,7 @@ def test_recall_on_real_embeddings(clip_data):
     assert same.mean() > 0.7
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("exact_limit", [0, 1000])
 @pytest.mark.parametrize("mmap", [True, False])
 def test_saved_with_its_index(exact_limit, mmap, tmp_path):

@@ -67,6 +67,7 @@ def test_noise_is_matched_with_nothing():
     assert nothing.clusters == ["noise"]
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("labels", [[0, 1, 2, 3, 3, -1], [0, 0, 0, 0, 0, 0]])
 def test_drawn_by_scikit_learn(labels):
     y = ["x", "x", "y", "y", "z", "z"]

@@ -55,7 +55,6 @@ def test_builders_take_the_keywords_of_plot(build):
 
 def test_there_are_builders_of_all_displays():
     assert {build.__self__ for build in BUILDERS} == set(DISPLAYS)
-    assert len(DISPLAYS) == 10
 
 
 def test_what_is_built_is_drawn_once_and_plot_draws_again(clustered):

@@ -69,6 +69,7 @@ def rows(display):
     return [text.get_text() for text in display.texts_]
 
 
+@pytest.mark.smoke
 def test_drawn(display):
     assert display.figure_ is display.ax_.figure
     assert rows(display)[:2] == ["entity (5 nouns)", "physical entity (4 nouns)"]

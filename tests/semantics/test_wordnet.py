@@ -36,6 +36,7 @@ def test_depth_is_the_shortest_path_to_entity(hierarchy, path, synset):
     assert hierarchy.depths[hierarchy.position(synset)] == len(path.split())
 
 
+@pytest.mark.smoke
 def test_agrees_with_nltk(hierarchy):
     assert len(hierarchy) == 82_115
     wordnet = load_wordnet()

@@ -1,5 +1,7 @@
 """Products of matrices by oneDNN against those of torch."""
 
+from importlib.util import module_from_spec, spec_from_file_location
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -31,6 +33,7 @@ def operands(m, n, d, dtype=torch.float32):
     return [torch.randn(s, generator=generator).to(dtype) for s in shapes]
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("size", SHAPES)
 @pytest.mark.parametrize("with_bias", [True, False])
 @pytest.mark.parametrize("transposed", [(), (0,), (1,), (0, 1)])
@@ -102,6 +105,26 @@ def test_torch_without_one_dnn_multiplies_itself(monkeypatch):
     monkeypatch.setattr(_products, "_one_dnn", None)
     given = [x.requires_grad_() for x in operands(*SHAPES["large"])]
     product = linear(*given)
+    assert torch.equal(product, F.linear(*given))
+    product.sum().backward()
+    assert all(x.grad is not None for x in given)
+
+
+@pytest.mark.parametrize("change", ["gone", "TypeError", "another meaning"])
+def test_another_torch_is_told_at_import(change, monkeypatch):
+    def changed(*given):
+        if change == "TypeError":
+            raise TypeError("_linear_pointwise() takes 7 arguments")
+        return torch.zeros(1, 2)
+
+    operator = None if change == "gone" else changed
+    monkeypatch.setattr(torch.ops.mkldnn, "_linear_pointwise", operator)
+    spec = spec_from_file_location(f"{_products.__name__}_again", _products.__file__)
+    again = module_from_spec(spec)
+    spec.loader.exec_module(again)
+    assert again._one_dnn is None
+    given = [x.requires_grad_() for x in operands(*SHAPES["large"])]
+    product = again.linear(*given)
     assert torch.equal(product, F.linear(*given))
     product.sum().backward()
     assert all(x.grad is not None for x in given)

@@ -113,6 +113,7 @@ def expected_events(phases):
     return [("set up", "", 0), *events, ("end", "fit", 0), ("torn down", "", 0)]
 
 
+@pytest.mark.smoke
 @each_method
 def test_a_bar_a_phase_with_the_time_left(method, phases, X, capsys):
     clone(method).set_params(verbose=1).fit(X)

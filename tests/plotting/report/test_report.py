@@ -137,6 +137,7 @@ def test_a_clusterer_that_attends_to_nouns(X, images, nouns):
     np.testing.assert_allclose(report.certainty, mca.predict_proba(X).max(axis=1))
 
 
+@pytest.mark.smoke
 def test_the_curve(X, images):
     kmeans = KMeans(4, n_init=3, random_state=0).fit(X)
     selector = CodingLengthKSelector(
@@ -240,6 +241,7 @@ def test_static_text_can_be_encoded(text):
         assert shown == text
 
 
+@pytest.mark.smoke
 def test_the_page_needs_nothing_else(report):
     html = report.to_html()
     assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", html)
