@@ -31,7 +31,7 @@ from ..embedding._distributed import by_blocks, without_fit
 from ..embedding._memory import check_memory
 from ..embedding._read import read_embeddings
 from ..embedding._resolve import embed_images, make_embedder
-from ..embedding._rows import UnitRows, measured_blocks, row_blocks
+from ..embedding._rows import UnitRows, measured_blocks, row_blocks, unit
 from ..metrics import learned_information
 from ..metrics._clusters import cluster_means, cluster_members
 from ..neighbors import distinct_rows, group_copies
@@ -513,8 +513,7 @@ class BaseDeepClusterer(
 
     def _locate_clusters(self, rows, dtype):
         """Set `cluster_centers_`, the mean directions of the embeddings."""
-        centers = cluster_means(rows, self.labels_, self.n_clusters_)
-        centers /= np.linalg.norm(centers, axis=1, keepdims=True).clip(1e-12)
+        centers = unit(cluster_means(rows, self.labels_, self.n_clusters_))
         self.cluster_centers_ = centers.astype(dtype)
 
     def _describe(self, rows):

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
+from ..embedding._rows import unit
 from ..metrics import coding_rate
 from ..metrics._clusters import cluster_members
 from ..neighbors import kneighbors
@@ -178,8 +179,7 @@ def partition_by_rate(rows, k, rng):
     """
     if len(rows) < 2:
         return np.zeros(len(rows), dtype=np.int64)
-    rows = rows - rows.mean(axis=0)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
+    rows = unit(rows - rows.mean(axis=0))
     n_near = min(N_NEIGHBORS, len(rows) - 1)
     near, cosines = kneighbors(rows, n_near, random_state=rng)
     graph = doubly_stochastic(neighbor_affinity(near, cosines, GAMMA))

@@ -14,7 +14,7 @@ from ..embedding._distributed import by_blocks, gather, is_dask
 from ..embedding._images import is_images
 from ..embedding._pixels import read_pixels, typical_side
 from ..embedding._read import read_embeddings
-from ..embedding._rows import as_tensor, unit
+from ..embedding._rows import as_tensor, divide_rows
 from ..metrics import learned_information
 from ._base import BaseDeepClusterer, _features, _most_likely
 
@@ -150,7 +150,7 @@ class BaseImageClusterer(BaseDeepClusterer):
     def _inputs(self, X, zero_rows):
         if len(X.shape) != 4:
             for block, (x, norms) in super()._inputs(X, zero_rows):
-                yield block, (unit(x, norms),)
+                yield block, (divide_rows(x, norms),)
             return
         for block in gen_batches(len(X), self._inference_rows):
             yield block, (as_tensor(X[block]),)

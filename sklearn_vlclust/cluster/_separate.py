@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..embedding._rows import unit
 from ..metrics._clusters import cluster_means
 
 # Least silhouette of each cluster: "reasonable structure" begins there (Kaufman and
@@ -43,8 +44,7 @@ def separate_groups(rows, k):
         labels = (rows @ means.T).argmax(axis=1)
         if np.bincount(labels, minlength=k).min() == 0:
             return None
-        means = cluster_means(rows, labels, k)
-        means /= np.linalg.norm(means, axis=1, keepdims=True).clip(1e-12)
+        means = unit(cluster_means(rows, labels, k))
     distances = 1 - rows @ means.T
     every = np.arange(len(rows))
     own = distances[every, labels].clip(0)

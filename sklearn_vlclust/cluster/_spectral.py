@@ -8,6 +8,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.exceptions import ConvergenceWarning
 
 from ..embedding._memory import check_memory
+from ..embedding._rows import unit
 from ..neighbors import kneighbors
 from ._eigenpairs import dense_eigenpairs, lanczos_eigenpairs
 from ._partition import partition, partition_centers
@@ -235,7 +236,7 @@ class SpectralCut:
             values = self.eigenvalues[:k].clip(1e-3, 1 - 1e-6)
             power = np.log(self.residue) / np.log(values[-1])
             rows = rows * (values**power).astype(np.float32)
-        rows = rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
+        rows = unit(rows)
         if not ward:
             return by_size(spherical_kmeans(rows, k, rng))
         if firm:

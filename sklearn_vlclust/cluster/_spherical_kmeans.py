@@ -4,7 +4,7 @@ import numpy as np
 from scipy.linalg import qr
 from scipy.sparse import csc_array
 
-from ..embedding._rows import row_blocks
+from ..embedding._rows import row_blocks, unit
 from ._kmeans_plusplus import draw_apart
 
 # Rows that the starts are tried on, and rows a cluster.
@@ -96,7 +96,7 @@ def lloyd(rows, centers, rounds=ROUNDS):
         if len(empty):
             farthest = np.argsort(_cosines(rows, centers, labels))
             sums[empty] = rows[farthest[: len(empty)]]
-        centers = sums / np.linalg.norm(sums, axis=1)[:, None].clip(1e-12)
+        centers = unit(sums)
         moved = np.linalg.norm(centers - found_by, axis=1) + ROUNDING
         own -= moved[labels]
         others += moved.max()

@@ -12,6 +12,7 @@ import torch
 from torch.nn import functional as F
 
 from ._base import BaseEmbedder
+from ._rows import unit
 
 _N_CLASSES = 1000
 # The network's own preprocessing: 7/8 of the shorter side, pixels to about [-1, 1].
@@ -354,8 +355,8 @@ class _ClassSpace:
         A row is zero where the weights tell no class from another.
         """
         prototypes = weights @ self._gram
-        both = _unit(_centered(weights)) + _unit(prototypes)
-        return _unit(both) * (np.ptp(weights, axis=1, keepdims=True) > 0)
+        both = unit(_centered(weights)) + unit(prototypes)
+        return unit(both) * (np.ptp(weights, axis=1, keepdims=True) > 0)
 
     def _nearest(self, synset):
         near = self._near.get(synset)
@@ -384,10 +385,6 @@ def _words(lemma):
 
 def _centered(rows):
     return rows - rows.mean(axis=1, keepdims=True)
-
-
-def _unit(rows):
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 
 
 def _with_last_axis(directions, cosine):

@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from ..embedding._read import read_unit_rows
+from ..embedding._rows import unit
 
 # Rows that are drawn from more than that.
 MAX_ROWS = 20_000
@@ -167,8 +168,7 @@ def _from_zero(labels):
 
 def _standardized(x):
     """Return unit rows at a mean squared distance of 1 from their mean, float32."""
-    x = np.array(x, dtype=np.float32)
-    x /= np.linalg.norm(x, axis=1, keepdims=True).clip(1e-12)
+    x = unit(np.asarray(x, dtype=np.float32))
     x -= x.mean(axis=0)
     return x / max(np.linalg.norm(x) / np.sqrt(len(x)), 1e-6)
 

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.sparse import csc_array
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
-from ..embedding._rows import UnitRows
+from ..embedding._rows import UnitRows, unit
 
 # Cosines, or entries of rows, that are held at a time.
 CELLS = 2**20
@@ -88,5 +88,4 @@ def _centers(rows, places, n_centers):
         ends = np.arange(0, own.size + 1, own.shape[1])
         members = np.ones(own.size, dtype=np.float32), own.ravel(), ends
         sums += csc_array(members, shape=(n_centers, len(x))) @ x
-    sums /= np.linalg.norm(sums, axis=1, keepdims=True).clip(1e-12)
-    return sums.astype(np.float32)
+    return unit(sums).astype(np.float32)

@@ -10,6 +10,7 @@ from sklearn.utils.validation import (
 )
 
 from ..embedding._memory import check_memory
+from ..embedding._rows import unit
 
 _LARGEST = 10  # clusters whose spectra are drawn
 
@@ -298,8 +299,8 @@ class SpectrumDisplay:
 
 def absolute_cosines(rows):
     """Return the absolute cosines of all pairs of rows, (n, n)."""
-    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
-    return np.abs(unit @ unit.T)
+    rows = unit(rows)
+    return np.abs(rows @ rows.T)
 
 
 def _check(features, labels):

@@ -23,7 +23,7 @@ from .._compat import (
 )
 from ..embedding._read import read_embeddings
 from ..embedding._resolve import embed_images, make_embedder
-from ..embedding._rows import UnitRows
+from ..embedding._rows import UnitRows, unit
 from ..metrics._clusters import cluster_means
 from ..neighbors import nearest
 from ..training import resolve_device
@@ -297,14 +297,14 @@ class ClusterCaptioner(HTMLReprMixin, BaseEstimator):
         n_clusters, top = len(self.clusters_), min(self.top, len(nouns))
         image_mean, noun_mean = self._what_is_common(rows, labels, nouns)
         device = resolve_device(self.device)
-        nouns = torch.from_numpy(_unit(nouns - noun_mean)).to(device)  # (m, d)
+        nouns = torch.from_numpy(unit(nouns - noun_mean)).to(device)  # (m, d)
         voters = np.flatnonzero(labels < n_clusters)
         index = np.empty((len(voters), top), dtype=np.int32)
         scores = np.empty((len(voters), top), dtype=np.float32)
         size = max(1, BLOCK_BYTES // (4 * len(nouns)))
         for i in range(0, len(voters), size):
             block = slice(i, i + size)
-            images = torch.from_numpy(_unit(rows[voters[block]] - image_mean))
+            images = torch.from_numpy(unit(rows[voters[block]] - image_mean))
             best, place = _scores(images.to(device), nouns, self.logit_scale, top)
             index[block], scores[block] = place.cpu().numpy(), best.cpu().numpy()
         cluster = np.repeat(labels[voters], top)
@@ -361,15 +361,10 @@ def _auto_centering(means, nouns):
     k = len(means)
     if k == 1:
         return 0.0
-    means = _unit(means)
+    means = unit(means)
     to_others = (np.square(means.sum(axis=0)).sum() - k) / (k * (k - 1))
     to_noun = nearest(means, nouns, 1)[1].mean()
     return CENTERING * k / (k + HALVED_AT) if to_others > to_noun else 0.0
-
-
-def _unit(rows):
-    """Return rows of unit length; a row of zeros stays."""
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
 
 
 @torch.inference_mode()

@@ -22,7 +22,7 @@ from ..embedding._distributed import by_blocks, without_fit
 from ..embedding._memory import check_memory
 from ..embedding._read import read_embeddings
 from ..embedding._resolve import embed_images, make_embedder
-from ..embedding._rows import UnitRows, measured_blocks, unit
+from ..embedding._rows import UnitRows, divide_rows, measured_blocks, unit
 from ..neighbors import nearest
 from ._encoding import noun_vectors, read_vocabulary
 from ._vocabulary import Vocabulary
@@ -363,9 +363,8 @@ class SemanticSpace(HTMLReprMixin, TransformerMixin, BaseEstimator):
         """Return the positions of the `gamma_r` nearest nouns of all image centers."""
         if not len(unique):
             return unique
-        centers = centers / np.linalg.norm(centers, axis=1, keepdims=True).clip(1e-12)
         k = min(self.gamma_r, len(unique))
-        indices, _ = nearest(centers, vectors[unique], k)
+        indices, _ = nearest(unit(centers), vectors[unique], k)
         return unique[np.unique(indices)]
 
     def _filter_hierarchy(self, rows, vectors, vocabulary, near):
@@ -415,4 +414,4 @@ def _unit_blocks(X, n_columns, zero_rows):
     """Yield ``(slice, unit rows in the dtype of X)``, sized for `n_columns` results."""
     size = max(1, BLOCK_BYTES // (X.itemsize * (n_columns + X.shape[1])))
     for block, x, norms in measured_blocks(X, zero_rows, size):
-        yield block, unit(x, norms).cpu().numpy()
+        yield block, divide_rows(x, norms).cpu().numpy()

@@ -4,8 +4,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ...training._products import pick_outputs
-
 # Standard deviation of the positions at the start: about that of embedded tokens.
 # From the usual 0.02, digits took twice the epochs.
 POSITION_SCALE = 0.5
@@ -26,9 +24,8 @@ def make_blocks(width, depth, n_heads):
 class MaskedAutoencoder(nn.Module):
     """Transformer over tokens of which only the visible ones pass the encoder.
 
-    A token is a patch of an image, or a group of features of an embedding. The class
-    token's output is what the two MLPs see. Nothing is masked in `features` and
-    `logits`, which therefore draw no random numbers.
+    A token is a patch of an image, or a group of features of an embedding. The two
+    MLPs read the output of the class token.
 
     Parameters
     ----------
@@ -162,18 +159,6 @@ class MaskedAutoencoder(nn.Module):
     def forward(self, tokens):
         """Instance features and cluster logits of raw tokens, nothing masked."""
         return self.project(self.encode(self.standardize(tokens), class_only=True))
-
-    def features(self, tokens):
-        """Instance features of raw tokens, (n, d), unit rows."""
-        return self(tokens)[0]
-
-    def logits(self, tokens):
-        """Cluster logits of raw tokens, (n, k)."""
-        return self(tokens)[1]
-
-    def permute_clusters(self, order):
-        """Renumber the clusters: new cluster i is old cluster ``order[i]``."""
-        pick_outputs(self.cluster_mlp[-1], order)
 
 
 def run_blocks(blocks, x, wanted):

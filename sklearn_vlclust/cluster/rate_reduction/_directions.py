@@ -3,6 +3,8 @@
 import numpy as np
 from sklearn.cluster import KMeans
 
+from ...embedding._rows import unit
+
 # Directions that stand for a cluster, and rows that each of them needs.
 DIRECTIONS, ROWS_A_DIRECTION = 4, 10
 
@@ -18,5 +20,4 @@ def main_directions(features):
         means = features.mean(axis=0, keepdims=True)
     else:
         means = KMeans(k, n_init=1, random_state=0).fit(features).cluster_centers_
-    means /= np.linalg.norm(means, axis=1, keepdims=True).clip(1e-12)
-    return means[np.arange(DIRECTIONS) % k]
+    return unit(means)[np.arange(DIRECTIONS) % k]
