@@ -63,7 +63,7 @@ class TwoViews(Dataset):
                 v2.RandomResizedCrop(side, scale=area, antialias=True),
                 v2.RandomHorizontalFlip(strong.flip),
                 v2.RandomApply([jitter], strong.jitter),
-                v2.RandomGrayscale(strong.grey),
+                v2.RandomGrayscale(strong.gray),
                 v2.RandomApply([v2.GaussianBlur(5, (0.1, 0.5))], strong.blur),
             ]
         else:

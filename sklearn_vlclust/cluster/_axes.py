@@ -28,7 +28,7 @@ def half_whitening(rows, n_components, centered=True):
     mean : ndarray of shape (d,), float32
         Zeros, if not `centered`.
     axes : ndarray of shape (r, d), float32
-        Largest variance first; `r` is the rank of the centred rows.
+        Largest variance first; `r` is the rank of the centered rows.
     """
     n, d = rows.shape
     total, products = np.zeros(d), np.zeros((d, d))

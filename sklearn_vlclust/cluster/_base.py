@@ -435,7 +435,7 @@ class BaseDeepClusterer(
         return min(most, max(fewest, -(-enough_steps // steps)))
 
     def _optimizer(self, device):
-        """Return the optimiser and its arguments, the learning rate if not `lr`."""
+        """Return the optimizer and its arguments, the learning rate if not `lr`."""
         fused = device.type in ("cpu", "cuda")
         return {"optimizer": torch.optim.Adam, "fused": fused}
 

@@ -17,7 +17,7 @@ SURPLUS = 5
 # How far the growth of the rate counts by the rows of the smaller cluster: not at all,
 # by which small groups are merged before the halves of a large one, or by the root.
 POWERS = 0, 0.5
-# A hundredth less coding rate is worth a tenth of the normalised cut.
+# A hundredth less coding rate is worth a tenth of the normalized cut.
 RATE_WEIGHT, LEAST_LEAK = 10, 1e-4
 # Clusters that one may be merged with: those whose second moments are most alike.
 MERGED_NEIGHBORS = 15
@@ -34,7 +34,7 @@ def cut_and_merge(cut, rows, k, eps=0.1):
     costs little in the graph but much in coding rate: the joined ones do not lie in
     few directions. So 0 to 5 clusters too many are cut, and merged. Which result to
     take, graph and rate tell together: the rate alone gains by two small groups in one
-    cluster, if that lets a large group have two. The normalised cut speaks for the
+    cluster, if that lets a large group have two. The normalized cut speaks for the
     graph, in which small groups count as much as large ones.
 
     Parameters

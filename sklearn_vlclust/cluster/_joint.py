@@ -64,7 +64,7 @@ class JointRows:
         return self._make(index) if self._dense is None else self._dense[index]
 
     def unit(self):
-        """Return the same rows at unit length, as cosine neighbours need them."""
+        """Return the same rows at unit length, as cosine neighbors need them."""
         rows = copy(self)
         rows._unit = True
         if self._dense is not None:

@@ -18,7 +18,7 @@ def draw_apart(x, n_clusters, n_starts, rng):
     x : ndarray of shape (n, d)
         Rows.
     n_clusters, n_starts : int
-        Centres a start, rows of `x`, and number of starts.
+        Centers a start, rows of `x`, and number of starts.
     rng : RandomState
         Draws them.
 

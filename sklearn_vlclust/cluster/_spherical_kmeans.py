@@ -49,10 +49,10 @@ def spherical_kmeans(rows, k, rng):
 
 
 def lloyd(rows, centers, rounds=ROUNDS):
-    """Alternate between labels and centres, until labels stay.
+    """Alternate between labels and centers, until labels stay.
 
-    A row is compared with all centres only while it might change: a cosine moves in a
-    round by no more than the centre does. That leaves the labels as they would be [1]_.
+    A row is compared with all centers only while it might change: a cosine moves in a
+    round by no more than the center does. That leaves the labels as they would be [1]_.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def lloyd(rows, centers, rounds=ROUNDS):
     centers : ndarray of shape (k, d), float32
         Their means, of unit length; the farthest rows in place of empty clusters.
     cosine : float
-        Mean cosine to the centres that the labels were found by.
+        Mean cosine to the centers that the labels were found by.
 
     References
     ----------
@@ -104,7 +104,7 @@ def lloyd(rows, centers, rounds=ROUNDS):
 
 
 def _nearest(rows, centers):
-    """Return the nearest centre of each row, its cosine, and the second largest."""
+    """Return the nearest center of each row, its cosine, and the second largest."""
     cosines = rows @ centers.T  # (n, k)
     labels = cosines.argmax(axis=1)
     place = labels + len(centers) * np.arange(len(rows))

@@ -88,7 +88,7 @@ class BaseEmbedder(
             A list or 1-D array of paths, PIL images or uint8 arrays of shape
             (height, width, channels), or one uint8 array of shape
             (n, height, width, channels). Images are turned upright by their EXIF
-            tag, transparent parts become white, 16-bit grey is scaled to 8 bits,
+            tag, transparent parts become white, 16-bit gray is scaled to 8 bits,
             and of an animation the first frame is taken. Or a dask bag or array of
             images, which are embedded by its workers.
 

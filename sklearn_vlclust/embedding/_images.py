@@ -312,12 +312,12 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _to_8_bits(image: Image.Image) -> Image.Image:
-    """Scale 16-bit or float grey; Pillow's own conversion clips at 255."""
+    """Scale 16-bit or float gray; Pillow's own conversion clips at 255."""
     pixels = np.asarray(image)
     limit = 1 if image.mode == "F" else 65535
     if not (pixels.min() >= 0 and pixels.max() <= limit):
         raise ValueError(
-            f"its grey values (mode {image.mode}) run from {pixels.min()} to "
+            f"its gray values (mode {image.mode}) run from {pixels.min()} to "
             f"{pixels.max()}, expected 0 to {limit}"
         )
     scaled = np.rint(pixels.astype(np.float64) * (255 / limit))

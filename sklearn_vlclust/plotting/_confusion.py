@@ -104,7 +104,7 @@ class ClusterConfusionDisplay:
         include_values : bool, default=None
             Whether numbers are written; None writes them up to 20 rows and columns.
         cmap : str or Colormap, default="viridis"
-            Colours.
+            Colors.
         xticks_rotation : {"vertical", "horizontal"} or float, default=None
             Of the names of clusters; None turns long ones.
         values_format : str, default=None
@@ -112,7 +112,7 @@ class ClusterConfusionDisplay:
         ax : matplotlib Axes, default=None
             Where to draw it; None makes a figure that fits the matrix.
         colorbar : bool, default=True
-            Whether a colour bar is drawn.
+            Whether a color bar is drawn.
         im_kw, text_kw : dict, default=None
             Passed to `imshow` and `text` of matplotlib.
 
@@ -181,7 +181,7 @@ class ClusterConfusionDisplay:
         include_values : bool, default=None
             Whether numbers are written; None writes them up to 20 rows and columns.
         cmap : str or Colormap, default="viridis"
-            Colours.
+            Colors.
         xticks_rotation : {"vertical", "horizontal"} or float, default=None
             Of the names of clusters; None turns long ones.
         values_format : str, default=None
@@ -189,7 +189,7 @@ class ClusterConfusionDisplay:
         ax : matplotlib Axes, default=None
             Where to draw it; None makes a figure that fits the matrix.
         colorbar : bool, default=True
-            Whether a colour bar is drawn.
+            Whether a color bar is drawn.
         im_kw, text_kw : dict, default=None
             Passed to `imshow` and `text` of matplotlib.
 
@@ -256,7 +256,7 @@ class ClusterConfusionDisplay:
         include_values : bool, default=None
             Whether numbers are written; None writes them up to 20 rows and columns.
         cmap : str or Colormap, default="viridis"
-            Colours.
+            Colors.
         xticks_rotation : {"vertical", "horizontal"} or float, default=None
             Of the names of clusters; None turns long ones.
         values_format : str, default=None
@@ -264,7 +264,7 @@ class ClusterConfusionDisplay:
         ax : matplotlib Axes, default=None
             Where to; None makes a figure that fits the matrix.
         colorbar : bool, default=True
-            Whether a colour bar is drawn.
+            Whether a color bar is drawn.
         im_kw, text_kw : dict, default=None
             Passed to `imshow` and `text` of matplotlib.
 

@@ -84,7 +84,7 @@ class SimilarityDisplay:
         ax : matplotlib Axes, default=None
             Where to draw it; None makes a figure.
         cmap : str or Colormap, default="viridis"
-            Colours from 0 to 1.
+            Colors from 0 to 1.
 
         Returns
         -------
@@ -127,7 +127,7 @@ class SimilarityDisplay:
         ax : matplotlib Axes, default=None
             Where to draw it; None makes a figure.
         cmap : str or Colormap, default="viridis"
-            Colours from 0 to 1.
+            Colors from 0 to 1.
 
         Returns
         -------
@@ -159,7 +159,7 @@ class SimilarityDisplay:
         ax : matplotlib Axes, default=None
             Where to; None makes a figure.
         cmap : str or Colormap, default="viridis"
-            Colours from 0 to 1.
+            Colors from 0 to 1.
 
         Returns
         -------
@@ -244,7 +244,7 @@ class SpectrumDisplay:
         Parameters
         ----------
         features : array-like of shape (n, d)
-            Features, not centred.
+            Features, not centered.
         labels : array-like of shape (n,), default=None
             Cluster of each row. The ten largest clusters are shown.
         ax : matplotlib Axes, default=None
@@ -281,7 +281,7 @@ class SpectrumDisplay:
         self.ax_ = _axes(ax, (6, 4))
         self.figure_ = self.ax_.figure
         self.lines_ = []
-        # In the colour of the text, which is seen in any style.
+        # In the color of the text, which is seen in any style.
         all_samples = {"lw": 2.5, "color": self.ax_.xaxis.label.get_color()}
         for number, (name, values) in enumerate(self.spectra.items()):
             style = {"lw": 1, "alpha": 0.7} if number else all_samples

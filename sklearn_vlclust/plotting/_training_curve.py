@@ -14,7 +14,7 @@ class TrainingCurveDisplay:
 
     A loss that still falls at the end asks for more epochs. Terms that enter later
     begin there, and where a fit has phases (`"phase"` in `history_`), each of which
-    minimises something else, lines are broken. Build it by :meth:`from_estimator` or
+    minimizes something else, lines are broken. Build it by :meth:`from_estimator` or
     :meth:`from_history`.
 
     Parameters
@@ -175,7 +175,7 @@ class TrainingCurveDisplay:
         self.figure_ = self.ax_.figure
         self.lines_ = {}
         marker = "." if len(self.epochs) <= _MARKED else ""
-        # The total in the colour of the text: in any style it is seen.
+        # The total in the color of the text: in any style it is seen.
         total = {"color": plt.rcParams["text.color"], "lw": 2, "zorder": 3}
         for term, values in self.losses.items():
             style = total if term == "loss" else {"lw": 1.2}

@@ -49,7 +49,7 @@ class ClusteringNet(NeuralNet):
     """A skorch net whose criterion sees module and batch, and names its loss terms.
 
     The criterion is a module called as ``criterion(module, *batch)``. It returns a dict
-    of scalar tensors, of which ``"loss"`` is minimised and all are recorded. Its method
+    of scalar tensors, of which ``"loss"`` is minimized and all are recorded. Its method
     ``start_epoch(module, epoch)`` is called before every epoch. Its attribute
     `lr_factor`, where it has one, multiplies the learning rate of the epoch.
 
@@ -74,7 +74,7 @@ class ClusteringNet(NeuralNet):
         return dataset
 
     def train_step(self, batch, **_):
-        """Take one optimiser step and return the loss terms."""
+        """Take one optimizer step and return the loss terms."""
         self.optimizer_.zero_grad(set_to_none=True)
         losses = self.criterion_(self.module_, *batch)
         losses["loss"].backward()
@@ -128,7 +128,7 @@ class _AfterEpoch(Callback):
 
     def on_epoch_end(self, net, **_):
         # A callback that predicts sees what a fitted network would say, and leaves the
-        # running means of batch normalisation alone. A step trains in any case.
+        # running means of batch normalization alone. A step trains in any case.
         net.module_.eval()
         self.hook(net)
 
@@ -146,7 +146,7 @@ def train(
     after_epoch=(),
     **optimizer_params,
 ):
-    """Train `module` to minimise `criterion`, from a checkpoint where there is one.
+    """Train `module` to minimize `criterion`, from a checkpoint where there is one.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def train(
         Called as ``hook(net)`` after every epoch, once its checkpoint is written. A
         hook that raises `StopTraining` ends the training.
     **optimizer_params
-        Further arguments of the optimiser.
+        Further arguments of the optimizer.
 
     Returns
     -------

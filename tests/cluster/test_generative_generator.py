@@ -48,7 +48,7 @@ class GaussianDenoiser(nn.Module):
 
 
 class Gaussians(Diffusion):
-    """Two features, standardised as they are."""
+    """Two features, standardized as they are."""
 
     def __init__(self):
         super().__init__((2,), K, clip=100.0)
@@ -209,7 +209,7 @@ def test_sizes_follow_the_image():
     }
 
 
-def test_embeddings_are_standardised_along_their_axes():
+def test_embeddings_are_standardized_along_their_axes():
     model, (rows, _) = make_embedding_generator(), make_rows()
     x = model.standardize(rows)
     unit = nn.functional.normalize(model.axes, dim=1)

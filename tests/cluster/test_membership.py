@@ -51,7 +51,7 @@ def test_exactly_symmetric_in_single_precision_whatever_the_threads(n_threads):
         torch.set_num_threads(before)
 
 
-def test_minimises_eq_3():
+def test_minimizes_eq_3():
     """No doubly stochastic matrix near it has a lower objective."""
     C, gamma = codes(4, 3), 0.3
     cosines = (C @ C.T).abs().numpy()

@@ -18,7 +18,7 @@ def blobs(n, centers, width=12, std=3.0, seed=0):
 
 
 def plain_lloyd(rows, centers, rounds):
-    """Compare every row with every centre in every round."""
+    """Compare every row with every center in every round."""
     rows = rows.astype(np.float64)
     labels = None
     for _ in range(rounds):

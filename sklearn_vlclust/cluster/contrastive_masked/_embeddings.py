@@ -127,7 +127,7 @@ class EmbeddingNetwork(ClusterNetwork):
         return x / self.width**0.5
 
     def encode(self, x, visible=None, class_only=False):
-        """Encode standardised tokens, (n, L, g), to (n, width).
+        """Encode standardized tokens, (n, L, g), to (n, width).
 
         Masked groups are zero, and the visible ones scaled up. `class_only` is for
         networks whose tokens are encoded apart.

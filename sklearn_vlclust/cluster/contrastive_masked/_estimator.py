@@ -32,7 +32,7 @@ SMALL_SIDE, SMALL_BACKBONE, LARGE_BACKBONE = 16, (64, 3, 4), (128, 3, 4)
 DECODER, IMAGE_INSTANCE_DIM = (32, 1, 4), 128
 # Temperature of the instance contrast. From 0.5, digits end at 90 instead of 95.
 IMAGE_TAU, ROW_TAU = 0.2, 0.5
-# Epochs of the stages, and optimiser steps after which larger sets have had enough.
+# Epochs of the stages, and optimizer steps after which larger sets have had enough.
 IMAGE_STAGES = {
     "pretrain_epochs": (20, 2_000),
     "train_epochs": (250, 25_000),
@@ -52,7 +52,7 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
     For images that no pre-trained encoder knows (satellites, pests, tissue):
     representation and clusters are learned from the pixels alone. Each image is seen in
     a weakly and a strongly changed view, both with half of their patches masked. A
-    transformer learns to fill in the masked patches, to recognise the two views of an
+    transformer learns to fill in the masked patches, to recognize the two views of an
     image among those of all others, and to give both the same cluster; in the end the
     clusters are drawn towards those of k-means on the learned features [1]_.
 
@@ -190,7 +190,7 @@ default=None
 
     Notes
     -----
-    With "auto" a stage has at most 2,000, 25,000 and 4,000 optimiser steps on images,
+    With "auto" a stage has at most 2,000, 25,000 and 4,000 optimizer steps on images,
     and 250, 1,000 and 750 on embeddings.
 
     The equations are in ``cluster/contrastive_masked/_losses.py``, one function each;
@@ -324,7 +324,7 @@ default=None
             The images, with the predicted patches in place of the masked ones; for
             embeddings, float rows of shape (n_samples, n_features).
         masked : ndarray of the same shape
-            The images, with mean grey in place of the masked patches. Only with
+            The images, with mean gray in place of the masked patches. Only with
             `return_masked`.
         """
         generator = new_generator(0)

@@ -94,7 +94,7 @@ class MaskedAutoencoder(nn.Module):
         """Draw all weights from `generator`, as masked auto-encoders do.
 
         `mean` and `scale`, numbers or tensors of shape (n_tokens, token_dim) or
-        (token_dim,), standardise the tokens.
+        (token_dim,), standardize the tokens.
         """
         self.mean.copy_(torch.as_tensor(mean))
         self.scale.copy_(torch.as_tensor(scale))
@@ -115,7 +115,7 @@ class MaskedAutoencoder(nn.Module):
         return (tokens - self.mean) / self.scale
 
     def encode(self, x, visible=None, class_only=False):
-        """Encode standardised tokens `x`, (n, L, p): class token first, (n, 1 + v, w).
+        """Encode standardized tokens `x`, (n, L, p): class token first, (n, 1 + v, w).
 
         `visible`, int of shape (n, v), are the tokens that pass; None is all of them.
         With `class_only` only the class token is returned, (n, 1, w).

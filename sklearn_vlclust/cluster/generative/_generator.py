@@ -41,19 +41,19 @@ class Diffusion(nn.Module):
     """Denoising diffusion conditioned on clusters, with averaged weights to sample.
 
     A subclass says what samples are: `make_denoiser`, `standardize` and `restore`. The
-    denoiser is called with noisy standardised samples, steps, int64 of shape (n,), and
+    denoiser is called with noisy standardized samples, steps, int64 of shape (n,), and
     labels of the same shape. Nothing in it is random: the dropout of the paper would
     draw from the global generator.
 
     Parameters
     ----------
     sample_shape : tuple of int
-        Shape of a standardised sample.
+        Shape of a standardized sample.
     n_clusters : int
         Number of clusters. The label embedding has one more row, which is not used
         but is part of saved networks.
     clip : float
-        Largest absolute entry of a standardised sample.
+        Largest absolute entry of a standardized sample.
     """
 
     config: dict
@@ -109,7 +109,7 @@ class Diffusion(nn.Module):
         self.n_averaged.zero_()
 
     def add_noise(self, x, noise, t):
-        """Standardised samples after the steps `t`, int64 (n,), at once: eq. 3.
+        """Standardized samples after the steps `t`, int64 (n,), at once: eq. 3.
 
         The text below eq. 3 weighs the noise with ``1 - alpha``; its square root makes
         the variance that of the line above.
@@ -336,7 +336,7 @@ class EmbeddingGenerator(Diffusion):
 
     @torch.no_grad()
     def start(self, generator, mean, axes, spread):
-        """Draw all weights, and set what standardises the embeddings.
+        """Draw all weights, and set what standardizes the embeddings.
 
         Parameters
         ----------

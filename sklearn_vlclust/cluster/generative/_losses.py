@@ -2,7 +2,7 @@
 
 Xia, Huang, Ding, "GCC: Generative Calibration Clustering", 2024. Throughout: n real
 and g generated samples in a batch, k clusters, d features. A generated sample is
-labelled by the cluster it was generated for, a real one by the cluster head.
+labeled by the cluster it was generated for, a real one by the cluster head.
 
 Eq. 1 is the contrast of two views that PICI has as well: `instance_contrast`.
 """

@@ -70,7 +70,7 @@ class ResidualNetwork(nn.Module):
     def start(self, generator, mean=0.0, scale=1.0):
         """Draw all weights from `generator`, as in torchvision's ResNet.
 
-        `mean` and `scale`, numbers or tensors of shape (channels,), standardise the
+        `mean` and `scale`, numbers or tensors of shape (channels,), standardize the
         colors.
         """
         self.mean.copy_(torch.as_tensor(mean))
@@ -192,9 +192,9 @@ class RowNetwork(EmbeddingNetwork):
 
 @contextmanager
 def own_statistics(network):
-    """Let batches of another kind be normalised by themselves, and leave no trace.
+    """Let batches of another kind be normalized by themselves, and leave no trace.
 
-    Generated images are not distributed as real ones are. Normalised in one batch with
+    Generated images are not distributed as real ones are. Normalized in one batch with
     them, or counted in the running statistics, they move the features of real images.
     """
     kept = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]

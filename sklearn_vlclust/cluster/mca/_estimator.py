@@ -40,7 +40,7 @@ class MCAClustering(BaseDeepClusterer):
 
     Three things are ours and not in the paper, because MCA as written collapses on
     small sets. Training starts from a partition of the images, joined with their noun
-    mixtures and smoothed over their neighbourhoods, instead of random heads. Nouns that
+    mixtures and smoothed over their neighborhoods, instead of random heads. Nouns that
     do not cover the images do harm, so that the alignment is weighted by how far they
     help, measured without labels and reported in `semantic_weight_`. And the defaults
     are ours, one set for all data; the paper's are in
@@ -300,7 +300,7 @@ default="wordnet"
         self.random_state = random_state
 
     def attention(self, X):
-        """Neighbouring nouns of each image and their weights: eq. 4, Figure 4.
+        """Neighboring nouns of each image and their weights: eq. 4, Figure 4.
 
         Parameters
         ----------
@@ -375,7 +375,7 @@ default="wordnet"
         """Return the near images of all images, and the labels of the sample."""
         near, labels = self._partition_sample(joint[sample], len(joint), rng, device)
         if len(labels) < len(joint):
-            # One neighbour is drawn at a time: a few that are missed do not matter.
+            # One neighbor is drawn at a time: a few that are missed do not matter.
             near, _ = kneighbors(
                 joint,
                 near.shape[1],
@@ -386,7 +386,7 @@ default="wordnet"
         return near, labels
 
     def _partition_sample(self, x, n, rng, device):
-        # Of small clusters, many neighbours would lie outside.
+        # Of small clusters, many neighbors would lie outside.
         k_i = max(1, min(self.k_i, max(2, n // (2 * self._n_clusters)), len(x) - 1))
         near, _ = kneighbors(x, k_i, random_state=rng, device=device)
         if self.start == "uneven":

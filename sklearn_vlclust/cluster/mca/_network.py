@@ -15,7 +15,7 @@ from ._losses import attention_weights
 class MCANetwork(nn.Module):
     """Heads `f_I`, `f_S` and attention matrices `W^I`, `W^S`.
 
-    Each modality is centred and scaled before its head: the mean image and the mean
+    Each modality is centered and scaled before its head: the mean image and the mean
     noun of CLIP lie far apart (the modality gap), and unit rows need a logit scale for
     the softmax to move at all. Neither is in the paper.
 
@@ -52,7 +52,7 @@ class MCANetwork(nn.Module):
             self.register_buffer(f"{modality}_spread", torch.ones(()))
 
     def standardize_nouns(self, v):
-        """Centre and scale rows in the space of nouns, (m, d)."""
+        """Center and scale rows in the space of nouns, (m, d)."""
         return (v - self.text_mean) / self.text_spread
 
     def logits(self, x, norms=None):
@@ -96,7 +96,7 @@ class MCANetwork(nn.Module):
 
     @torch.no_grad()
     def start_head(self, head, centers):
-        """Make `head` the nearest-centre classifier of standardised `centers`, (c, d).
+        """Make `head` the nearest-center classifier of standardized `centers`, (c, d).
 
         Its logits are minus half the squared distance, up to a constant a row.
         """

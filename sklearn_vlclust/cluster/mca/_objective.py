@@ -22,7 +22,7 @@ class AlignedBatches(RowBatches):
     near_nouns : int array of shape (n, k_S)
         Nearest nouns of each image; `k_S` may be 0.
     generator : torch.Generator
-        Draws the neighbours (`rn` in eqs. 1 and 2).
+        Draws the neighbors (`rn` in eqs. 1 and 2).
     device : torch.device
         Where batches are wanted.
     """

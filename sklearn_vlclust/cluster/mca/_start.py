@@ -9,19 +9,19 @@ from torch.nn import functional as F
 
 from ...embedding._rows import as_tensor
 
-# Rounds in which every row moves half-way to the mean of its neighbours.
+# Rounds in which every row moves half-way to the mean of its neighbors.
 SMOOTHING_ROUNDS = 2
 
 
 def smooth(x, near):
-    """Move rows towards their neighbours, so that groups stand apart.
+    """Move rows towards their neighbors, so that groups stand apart.
 
     Parameters
     ----------
     x : ndarray of shape (n, d)
         Rows.
     near : int array of shape (n, k)
-        Neighbours of each row.
+        Neighbors of each row.
 
     Returns
     -------

@@ -13,7 +13,7 @@ from ...training._products import linear
 MAX_ROUNDS = 30
 # Rounds before the residual is looked at, which costs about as much as a round.
 BLIND_ROUNDS = 2
-# Entries that torch shares out to one more thread, and those that a vectorised loop
+# Entries that torch shares out to one more thread, and those that a vectorized loop
 # takes at a time, at most.
 THREAD_ENTRIES, LOOP_ENTRIES = 2**15, 2**5
 # Largest difference of a row sum from 1 that is passed over in silence.

@@ -131,7 +131,7 @@ class RateReductionNetwork(nn.Module):
 
     @torch.no_grad()
     def copy_feature_head(self):
-        """Let codes start as features: the initialisation of `Pi` after eq. 4."""
+        """Let codes start as features: the initialization of `Pi` after eq. 4."""
         self.cluster_head.load_state_dict(self.feature_head.state_dict())
 
     def set_clusters(self, directions):

@@ -9,7 +9,7 @@ from ._membership import membership_residual, sinkhorn_membership
 
 
 class RateReductionObjective(nn.Module):
-    """``R_c(Z, Pi) - R(Z)``, to be minimised: (MLC), and ``-R(Z)`` to warm up: eq. 4.
+    """``R_c(Z, Pi) - R(Z)``, to be minimized: (MLC), and ``-R(Z)`` to warm up: eq. 4.
 
     Parameters
     ----------

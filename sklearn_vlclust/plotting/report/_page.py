@@ -153,7 +153,7 @@ def _unit_square(coordinates):
 
 
 def _alike_first(similarities):
-    """Return an order of the clusters in which like ones are neighbours."""
+    """Return an order of the clusters in which like ones are neighbors."""
     k = len(similarities)
     if k < 3:
         return list(range(k))

@@ -25,7 +25,7 @@ HOSTILE = [
 
 
 def draw_report(names, labels, seed=0, **more):
-    """Return a report of plain pictures, each of another colour."""
+    """Return a report of plain pictures, each of another color."""
     rng = np.random.default_rng(seed)
     labels = np.asarray(labels)
     n, clusters = len(labels), np.unique(labels)

@@ -235,7 +235,7 @@ def test_marks_are_drawn_where_images_are(report, open_report):
     )
     want = page.evaluate("images.cluster.map((_, i) => clusterOf(i).color)")
     hits = [a == b for a, b in zip(seen, want)]
-    assert np.mean(hits) > 0.6  # others lie below a neighbour or a number
+    assert np.mean(hits) > 0.6  # others lie below a neighbor or a number
 
 
 def test_the_keyboard_reaches_gallery_and_map(report, open_report):
