@@ -69,7 +69,7 @@ ABLATION = {  # Figure 2a
     "without L_ml": {"metric_learning": False},
 }
 NAME = "GenerativeCalibrationClustering()"
-N_GENERATED = 40  # images a cluster that are classified
+N_GENERATED = 40  # images per cluster that are classified
 
 
 def run_digits(n_seeds, n_classes=10, params=None, only=tuple(ABLATION)):

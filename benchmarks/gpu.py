@@ -1,8 +1,8 @@
-"""What a GPU gives: images embedded, fits and steps a second.
+"""What a GPU gives: images embedded, fits and steps per second.
 
 `full` is for a GPU and is left out without one; the other sizes take the device there
 is. Nothing is fetched: weights are random, images and embeddings made up. What is timed
-ends with one synchronization, not one a batch. The share of the peak is the arithmetic
+ends with one synchronization, not one per batch. The share of the peak is the arithmetic
 that the model's shape asks for, over `peak_tflops`, which is that of dense bf16 of an
 H200 unless it is set.
 

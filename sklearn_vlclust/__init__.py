@@ -6,7 +6,7 @@ from ._version import __version__
 
 # Public name -> room. Imported on first use, so that `import sklearn_vlclust` costs
 # nothing and a user of one method does not pay for the others.
-_ROOMS = {
+_EXPORTS = {
     "CLIPEmbedder": "embedding",
     "OfflineEmbedder": "embedding",
     "ImageSearch": "neighbors",
@@ -32,12 +32,12 @@ _MODULES = (
     "training",
 )
 
-__all__ = [*_ROOMS, *_MODULES, "__version__"]
+__all__ = [*_EXPORTS, *_MODULES, "__version__"]
 
 
 def __getattr__(name):
-    if name in _ROOMS:
-        return getattr(_import_module(f".{_ROOMS[name]}", __name__), name)
+    if name in _EXPORTS:
+        return getattr(_import_module(f".{_EXPORTS[name]}", __name__), name)
     if name in _MODULES:
         return _import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -142,7 +142,7 @@ def print_table(columns, rows):
     columns : list of str
         Headings; one that starts with ``">"`` is aligned right.
     rows : list of tuples
-        Cells, of which `printable` is shown.
+        Cells; their `printable` form is shown.
     """
     from rich import box
     from rich.console import Console

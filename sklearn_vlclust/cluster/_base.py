@@ -103,23 +103,25 @@ class BaseDeepClusterer(
     its `_prepare` and its network see joint rows [image; noun mixture]; all other
     methods are given images.
 
-    What the network sees are unit rows of embeddings. A method that learns from the
-    images themselves has its own `_read`, `_rows` and `_inputs`.
+    The network sees unit rows of embeddings. A method that learns from the images
+    themselves has its own `_read`, `_rows` and `_inputs`.
 
-    Of embeddings that are copies of one another (see
-    :func:`~sklearn_vlclust.neighbors.group_copies`), where there are so many that they
-    matter, all these methods but `_describe` see one; the others get its label.
+    If embeddings contain enough copies to matter (see
+    :func:`~sklearn_vlclust.neighbors.group_copies`), all these methods but `_describe`
+    see one row of each group of copies; the others get its label.
     """
 
     embedder_: Any  # an encoder, or None
     semantic_space_: Any  # a SemanticSpace, or None
     semantic_weight_: float
-    _copies: Any = None  # Copies, of which one row each is clustered
-    _joint: Any = None  # JointEmbedding, of which the network sees the rows
+    _copies: Any = None  # Copies: one row of each group is clustered
+    _joint: Any = None  # JointEmbedding, whose rows the network sees
     _joins_words = False  # whether the network is trained on joint rows
-    _inference_rows = 4096  # a forward pass: few enough for the cache
+    # Rows per forward pass, small enough to stay in the CPU cache
+    _inference_rows = 4096
     _learns_features = False  # then `cluster_centers_` are among them
-    _auto_epochs = 1, 1, 1  # fewest and most, and steps that are enough
+    # (min_epochs, max_epochs, target_steps) used by max_iter="auto"
+    _auto_epochs = 1, 1, 1
 
     _parameter_constraints: dict = {
         "n_clusters": [
@@ -206,8 +208,8 @@ class BaseDeepClusterer(
         Returns
         -------
         labels : ndarray of shape (n_samples,), int64
-            Cluster of each sample, the likeliest of :meth:`predict_proba`. A dask
-            array for a dask `X`, of which nothing is computed yet.
+            Cluster of each sample, the likeliest of :meth:`predict_proba`. For a dask
+            `X`, a dask array that is not computed yet.
         """
         return self._predict(X, _most_likely)
 
@@ -339,7 +341,7 @@ class BaseDeepClusterer(
         return 0.0
 
     def _check_batches(self, n, device):
-        """Refuse batches of which all pairs do not fit in memory; a GPU does so."""
+        """Refuse batches whose pairs do not fit in memory; a GPU does so itself."""
         matrices = self._count_pair_matrices()
         if matrices and device.type == "cpu":
             size = min(self._samples_a_batch, n)
@@ -422,7 +424,7 @@ class BaseDeepClusterer(
         finish()
 
     def _run_epochs(self, criterion, batches, **options):
-        """Train the network, and return the history; `options` are those of `train`."""
+        """Train the network and return the history; `options` go to `train`."""
         options = {"lr": self.lr, **self._optimizer(options["device"]), **options}
         return train(self.network_, criterion, batches, **options)
 
@@ -552,7 +554,7 @@ class BaseDeepClusterer(
         """Return the rows to train on: joined with noun mixtures, if there are words.
 
         Where `semantic_space` is None, or its nouns are not trusted, `rows` as they
-        are: then the method is that of the paper.
+        are: then the method is as in the paper.
         """
         self._joint = None
         if not self._joins_words:

@@ -120,7 +120,7 @@ class BaseImageClusterer(BaseDeepClusterer):
         elif self.image_shape_ is None:
             raise ValueError(
                 f"X is images{_shape(X)}; the fit had embeddings of "
-                f"{self.n_features_in_} features. Embed them as those of the fit."
+                f"{self.n_features_in_} features. Embed them as for the fit."
             )
         else:
             channels, side, _ = self.image_shape_

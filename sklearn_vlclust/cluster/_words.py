@@ -1,7 +1,7 @@
 """Words beside images, for every clusterer on embeddings (not in the papers).
 
-Each image is joined with the mixture of nouns that it resembles, weighted by how far
-the nouns help to tell images apart, which is measured without labels.
+Each image is joined with the mixture of nouns that it resembles, weighted by how much
+the nouns help to distinguish images, measured without labels.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from ._joint import JointRows, StandardRows
 from ._partition import kmeans
 from ._word_weight import weigh_words
 
-# Length of a noun mixture beside that of its image, at full weight.
+# Length of a noun mixture relative to its image, at full weight.
 MIXTURE_WEIGHT = 0.7
 # Effective number of nouns in a mixture.
 PERPLEXITY = 5.0
@@ -134,8 +134,8 @@ class JointEmbedding(nn.Module):
     Parameters
     ----------
     n_features, n_nouns : int
-        Width of the embeddings, and number of nouns; none, and the rows are those of
-        the images alone.
+        Width of the embeddings, and number of nouns; with 0 nouns the rows are the
+        images alone.
     weight : float, default=0.0
         Length of the mixtures beside the images.
     temperature : float, default=1.0
@@ -196,7 +196,7 @@ def join(words, mixture_weight=MIXTURE_WEIGHT):
     words : Words
         Of the images.
     mixture_weight : float, default=0.7
-        Length of a mixture beside that of its image, at full weight.
+        Length of a mixture relative to its image, at full weight.
 
     Returns
     -------

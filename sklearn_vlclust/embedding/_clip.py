@@ -44,8 +44,8 @@ class CLIPEmbedder(BaseEmbedder):
         and preprocessing: what was embedded once needs no forward pass again, also
         after a run that was killed. Processes may share it.
     n_jobs : int, default=None
-        Threads that decode images beside the forward pass. None means one a
-        processor, at most 8; -1 means all processors.
+        Threads that decode images beside the forward pass. If None, one per processor,
+        at most 8; -1 means all processors.
     on_error : {"raise", "skip"}, default="raise"
         What an image that cannot be read does: end the call with an error, or be
         left out and reported in `errors_`.

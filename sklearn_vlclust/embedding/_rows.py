@@ -6,11 +6,11 @@ import torch
 from ..training._device import to_device
 from ._tensor_rows import TensorRows
 
-# Below this size the unit rows are kept in memory; above, they are made a block at a
-# time, so that a memory-mapped X costs no second copy of itself.
+# Below this size the unit rows are kept in memory; above, they are computed block by
+# block, so a memory-mapped X is never copied whole.
 DENSE_BYTES = 256 * 2**20
 BLOCK_ROWS = 16_384
-# Lengths of which single precision squares: others are computed in double precision.
+# Range of lengths that single precision can square; others use double precision.
 SHORTEST, LONGEST = 1e-15, 1e15
 
 
@@ -200,7 +200,7 @@ def unit(rows):
 def as_tensor(x):
     """Return an array as a tensor: the same memory, which nobody is to write to.
 
-    torch warns about read-only memory, which that of a memory-mapped file usually is.
+    torch warns about read-only memory, such as a memory-mapped file.
     """
     x = np.require(x, requirements="C")
     return torch.from_numpy(x if x.flags.writeable else np.asarray(_Unlocked(x)))

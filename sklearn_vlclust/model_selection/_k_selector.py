@@ -41,10 +41,10 @@ class CodingLengthKSelector(HTMLReprMixin, ClusterMixin, BaseEstimator):
     r"""Choose the number of clusters that is best reproduced by halves of the rows.
 
     By default, halves of the rows are clustered into all numbers of clusters, and the
-    number is taken of which each half tells most about the other, relative to what it
-    costs (not in the paper). Algorithm 1 of CPP [1]_ is another `criterion`. The rows
-    then become a graph of nearest rows, and its doubly stochastic membership is cut
-    into that number by spectral clustering. Data has several granularities: look at
+    number is chosen at which each half tells most about the other, relative to its cost
+    (not in the paper). Algorithm 1 of CPP [1]_ is another `criterion`. The rows then
+    become a graph of nearest rows, and its doubly stochastic membership is cut into
+    that number by spectral clustering. Data has several granularities: look at
     `k_candidates_`, which has runner-ups.
 
     Parameters
@@ -60,14 +60,14 @@ class CodingLengthKSelector(HTMLReprMixin, ClusterMixin, BaseEstimator):
           number; by coding length, one with every number.
     k_range : None, tuple (least, greatest) or iterable of int, default=None
         Numbers that may be the answer: a tuple of two stands for all between them,
-        both included; anything else for its elements. None is no restriction, and 2 to
-        50 by coding length.
+        both included; anything else for its elements. If None, there is no restriction,
+        or 2 to 50 by coding length.
     criterion : {"reproducibility", "coding_length"}, default="reproducibility"
         What is best.
 
         - "reproducibility" (not in the paper): what random halves of the rows tell
           about each other's clusters, in nats, less a price per nat of the partition.
-          The answer does not depend on `k_range` unless it is none of its numbers;
+          The answer does not depend on `k_range`, unless it lies outside it;
         - "coding_length": the least number of nats that code rows and clusters [1]_,
           see :func:`~sklearn_vlclust.metrics.coding_length`. Made for hundreds of
           rows per cluster: with fewer the answer is too small.
@@ -75,12 +75,13 @@ class CodingLengthKSelector(HTMLReprMixin, ClusterMixin, BaseEstimator):
         Squared precision of the coding length.
     n_components : int or None, default=64
         Half-whitened principal axes that rows are projected on before they are
-        compared (not in the paper), fewer if `X` has fewer. None takes rows as they
-        are; so is what :class:`~sklearn_vlclust.RateReductionClustering` learns.
+        compared (not in the paper), fewer if `X` has fewer. If None, rows are used
+        unchanged, and so are the features that
+        :class:`~sklearn_vlclust.RateReductionClustering` learns.
     n_neighbors : int, default=10
         Nearest rows that a row of the graph is linked with.
     gamma : float, default=0.1
-        Temperature of the membership: the smaller, the more the nearest count.
+        Temperature of the membership: the smaller, the more the nearest rows dominate.
     random_state : int, RandomState instance or None, default=None
         Draws the starts of k-means.
 
@@ -104,8 +105,8 @@ class CodingLengthKSelector(HTMLReprMixin, ClusterMixin, BaseEstimator):
         Unit rows that were compared.
     cut_ : SpectralCut
         Graph and eigenvectors: ``cut_.labels(k)`` cuts it into any number of clusters.
-        Of samples that are copies of one another, where there are so many that they
-        matter, it has one, in the order in which they occur first.
+        If there are enough copies to matter, it has one row per group of copies, in the
+        order of first occurrence.
     estimator_ : estimator
         Fitted with the chosen number; only if `estimator` is given.
     n_features_in_ : int

@@ -21,11 +21,10 @@ def coding_rate_reduction_score(
 
     The rate reduction :math:`R(Z) - R_c(Z, \Pi)` of [1]_ grows with every cluster that
     is split, whether it has parts or not, as few samples are always cheap to code. So
-    the rate of the clusters is compared with that of random groups of the same sizes
-    (the labels, permuted) instead of with that of the whole:
-    :math:`1 - R_c(Z, \Pi) / R_c(Z, \Pi_{random})` (not in [1]_). It is 0 for one
-    cluster and for as many as samples, 1 at most, and does not grow with the width of
-    `Z`.
+    the rate of the clusters is compared with the rate of random groups of the same
+    sizes (the labels, permuted) instead of the rate of the whole: :math:`1 - R_c(Z,
+    \Pi) / R_c(Z, \Pi_{random})` (not in [1]_). It is 0 for one cluster and for as many
+    as samples, 1 at most, and does not grow with the width of `Z`.
 
     Parameters
     ----------
@@ -96,7 +95,7 @@ def coding_rate_reduction_score(
 
 
 def neighbor_consistency_score(estimator, X, y=None, *, n_neighbors=10, random_state=0):
-    r"""How much the cluster of an image tells about that of its near images, in nats.
+    r"""Nats that the cluster of an image tells about the clusters of its neighbors.
 
     The share :math:`a` of near images that carry an image's label is 1 for a single
     cluster, and falls with every further one. So it is turned into information: by

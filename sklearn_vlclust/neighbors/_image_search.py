@@ -44,7 +44,7 @@ class ImageSearch(HTMLReprMixin, BaseEstimator):
     Parameters
     ----------
     embedder : None, "offline" or encoder instance, default=None
-        Embeds images and texts. None is :class:`~sklearn_vlclust.CLIPEmbedder`,
+        Embeds images and texts. If None, :class:`~sklearn_vlclust.CLIPEmbedder`;
         "offline" :class:`~sklearn_vlclust.OfflineEmbedder`; an instance is cloned. Not
         used for embeddings.
     transformer : fitted transformer or None, default=None
@@ -56,8 +56,8 @@ class ImageSearch(HTMLReprMixin, BaseEstimator):
         The distance that is returned, of rows of unit length: one minus the cosine, or
         the length of the difference. Both rank alike.
     exact_limit : int, default=200_000
-        Largest number of images of which all are compared with a query. Above, an index
-        is made that visits a part of them.
+        Largest number of images that are compared with a query one by one. Above it an
+        inverted-file index is built, and a query visits some of its cells.
     recall : float in (0, 1], default=0.95
         Share of the `n_neighbors` nearest images that the index shall find. How much of
         it is visited is set at fit, by searching some of its own images.
@@ -211,10 +211,10 @@ class ImageSearch(HTMLReprMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_queries, n_features), or images, default=None
-            The queries, as in :meth:`fit`. None takes the images of the search
+            The queries, as in :meth:`fit`. If None, the images of the search
             themselves; an image is then no neighbor of its own.
         n_neighbors : int, default=None
-            Number of images to find; None is the parameter of the search.
+            Number of images to find. If None, the parameter of the search.
         return_distance : bool, default=True
             Whether distances are returned.
 
@@ -246,7 +246,7 @@ class ImageSearch(HTMLReprMixin, BaseEstimator):
         texts : list of str
             The queries, as the encoder shall read them.
         n_neighbors : int, default=None
-            Number of images to find; None is the parameter of the search.
+            Number of images to find. If None, the parameter of the search.
         return_distance : bool, default=True
             Whether distances are returned.
 
@@ -373,7 +373,7 @@ class ImageSearch(HTMLReprMixin, BaseEstimator):
         return embed_images(self._encoder(), images)
 
     def _encoder(self):
-        """Return the encoder of queries, which must be that of the images."""
+        """Return the encoder of queries, which must be the images' encoder."""
         embedder = make_embedder(self.embedder)
         asked, built_by = _encoder_id(embedder), self.encoder_id_
         if built_by is not None and asked != built_by:

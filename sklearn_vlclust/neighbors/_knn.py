@@ -35,13 +35,13 @@ def kneighbors(
 ):
     """Find the `k` nearest rows of every row by cosine similarity.
 
-    Up to `exact_limit` rows the search is exhaustive. Above, an inverted file is
-    used: spherical k-means (faiss) cuts the rows into about ``sqrt(n_rows)`` cells, and
-    the rows of a cell are compared with those of the `n_probe` cells that lie nearest
-    to them. The similarities returned are exact in both cases.
+    Up to `exact_limit` rows the search is exhaustive. Above, an inverted-file index is
+    used: spherical k-means (faiss) partitions the rows into about ``sqrt(n_rows)``
+    cells, and the rows of a cell are compared with the rows of the `n_probe` nearest
+    cells. The similarities returned are exact in both cases.
 
-    The tiles of similarities are computed and reduced by torch, which was measured four
-    times as fast as ``faiss.IndexFlatIP`` on one CPU core.
+    Tiles of similarities are computed and reduced by torch: 1.15 to 1.35 times as fast
+    as ``faiss.IndexFlatIP`` on one CPU core (15,000 and 3,669 rows of width 512).
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def kneighbors(
         Number of neighbors, at most ``n_rows - 1`` (``n_rows`` with
         ``exclude_self=False``).
     exclude_self : bool, default=True
-        Whether a row is no neighbor of its own. Duplicates of it still are.
+        Whether a row is not its own neighbor. Duplicates of it still are.
     exact_limit : int, default=200_000
         Largest number of rows that are compared exhaustively.
     n_probe : int, default=16

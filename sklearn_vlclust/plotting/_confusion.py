@@ -97,20 +97,20 @@ class ClusterConfusionDisplay:
         y : array-like of shape (n_samples,)
             Class of each sample.
         normalize : {"true", "pred", "all"}, default=None
-            Shares of the class, of the cluster or of all samples; None counts.
+            Shares of the class, of the cluster or of all samples. If None, counts.
         names : list of str or of sequences of str, default=None
-            Names of cluster 0, 1, .... None takes the estimator's `cluster_names_`
-            where it has them.
+            Names of cluster 0, 1, .... If None, the estimator's `cluster_names_`, if it
+            has any.
         include_values : bool, default=None
-            Whether numbers are written; None writes them up to 20 rows and columns.
+            Whether numbers are written. If None, up to 20 rows and columns.
         cmap : str or Colormap, default="viridis"
             Colors.
         xticks_rotation : {"vertical", "horizontal"} or float, default=None
-            Of the names of clusters; None turns long ones.
+            Rotation of the cluster names. If None, long ones are turned.
         values_format : str, default=None
             How numbers are written.
         ax : matplotlib Axes, default=None
-            Where to draw it; None makes a figure that fits the matrix.
+            Axes to draw on. If None, a figure that fits the matrix is made.
         colorbar : bool, default=True
             Whether a color bar is drawn.
         im_kw, text_kw : dict, default=None
@@ -174,20 +174,20 @@ class ClusterConfusionDisplay:
         labels : array-like of shape (n_samples,), int
             Cluster of each sample; negative is noise, which no class is matched with.
         normalize : {"true", "pred", "all"}, default=None
-            Shares of the class, of the cluster or of all samples; None counts.
+            Shares of the class, of the cluster or of all samples. If None, counts.
         names : list of str or of sequences of str, default=None
             Names of cluster 0, 1, ..., which are written after their numbers; of
             several the first.
         include_values : bool, default=None
-            Whether numbers are written; None writes them up to 20 rows and columns.
+            Whether numbers are written. If None, up to 20 rows and columns.
         cmap : str or Colormap, default="viridis"
             Colors.
         xticks_rotation : {"vertical", "horizontal"} or float, default=None
-            Of the names of clusters; None turns long ones.
+            Rotation of the cluster names. If None, long ones are turned.
         values_format : str, default=None
             How numbers are written.
         ax : matplotlib Axes, default=None
-            Where to draw it; None makes a figure that fits the matrix.
+            Axes to draw on. If None, a figure that fits the matrix is made.
         colorbar : bool, default=True
             Whether a color bar is drawn.
         im_kw, text_kw : dict, default=None
@@ -207,7 +207,7 @@ class ClusterConfusionDisplay:
         y_true, labels = column_or_1d(y_true), column_or_1d(labels)
         check_consistent_length(y_true, labels)
         if not len(labels):
-            raise ValueError("y_true and labels are empty: one of each a sample.")
+            raise ValueError("y_true and labels are empty: one of each per sample.")
         if labels.dtype.kind not in "iu":
             raise ValueError(
                 f"labels are of dtype {labels.dtype}; clusters are integers."
@@ -254,15 +254,15 @@ class ClusterConfusionDisplay:
         Parameters
         ----------
         include_values : bool, default=None
-            Whether numbers are written; None writes them up to 20 rows and columns.
+            Whether numbers are written. If None, up to 20 rows and columns.
         cmap : str or Colormap, default="viridis"
             Colors.
         xticks_rotation : {"vertical", "horizontal"} or float, default=None
-            Of the names of clusters; None turns long ones.
+            Rotation of the cluster names. If None, long ones are turned.
         values_format : str, default=None
             How numbers are written.
         ax : matplotlib Axes, default=None
-            Where to; None makes a figure that fits the matrix.
+            Axes to draw on. If None, a figure that fits the matrix is made.
         colorbar : bool, default=True
             Whether a color bar is drawn.
         im_kw, text_kw : dict, default=None

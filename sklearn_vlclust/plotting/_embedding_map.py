@@ -60,7 +60,7 @@ class EmbeddingMapDisplay:
     figure_ : matplotlib Figure
         Figure that holds it.
     scatters_ : list of matplotlib PathCollection
-        One a cluster, in the order of their labels; noise comes first.
+        One per cluster, in the order of their labels; noise comes first.
     texts_ : list of matplotlib Text
         Numbers of the clusters.
     images_ : list of matplotlib AnnotationBbox
@@ -76,9 +76,9 @@ class EmbeddingMapDisplay:
     Notes
     -----
     Rows of unit length are projected on 50 principal axes and laid out by t-SNE [1]_
-    that starts at the first two of them. Of more than `n_samples` rows as many are
-    drawn at random and laid out. Each of the others is placed at the mean of those of
-    its 5 nearest drawn rows that lie beside the nearest one on the map. 10,000
+    that starts at the first two of them. If there are more than `n_samples` rows, that
+    many are drawn at random and laid out. Each other row is placed at the mean of its 5
+    nearest drawn rows, counting only those beside the nearest one on the map. 10,000
     embeddings of width 512 take half a minute on one core.
 
     References
@@ -130,11 +130,11 @@ class EmbeddingMapDisplay:
         n_samples : int, default=5000
             Largest number of rows that t-SNE lays out; see Notes of the class.
         random_state : int, RandomState instance or None, default=None
-            Draws them, and is that of t-SNE.
+            Draws the rows and seeds t-SNE.
         ax : matplotlib Axes, default=None
-            Where to draw it; None makes a figure.
+            Axes to draw on. If None, a new figure is made.
         s : float, default=None
-            Area of a marker in square points; None chooses by the number of images.
+            Area of a marker in square points. If None, chosen by the number of images.
         thumbnail_size : float, default=48
             Longer side of the thumbnails, in points.
 
@@ -195,11 +195,11 @@ class EmbeddingMapDisplay:
         n_samples : int, default=5000
             Largest number of rows that t-SNE lays out; see Notes of the class.
         random_state : int, RandomState instance or None, default=None
-            Draws them, and is that of t-SNE.
+            Draws the rows and seeds t-SNE.
         ax : matplotlib Axes, default=None
-            Where to draw it; None makes a figure.
+            Axes to draw on. If None, a new figure is made.
         s : float, default=None
-            Area of a marker in square points; None chooses by the number of images.
+            Area of a marker in square points. If None, chosen by the number of images.
         thumbnail_size : float, default=48
             Longer side of the thumbnails, in points.
 
@@ -234,9 +234,9 @@ class EmbeddingMapDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to; None makes a figure.
+            Axes to draw on. If None, a new figure is made.
         s : float, default=None
-            Area of a marker in square points; None chooses by the number of images.
+            Area of a marker in square points. If None, chosen by the number of images.
         thumbnail_size : float, default=48
             Longer side of the thumbnails, in points.
 
@@ -329,10 +329,10 @@ def lay_out(X, *, n_samples=5000, random_state=None):
     X : array-like of shape (n, n_features)
         Embeddings; only their direction counts.
     n_samples : int, default=5000
-        Largest number of rows that t-SNE lays out. Others are placed between those of
-        them that they are nearest to.
+        Largest number of rows that t-SNE lays out. Others are placed between the
+        laid-out rows nearest to them.
     random_state : int, RandomState instance or None, default=None
-        Draws these rows, and is that of t-SNE.
+        Draws the rows and seeds t-SNE.
 
     Returns
     -------

@@ -82,7 +82,7 @@ class SimilarityDisplay:
         random_state : int, RandomState instance or None, default=None
             Draws them.
         ax : matplotlib Axes, default=None
-            Where to draw it; None makes a figure.
+            Axes to draw on. If None, a new figure is made.
         cmap : str or Colormap, default="viridis"
             Colors from 0 to 1.
 
@@ -125,7 +125,7 @@ class SimilarityDisplay:
         random_state : int, RandomState instance or None, default=None
             Draws them.
         ax : matplotlib Axes, default=None
-            Where to draw it; None makes a figure.
+            Axes to draw on. If None, a new figure is made.
         cmap : str or Colormap, default="viridis"
             Colors from 0 to 1.
 
@@ -157,7 +157,7 @@ class SimilarityDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to; None makes a figure.
+            Axes to draw on. If None, a new figure is made.
         cmap : str or Colormap, default="viridis"
             Colors from 0 to 1.
 
@@ -227,7 +227,7 @@ class SpectrumDisplay:
         X : array-like of shape (n, n_features), or images
             What `estimator` takes.
         ax : matplotlib Axes, default=None
-            Where to draw it; None makes a figure.
+            Axes to draw on. If None, a new figure is made.
 
         Returns
         -------
@@ -248,7 +248,7 @@ class SpectrumDisplay:
         labels : array-like of shape (n,), default=None
             Cluster of each row. The ten largest clusters are shown.
         ax : matplotlib Axes, default=None
-            Where to draw it; None makes a figure.
+            Axes to draw on. If None, a new figure is made.
 
         Returns
         -------
@@ -271,7 +271,7 @@ class SpectrumDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to; None makes a figure.
+            Axes to draw on. If None, a new figure is made.
 
         Returns
         -------

@@ -49,23 +49,23 @@ class ClusterCaptioner(HTMLReprMixin, BaseEstimator):
     vocabulary : "wordnet", Vocabulary or array-like of str, default="wordnet"
         Nouns to choose from. "wordnet" is :meth:`Vocabulary.from_wordnet`.
     top : int, default=5
-        Number of nouns an image votes for (all, where there are fewer).
+        Number of nouns that each image votes for (all, if there are fewer).
     n_candidates : int, default=5
         Largest number of nouns that are kept of each cluster.
     embedder : embedder instance, "offline" or None, default=None
-        Makes vectors of nouns that have none, and of images. None is `CLIPEmbedder()`,
+        Makes vectors of nouns that have none, and of images. If None, `CLIPEmbedder()`;
         "offline" `OfflineEmbedder()`. Not used if neither is needed.
     logit_scale : float or None, default=100.0
         The scores of an image are ``softmax(logit_scale * cosines)`` over all nouns, as
-        in the authors' code. None takes the cosines themselves (eq. 8 of [1]_).
+        in the authors' code. If None, they are the cosines themselves (eq. 8 of [1]_).
     centering : "auto" or float in [0, 1], default="auto"
         Share of what all images have in common that is taken from each before it is
         compared with the nouns, and of what all nouns have in common from each noun. 0
         is [1]_; for "auto" see Notes.
     generality : float in (0, 1] or None, default=0.2
-        Votes that a more general noun needs to name a cluster, as a share of those of
-        the noun with most, see Notes; synonyms count as one noun. None is [1]_: the
-        noun with most votes names it, whatever others mean.
+        Votes that a more general noun needs to name a cluster, as a share of the most
+        votes of any noun (see Notes); synonyms count as one noun. If None, as in [1]_:
+        the noun with the most votes names the cluster, whatever others mean.
     prompt : str, default="a photo of a {}"
         What the text encoder reads, with ``{}`` in place of the noun.
     device : str or torch.device, default="auto"
@@ -77,13 +77,13 @@ class ClusterCaptioner(HTMLReprMixin, BaseEstimator):
         Noun of each cluster, in the order of `clusters_`. Clusters that show the same
         get the same.
     scores_ : ndarray of shape (n_clusters,)
-        Votes for it, an image: with a `logit_scale`, between 0 and 1. Votes for a kind
-        of a more general noun count for it.
+        Mean vote per image for the caption; with a `logit_scale`, between 0 and 1.
+        Votes for hyponyms of a chosen general noun count towards it.
     candidates_ : list of `n_clusters` arrays of str
         Nouns with the most votes of each cluster, best first; fewer than `n_candidates`
         where its images voted for fewer.
     candidate_scores_ : list of `n_clusters` arrays of float
-        Votes for each, an image.
+        Mean vote per image for each.
     clusters_ : ndarray of shape (n_clusters,)
         Labels of the clusters, sorted. With labels 0, 1, ..., k - 1 the caption of
         cluster `c` is ``captions_[c]``.
@@ -102,14 +102,14 @@ class ClusterCaptioner(HTMLReprMixin, BaseEstimator):
     Notes
     -----
     The images of a contrastive encoder such as CLIP have much in common, and so have
-    its nouns: what all photographs of pets share is larger than what tells breeds
-    apart, and moves the same few nouns up for every image. `centering` (not in [1]_)
+    its nouns: what all photographs of pets share is larger than what distinguishes
+    breeds, and it raises the same few nouns for every image. `centering` (not in [1]_)
     takes a share of the mean of the cluster means from each image, and the same share
-    of the mean noun from each noun. It must not be the whole, as the mean is also what
-    the images show; and the mean of few clusters is mostly that. "auto" is therefore
-    ``0.7 k / (k + 3)`` of `k` clusters. It is 0 where clusters are nearer to their
-    nearest noun than to each other, in spaces without this gap, such as that of
-    `OfflineEmbedder`.
+    of the mean noun from each noun. It must not be all of it, because the mean also
+    holds what the images show, and mostly that if there are few clusters. "auto" is
+    therefore ``0.7 k / (k + 3)`` of `k` clusters. It is 0 where clusters are nearer to
+    their nearest noun than to each other, in spaces without this gap, such as the space
+    of `OfflineEmbedder`.
 
     Encoders are often nearer to a kind of what is seen than to the thing itself: most
     airplanes are airliners, but "airplane" is what tells them from a set's helicopters.
@@ -120,9 +120,10 @@ class ClusterCaptioner(HTMLReprMixin, BaseEstimator):
 
     Vocabularies put together of several lists name a thing more than once, and its
     votes are divided: with `generality`, nouns of one synset are one noun, the one with
-    most votes in all, and so are nouns that differ in case alone. One without a synset
-    takes that of the nouns of its name, if they have the same: "Mug" that of "mug" or
-    "mug, cup", and "Crane" none beside "crane (bird)" and "crane (machine)".
+    most votes in all, and so are nouns that differ in case alone. A noun without a
+    synset gets the synset of the nouns with its name, if they agree: "Mug" gets that of
+    "mug" or "mug, cup", and "Crane" gets none beside "crane (bird)" and "crane
+    (machine)".
 
     Clusters of `MCAClustering` on Oxford-IIIT Pets and Caltech-101 whose caption is a
     noun of the class of their majority (or a kind of it, as airliner of airplane):
@@ -132,7 +133,7 @@ class ClusterCaptioner(HTMLReprMixin, BaseEstimator):
     guitars "guitar". The constants were chosen while looking at these two sets.
 
     Images are compared with the nouns in blocks; memory beside `X` holds the nouns'
-    vectors twice, a block of scores and `top` numbers an image.
+    vectors twice, a block of scores, and `top` numbers per image.
 
     References
     ----------
@@ -293,7 +294,7 @@ class ClusterCaptioner(HTMLReprMixin, BaseEstimator):
         return noun_vectors(vocabulary, self._make_embedder, self.prompt, n_features)
 
     def _count_votes(self, rows, labels, nouns):
-        """Return the votes of each cluster for each noun, an image: eqs. 8-10."""
+        """Return the mean votes per image of each cluster for each noun: eqs. 8-10."""
         n_clusters, top = len(self.clusters_), min(self.top, len(nouns))
         image_mean, noun_mean = self._what_is_common(rows, labels, nouns)
         device = resolve_device(self.device)

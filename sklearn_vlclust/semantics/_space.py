@@ -56,7 +56,7 @@ class SemanticSpace(HTMLReprMixin, TransformerMixin, BaseEstimator):
         Nouns to select from. "wordnet" is :meth:`Vocabulary.from_wordnet`. With a list
         of nouns, whose synsets are unknown, the third filter looks at images alone.
     embedder : embedder instance, "offline" or None, default=None
-        Makes vectors of nouns that have none, and of images. None is `CLIPEmbedder()`,
+        Makes vectors of nouns that have none, and of images. If None, `CLIPEmbedder()`;
         "offline" `OfflineEmbedder()`. Not used if neither is needed.
     n_clusters : int, default=8
         Number of image centers.

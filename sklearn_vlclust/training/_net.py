@@ -25,7 +25,7 @@ class RandomBatches:
         Has ``len()`` and ``batch(index) -> tuple of tensors``, where `index` is a CPU
         int64 tensor of row numbers.
     batch_size : int
-        Largest number of rows a batch. The rows are dealt out evenly, so that no
+        Largest number of rows per batch. The rows are dealt out evenly, so that no
         batch is left with a handful of rows.
     generator : torch.Generator
         Source of the order.
@@ -49,13 +49,13 @@ class ClusteringNet(NeuralNet):
     """A skorch net whose criterion sees module and batch, and names its loss terms.
 
     The criterion is a module called as ``criterion(module, *batch)``. It returns a dict
-    of scalar tensors, of which ``"loss"`` is minimized and all are recorded. Its method
+    of scalar tensors: all are recorded, and ``"loss"`` is minimized. Its method
     ``start_epoch(module, epoch)`` is called before every epoch. Its attribute
     `lr_factor`, where it has one, multiplies the learning rate of the epoch.
 
-    Losses stay on the device and are read once an epoch: skorch's ``.item()`` a batch
-    makes CUDA wait. So are the weights looked at: a step that failed, as a matrix could
-    not be factorised or a number grew out of range, has made them NaN.
+    Losses stay on the device and are read once per epoch: skorch's ``.item()`` per
+    batch makes CUDA wait. Weights are checked for NaN once per epoch as well: a failed
+    factorization or an overflow shows up there.
     """
 
     @property
@@ -178,8 +178,8 @@ def train(
     Raises
     ------
     FloatingPointError
-        If the weights are not finite at the end of an epoch. The checkpoint, if any, is
-        that of the epoch before.
+        If the weights are not finite at the end of an epoch. The checkpoint, if any,
+        holds the epoch before.
     """
     hooks = ([checkpoint.save] if checkpoint else []) + list(after_epoch)
     net = ClusteringNet(

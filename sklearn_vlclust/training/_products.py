@@ -44,7 +44,7 @@ def linear(x, weight, bias=None):
 
 
 def linear_of_directions(x, norms, weight, bias):
-    """Return :func:`linear` of rows at unit length, of which `norms` are the lengths.
+    """Return :func:`linear` of rows scaled to unit length; `norms` are their lengths.
 
     Products are divided, not rows, which are wider; None are lengths of one.
     """

@@ -108,7 +108,7 @@ def test_gradient(monkeypatch):
 
 
 def test_gradient_without_a_solution_is_nan():
-    """Not that of another system: training looks for NaN once an epoch."""
+    """Not that of another system: training looks for NaN once per epoch."""
     # Entries of the membership are to be positive: here the diagonal is 0.
     similarities = torch.tensor([[-50.0, 1.0], [1.0, -50.0]], requires_grad=True)
     _membership.project(similarities, 0.1).square().sum().backward()

@@ -180,7 +180,7 @@ def start_network(rows, n_clusters, n_groups, instance_dim, rng, generator):
     n_clusters, n_groups : int
         Clusters, and (largest number of) groups of axes.
     instance_dim : int or None
-        Width of the instance features; None is that of the axes.
+        Width of the instance features. If None, the number of axes.
     rng : RandomState
         Draws the starts of the partition.
     generator : torch.Generator

@@ -24,7 +24,7 @@ def reconstruction_loss(predicted, target):
     ----------
     predicted, target : tensor of shape (2 n, masked, p)
         Masked patches of both views, one after the other: the mean over all of them is
-        that of the two views' errors.
+        the mean of the two views' errors.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def assignment_entropy(q_a, q_b):
     """Entropy of the sizes of the clusters, summed over the views: eqs. 9 and 10.
 
     Eq. 10 as printed divides a column of assignments by its own sum, which is 1 for
-    any; the share of the cluster, its sum divided by that of all columns, is meant.
+    any; the share of the cluster, its sum divided by the sum of all columns, is meant.
 
     Parameters
     ----------

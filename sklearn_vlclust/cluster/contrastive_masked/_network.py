@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-# Standard deviation of the positions at the start: about that of embedded tokens.
+# Initial standard deviation of the positions: about as for embedded tokens.
 # From the usual 0.02, digits took twice the epochs.
 POSITION_SCALE = 0.5
 
@@ -22,7 +22,7 @@ def make_blocks(width, depth, n_heads):
 
 
 class MaskedAutoencoder(nn.Module):
-    """Transformer over tokens of which only the visible ones pass the encoder.
+    """Transformer over tokens; only the visible ones pass the encoder.
 
     A token is a patch of an image, or a group of features of an embedding. The two
     MLPs read the output of the class token.
@@ -30,7 +30,7 @@ class MaskedAutoencoder(nn.Module):
     Parameters
     ----------
     n_tokens, token_dim : int
-        Tokens a sample, and width of each.
+        Tokens per sample, and width of each.
     n_clusters : int
         Clusters.
     width, depth, n_heads : int
@@ -117,7 +117,7 @@ class MaskedAutoencoder(nn.Module):
     def encode(self, x, visible=None, class_only=False):
         """Encode standardized tokens `x`, (n, L, p): class token first, (n, 1 + v, w).
 
-        `visible`, int of shape (n, v), are the tokens that pass; None is all of them.
+        `visible`, int of shape (n, v), are the tokens that pass; if None, all of them.
         With `class_only` only the class token is returned, (n, 1, w).
         """
         positions: torch.Tensor = self.positions
@@ -164,7 +164,7 @@ class MaskedAutoencoder(nn.Module):
 def run_blocks(blocks, x, wanted):
     """Apply Transformer blocks and return the tokens of the slice `wanted`.
 
-    Behind its attention a token is alone: the last block finishes the wanted ones only.
+    Tokens do not interact after attention: the last MLP runs on the wanted ones only.
     """
     *blocks, last = blocks
     for block in blocks:

@@ -12,7 +12,7 @@ from . import _losses as losses
 from ._network import draw_mask, pick
 from ._views import as_floats
 
-# Samples a forward pass where no gradient is wanted.
+# Samples per forward pass without gradients.
 INFERENCE_ROWS = 1024
 # Images that are held on the device as a whole.
 HELD_BYTES = 4 * 2**30

@@ -61,9 +61,9 @@ class StrongView:
     def for_images(cls, channels):
         """Return the strong view of images with that many channels.
 
-        Color images are taken for photographs: crops, flips, colors and blur, as in
-        the paper. Others may be signs, of which a mirrored one is another: they are
-        moved, turned and slanted a little (not in the paper).
+        Color images are treated as photographs: crops, flips, colors and blur, as in
+        the paper. Others may be characters, which mirroring would change: they are
+        shifted, rotated and sheared a little (not in the paper).
         """
         if channels != 3:
             return cls()

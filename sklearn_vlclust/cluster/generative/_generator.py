@@ -10,14 +10,14 @@ from torch.nn import functional as F
 from ...training._device import to_device
 from ...training._products import Linear, linear, pick_outputs
 
-# Linear schedule of the noise (the paper leaves it open): that of DDPM.
+# Linear noise schedule of DDPM (the paper leaves it open).
 N_STEPS, BETA_START, BETA_END = 1000, 1e-4, 0.02
-# Samples that are generated at once, which bounds the memory. Noise is drawn for as
-# many, so that another number would give other samples.
+# Samples generated at once, which bounds the memory. Noise is drawn for this many at a
+# time, so another number would give other samples.
 GENERATED_AT_ONCE = 256
-# Images are halved down to about this side, at most so often.
+# Images are halved down to about this side, at most this many times.
 SMALLEST_SIDE, MAX_HALVINGS = 4, 3
-# The widest layers of the U-Net are so many times as wide as the first.
+# Ratio of the widest layers of the U-Net to the first.
 MAX_WIDENING = 4
 # Residual blocks of the perceptron that denoises embeddings.
 PERCEPTRON_BLOCKS = 3
@@ -111,8 +111,8 @@ class Diffusion(nn.Module):
     def add_noise(self, x, noise, t):
         """Standardized samples after the steps `t`, int64 (n,), at once: eq. 3.
 
-        The text below eq. 3 weighs the noise with ``1 - alpha``; its square root makes
-        the variance that of the line above.
+        The text below eq. 3 weights the noise with ``1 - alpha``; its square root gives
+        the variance of the line above.
         """
         alpha = self.signal[t].view(-1, *[1] * (x.dim() - 1))
         return alpha.sqrt() * x + (1 - alpha).sqrt() * noise
@@ -147,7 +147,7 @@ class Diffusion(nn.Module):
 
     @torch.no_grad()
     def update_average(self, decay=0.999):
-        """Move the averaged weights towards those of the denoiser, after each step.
+        """Move the averaged weights towards the denoiser's, after each step.
 
         The first averages are over few steps: ``(1 + n) / (10 + n)`` is the decay of
         the n-th until it reaches `decay`.
@@ -326,7 +326,7 @@ class EmbeddingGenerator(Diffusion):
         return Perceptron(n_axes, n_labels, self._width)
 
     def predict_noise(self, denoiser, x, t, labels):
-        """Noise in `x`: what is best of a normal distribution, corrected by a denoiser.
+        """Predict the noise: optimal for Gaussian data, plus the denoiser's correction.
 
         The denoiser learns much faster so (not in the paper): with 37 clusters, 86 % of
         the samples were nearest to their own after 150 steps, 63 % without.

@@ -72,9 +72,9 @@ def kernel_matching(real, real_labels, generated, generated_labels, bandwidth=No
     generated_labels : int tensor of shape (g,)
         Clusters they were generated for. Eq. 9 writes both kinds of labels alike.
     bandwidth : float, default=None
-        None is the median distance of two of the n + g samples (of at most 512 of them,
-        spread evenly), of which no gradient is taken: the scale of the features then
-        does not matter.
+        If None, the median distance between two of the n + g samples (at most 512 of
+        them, evenly spaced). No gradient flows through it. The scale of the features
+        then does not matter.
 
     Returns
     -------

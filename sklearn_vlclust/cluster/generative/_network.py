@@ -13,7 +13,7 @@ from ..contrastive_masked._views import as_floats
 
 # Images of larger sides are shrunk by the first layers, as in ResNet for ImageNet.
 SMALL_SIDE = 64
-# Residual blocks a stage, and stages: ResNet-18.
+# Residual blocks per stage, and stages: ResNet-18.
 BLOCKS, STAGES = 2, 4
 
 
@@ -209,7 +209,7 @@ def own_statistics(network):
 
 
 def _stem(channels, width, small):
-    """Return the first layers; those of large images shrink them four times."""
+    """Return the first layers, which shrink large images four times."""
     size, stride, padding = (3, 1, 1) if small else (7, 2, 3)
     convolution = nn.Conv2d(channels, width, size, stride, padding, bias=False)
     layers = [convolution, nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
@@ -217,7 +217,7 @@ def _stem(channels, width, small):
 
 
 def _stage(block, n_in, n_out, stride):
-    """Return residual blocks, of which the first may shrink the images."""
+    """Return residual blocks; the first may shrink the images."""
     shortcut = None
     if stride > 1:
         convolution = nn.Conv2d(n_in, n_out, 1, stride, bias=False)

@@ -94,9 +94,9 @@ class CalibrationObjective(nn.Module):
     contrast     `contrast_epochs`           eq. 1
     head         `head_epochs`               eq. 2, on features that stay as they are
     generator    `generator_epochs`          eq. 6, on the labels of the cluster head
-    calibration  `calibration_epochs` a      eq. 12: `L_d`, `L_cwm` and `L_ml`, against
-                 round                       samples generated once a round
-    refinement   `refinement_epochs` a       eq. 6, on the new labels
+    calibration  `calibration_epochs` per    eq. 12: `L_d`, `L_cwm` and `L_ml`, against
+                 round                       samples generated once per round
+    refinement   `refinement_epochs` per     eq. 6, on the new labels
                  round
     ===========  ==========================  ===========================================
 
@@ -112,7 +112,7 @@ class CalibrationObjective(nn.Module):
     n_clusters : int
         Clusters.
     n_generated : int
-        Samples that are generated a round.
+        Samples generated per round.
     sampling_steps : int
         Steps of DDIM.
     tau : float
@@ -122,7 +122,7 @@ class CalibrationObjective(nn.Module):
     calibration_epochs, refinement_epochs : int
         Epochs of a round.
     calibration_lr : float
-        Learning rate of the calibration, as a multiple of that of the other stages.
+        Learning rate of the calibration, relative to the other stages.
     kernel_matching, class_wise_matching, metric_learning : bool
         Terms of eq. 12 (Figure 2a).
     anchored : bool

@@ -1,7 +1,7 @@
 """The loss terms of MCA, one function an equation.
 
 Qiu, Zhang, Chen, Cai, "Multi-level Cross-modal Alignment for Image Clustering", AAAI
-2024. Throughout: b images in a batch, c clusters, m nouns, k_S neighboring nouns an
+2024. Throughout: b images in a batch, c clusters, m nouns, k_S neighboring nouns per
 image, d features. `q` are soft assignments of images, `p` of nouns; rows sum to one.
 """
 
@@ -79,7 +79,7 @@ def instance_alignment(q, p, neighbor, tau):
 
 
 def prototype_alignment(rho_image, rho_text, tau):
-    """Agreement of each pair of prototypes, against that of the other pairs: eq. 3.
+    """Agreement of each pair of prototypes, compared with all other pairs: eq. 3.
 
     As printed, the denominator holds the other pairs ``h_l^I . h_l^S``. The proof of
     Theorem 6 has ``h_j^I . h_l^S`` in places; that form was measured to lose clusters

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from ...embedding._rows import as_tensor
 
-# Rounds in which every row moves half-way to the mean of its neighbors.
+# Rounds in which every row moves halfway to the mean of its neighbors.
 SMOOTHING_ROUNDS = 2
 
 

@@ -13,15 +13,15 @@ LOGIT_SCALE = 10.0
 class RateReductionNetwork(nn.Module):
     """Features `Z` and codes `C` of unit rows, and the clusters they are cut into.
 
-    The pre-feature layer is that of Table 7a, or a fixed projection on principal axes:
+    The pre-feature layer is as in Table 7a, or a fixed projection on principal axes:
     then both heads are linear maps of the embeddings (not in the paper).
 
     Parameters
     ----------
     n_features, n_components : int
-        Width of the embeddings, and `d`, that of features and codes.
+        Width of the embeddings, and width `d` of features and codes.
     hidden_dim : int or None, default=None
-        Width of the trained pre-feature layer; None is the projection.
+        Width of the trained pre-feature layer. If None, the fixed projection.
     n_axes : int, default=0
         Number of axes of the projection.
     n_clusters, n_directions : int, default=1, 1
@@ -106,7 +106,7 @@ class RateReductionNetwork(nn.Module):
         """Features or codes of any length."""
         if self.pre_feature is not None:
             return head(self.pre_feature(x if norms is None else x / norms[:, None]))
-        # One matrix for centring, axes and head: (d, n_features).
+        # One matrix for centering, axes and head: (d, n_features).
         weight = head.weight @ self.axes
         bias = head.bias - weight @ self.mean
         return linear_of_directions(x, norms, weight, bias)

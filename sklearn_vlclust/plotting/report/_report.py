@@ -150,22 +150,22 @@ class ClusterReport:
         Parameters
         ----------
         estimator : clusterer
-            Fitted: clusters are those of its `predict`, or `labels_` where it cannot
+            Fitted; clusters come from its `predict`, or from `labels_` if it cannot
             predict. What `predict_proba` says is shown, if there is such a method.
         images : images
             As for the encoders: paths, PIL images or arrays.
         embeddings : array-like of shape (n_images, n_features), default=None
             Embeddings of `images`, for an estimator that was fitted on embeddings.
-            None embeds the images by the estimator's `embedder_`, or takes the features
-            of an estimator that learned from pixels.
+            If None, the estimator's `embedder_` embeds the images, or features are used
+            if the estimator learned from pixels.
         captioner : ClusterCaptioner, default=None
-            Fitted on these clusters: names them. None takes the estimator's
+            Fitted on these clusters: names them. If None, names are the estimator's
             `cluster_names_`, if it has any.
         selector : CodingLengthKSelector, default=None
             Fitted: shows how the number of clusters was chosen. Not needed for a
             :class:`~sklearn_vlclust.RateReductionClustering` that chose it itself.
         title : str, default=None
-            Title of the page; None makes one.
+            Title of the page. If None, one is made.
         max_images : int, default=10_000
             Largest number of images with a thumbnail and a place on the map. Of more,
             typical and doubtful ones of each cluster are shown, and others evenly

@@ -67,6 +67,6 @@ def report():
         curves=[CodingLengthDisplay([2, 3, 4, 5], [1.0, 3.0, np.nan, 2.0], 3)],
         method="KMeans",
         params={"n_clusters": "5"},
-        name_score="votes an image",
+        name_score="votes per image",
         title="Ninety images",
     )

@@ -304,7 +304,7 @@ def test_why_a_cluster_has_its_name(report, open_report):
     card.locator(".why summary").click()
     card.locator(".why tbody tr").first.wait_for()  # drawn when it opens
     text = card.locator(".why").inner_text()
-    for part in ("noun 1", "0.500", "votes an image", "< 0.001", "tabby", "lynx"):
+    for part in ("noun 1", "0.500", "votes per image", "< 0.001", "tabby", "lynx"):
         assert part in text
     row = card.locator(".why tr", has_text="shared")
     assert row.get_by_role("link").count() == 4  # the other clusters that it is near
