@@ -17,7 +17,7 @@ def printable(text):
     Parameters
     ----------
     text : object
-        What is to be shown; `str` is called on it.
+        The text to show; `str` is called on it.
 
     Returns
     -------

@@ -72,7 +72,7 @@ class ClusterRates:
     Parameters
     ----------
     Z : float tensor of shape (n, d)
-        Features of unit length; at most `RATED_ROWS` of them are looked at.
+        Features of unit length; at most `RATED_ROWS` of them are used.
     labels : int ndarray of shape (n,)
         Clusters, from 0.
     eps : float, default=0.1

@@ -52,8 +52,8 @@ def lloyd(rows, centers, rounds=ROUNDS):
     """Lloyd's algorithm: alternate between labels and centers until labels stay.
 
     A row is compared with all centers only if its label can change: in a round, a
-    cosine changes by no more than its center moves. The labels are those of Lloyd's
-    algorithm [1]_.
+    cosine changes by no more than its center moves. Labels are the same as without this
+    bound [1]_.
 
     Parameters
     ----------

@@ -36,7 +36,7 @@ SEMANTIC_SPACE = [
 
 @dataclass
 class Words:
-    """Nouns for images, and how far they help.
+    """Nouns for images, and how much they help.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""The folder for what is downloaded or computed once."""
+"""The folder for data that is downloaded or computed once."""
 
 import os
 import shutil

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 # SQLite, because it is in the standard library, survives a kill at any moment and
-# lets processes share a file. LMDB maps its file into memory, so that a truncated
+# lets processes share a file. LMDB maps its file into memory, so a truncated
 # file ends the process (SIGBUS); diskcache pickles and is SQLite underneath.
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _KEYS_PER_QUERY = 500

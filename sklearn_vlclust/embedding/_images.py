@@ -41,7 +41,7 @@ class UnreadableImageError(ValueError):
 
 
 def is_images(X) -> bool:
-    """Whether `X` holds images; anything else is taken for embeddings.
+    """Whether `X` holds images; anything else is treated as embeddings.
 
     This is the one place where the two kinds of input are told apart.
 

@@ -11,7 +11,7 @@ from ._images import ImageSource, UnreadableImageError, check_images, iter_decod
 
 # Pixels up to which an array is held in memory; above, it is a temporary file.
 HELD_BYTES = 2 * 2**30
-# Images whose sizes are looked at.
+# Largest number of images whose sizes are read.
 SAMPLED_IMAGES = 256
 
 

@@ -74,7 +74,7 @@ def find_clip_weights():
         path = huggingface_hub.try_to_load_from_cache(repository, file)
         if isinstance(path, str):
             return path
-    # Where open_clip puts what is on no hub.
+    # Where open_clip puts files that are on no hub.
     url = config.get("url", "")
     path = Path("~/.cache/clip").expanduser() / os.path.basename(url)
     return str(path) if url and path.is_file() else ""

@@ -284,7 +284,7 @@ def _in_order(files):
     if len(kinds) > 1:
         raise ValueError(
             f"The .npy files in {str(files[0].parent)!r} have names of {len(kinds)} "
-            f"kinds, {', '.join(kinds[:3])}: shards are told by their numbers alone. "
+            f"kinds, {', '.join(kinds[:3])}: only the numbers tell shards apart. "
             "Give a list of files to open_shards."
         )
     files = sorted(files, key=lambda file: (_numbers(file), file.name))

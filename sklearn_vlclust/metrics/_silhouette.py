@@ -50,7 +50,7 @@ def simplified_silhouettes(rows, clusterings):
     Parameters
     ----------
     rows : UnitRows of shape (n, d)
-        What is clustered.
+        The clustered rows.
     clusterings : int array of shape (n_clusterings, n)
         Each counts from 0 without gaps.
 

@@ -63,7 +63,7 @@ class CodingLengthKSelector(HTMLReprMixin, ClusterMixin, BaseEstimator):
         both included; anything else for its elements. If None, there is no restriction,
         or 2 to 50 by coding length.
     criterion : {"reproducibility", "coding_length"}, default="reproducibility"
-        What is best.
+        Criterion of the best number.
 
         - "reproducibility" (not in the paper): what random halves of the rows tell
           about each other's clusters, in nats, less a price per nat of the partition.

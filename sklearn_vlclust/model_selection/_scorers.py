@@ -104,9 +104,9 @@ def neighbor_consistency_score(estimator, X, y=None, *, n_neighbors=10, random_s
     .. math:: H(p) - h(a) - (1 - a) \ln(k - 1)
 
     nats in common, with :math:`p` the sizes of the :math:`k` clusters, :math:`H` the
-    entropy and :math:`h` that of a yes or no. This is 0 for one cluster and for labels
-    at random, :math:`\ln k` for `k` even clusters that hold all near images together,
-    and grows with `k` as long as these are held together.
+    entropy and :math:`h` the entropy of a yes or no. This is 0 for one cluster and for
+    labels at random, :math:`\ln k` for `k` even clusters that hold all near images
+    together, and grows with `k` as long as these are held together.
 
     Parameters
     ----------

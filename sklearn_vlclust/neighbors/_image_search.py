@@ -59,8 +59,8 @@ class ImageSearch(HTMLReprMixin, BaseEstimator):
         Largest number of images that are compared with a query one by one. Above it an
         inverted-file index is built, and a query visits some of its cells.
     recall : float in (0, 1], default=0.95
-        Share of the `n_neighbors` nearest images that the index shall find. How much of
-        it is visited is set at fit, by searching some of its own images.
+        Share of the `n_neighbors` nearest images that the index shall find. The number
+        of cells visited is tuned at fit, by searching some of its own images.
     random_state : int, RandomState instance or None, default=None
         Draws what the index is trained and measured on.
 
@@ -94,7 +94,7 @@ class ImageSearch(HTMLReprMixin, BaseEstimator):
     Above, it is faiss's inverted file with codes of one byte a number: k-means
     (spherical) cuts the rows into about ``sqrt(n)`` cells, a query visits those that
     are nearest to it, and the cosines of the best candidates are computed again from
-    the rows, so that the distances returned are exact.
+    the rows, so the distances returned are exact.
 
     A float `X` (single or double) is not copied if its unit rows would take more than
     256 MiB, and a memory-mapped one is read in blocks. After :meth:`load` the rows and

@@ -225,7 +225,7 @@ class _Tiles:
 def _search_cells(rows, k, n_probe, random_state, device):
     """Search an inverted file cell by cell.
 
-    All rows of a cell share their candidates, so that they are compared by one matrix
+    All rows of a cell share their candidates, so they are compared by one matrix
     product, and rows are only read for the cells at work: beside the result, memory
     holds a few tiles.
     """

@@ -18,8 +18,8 @@ class ClusterConfusionDisplay:
     :class:`~sklearn.metrics.ConfusionMatrixDisplay` compares labels of one kind, and
     numbers of clusters mean nothing. Here clusters and classes are matched one to one
     by the Hungarian method, as for
-    :func:`~sklearn_vlclust.metrics.clustering_accuracy`, so that what agrees is on the
-    diagonal. There may be more clusters than classes or fewer: what is left over comes
+    :func:`~sklearn_vlclust.metrics.clustering_accuracy`, so what agrees is on the
+    diagonal. There may be more clusters than classes or fewer: the rest comes
     last, and noise after it. Build it by :meth:`from_estimator` or
     :meth:`from_predictions`.
 

@@ -205,7 +205,7 @@ def _choose_pictures(images, labels, typicality=None, names=None, n_columns=8):
 
 
 def _sheet(rows):
-    """Put pictures side by side, row by row; what is empty (None) is transparent."""
+    """Put pictures side by side, row by row; empty places (None) are transparent."""
     step = _CELL + _GAP
     size = len(rows) * step, max(map(len, rows)) * step, 4
     sheet = np.full(size, (255, 255, 255, 0), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Clusters to judge by eye: what is typical of them, and what may not belong."""
+"""Clusters to judge by eye: typical images, and images that may not belong."""
 
 import textwrap
 from numbers import Integral

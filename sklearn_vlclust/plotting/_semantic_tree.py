@@ -178,7 +178,7 @@ class SemanticTreeDisplay:
             )
         if not any(synsets):
             raise ValueError(
-                "The synset of no noun is known, so that none has a place in WordNet: "
+                "The synset of no noun is known, so none has a place in WordNet: "
                 "give a Vocabulary with synsets, such as Vocabulary.from_wordnet()."
             )
         hierarchy = noun_hierarchy()

@@ -111,9 +111,9 @@ class ClusterCaptioner(HTMLReprMixin, BaseEstimator):
     their nearest noun than to each other, in spaces without this gap, such as the space
     of `OfflineEmbedder`.
 
-    Encoders are often nearer to a kind of what is seen than to the thing itself: most
-    airplanes are airliners, but "airplane" is what tells them from a set's helicopters.
-    With `generality` (not in [1]_) a cluster is therefore named by a noun that WordNet
+    Encoders are often closer to a hyponym than to the class itself: most airplanes are
+    airliners, but "airplane" is what distinguishes them from a set's helicopters. With
+    `generality` (not in [1]_) a cluster is therefore named by a noun that WordNet
     places above the one with most votes, if it has a fifth of its votes itself and no
     cluster with another noun falls under it: a set's dalmatians are not "dog" beside
     its beagles. Of several, the one with most votes is taken. Nouns need synsets.
@@ -358,7 +358,7 @@ def _is_noise(labels):
 
 
 def _auto_centering(means, nouns):
-    """Return the share of what is common that is taken; see the class's Notes."""
+    """Return the share of the common part to subtract; see the class's Notes."""
     k = len(means)
     if k == 1:
         return 0.0

@@ -1,4 +1,4 @@
-"""Who is told that an epoch has ended: progress bars, user callbacks, scikit-learn."""
+"""Callbacks at the end of an epoch: progress bars, user callbacks, scikit-learn."""
 
 from collections import Counter
 from itertools import groupby
@@ -66,7 +66,7 @@ class ProgressBar:
         self._done = len(net.history)
 
     def close(self):
-        """Leave the bars as they are."""
+        """Leave the bars in place."""
         if self.bar is not None:
             self.bar.leave = self.bar.n > 0  # a phase that never began
             self.bar.close()

@@ -47,7 +47,7 @@ def new_generator(seed):
 def to_device(tensor, device):
     """Copy a CPU tensor to a device without waiting for what runs there.
 
-    CUDA waits at every copy from memory that can be paged out, so that it is pinned
+    CUDA waits at every copy from memory that can be paged out, so it is pinned
     first. What is queued later finds the copy done.
 
     Parameters

@@ -119,7 +119,7 @@ class EmbeddingNetwork(ClusterNetwork):
         return linear(x, self.axes.T, self.mean)
 
     def standardize(self, tokens):
-        """Tokens as they are reconstructed: entries of about unit variance."""
+        """Tokens scaled for reconstruction: entries of about unit variance."""
         return tokens * self.width**0.5
 
     def restore(self, x):

@@ -58,8 +58,8 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
 
     Embeddings can be refined and clustered in the same three stages (not in the paper):
     groups of their principal axes replace patches, a nearest neighbor is the strong
-    view, the network starts as the linear map that keeps the embeddings as they are,
-    and the clusters start at a partition of them. No words are needed.
+    view, the network starts as the identity on these axes, and the clusters start from
+    a partition (a warm start). No words are needed.
 
     Parameters
     ----------

@@ -133,7 +133,7 @@ class MaskedAutoencoder(nn.Module):
     def decode(self, encoded, visible, masked):
         """Predict the tokens `masked`, (n, L - v, p), from the encoded visible ones.
 
-        Blocks do not mind the order of tokens, so that masked ones just follow the
+        Blocks do not mind the order of tokens, so masked ones just follow the
         visible ones.
         """
         tokens = self.to_decoder(encoded)

@@ -19,7 +19,7 @@ HELD_BYTES = 4 * 2**30
 
 
 class Images:
-    """uint8 images as batches: on the device, or fetched as they are asked for.
+    """Batches of uint8 images: on the device, or fetched on demand.
 
     Parameters
     ----------

@@ -82,7 +82,7 @@ class StrongView:
 
 
 class Views:
-    """Makes two views of images (Section 3.1): as they are, and strongly changed.
+    """Make two views of images (Section 3.1): unchanged and strongly augmented.
 
     Every image has its own parameters, but all are changed in the same few operations
     on the whole batch: one affine sampling, one matrix of colors, one blur.

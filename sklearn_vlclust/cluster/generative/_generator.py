@@ -79,7 +79,7 @@ class Diffusion(nn.Module):
         raise NotImplementedError
 
     def standardize(self, samples):
-        """Samples as they are diffused: entries of about unit size."""
+        """Samples scaled for diffusion: entries of about unit size."""
         raise NotImplementedError
 
     def restore(self, x):
@@ -296,7 +296,7 @@ class EmbeddingGenerator(Diffusion):
     n_features : int
         Width of the embeddings.
     n_axes : int
-        Principal axes that are generated; what is outside them is the mean's.
+        Principal axes that are generated; other directions stay at the mean.
     n_clusters : int
         Clusters.
     width : int, default=256

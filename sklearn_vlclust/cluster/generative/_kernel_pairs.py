@@ -129,7 +129,7 @@ def _spread(x):
 
 
 def _scale(squares, bandwidth):
-    """Return the squared bandwidth; if None, that of the median distance."""
+    """Return the squared bandwidth; if None, the squared median distance."""
     if bandwidth is None:
         return _median_of_pairs(squares).clamp_min(TINY)
     return squares.new_full((), bandwidth**2)

@@ -92,7 +92,7 @@ class CalibrationObjective(nn.Module):
     stage        epochs                      loss
     ===========  ==========================  ===========================================
     contrast     `contrast_epochs`           eq. 1
-    head         `head_epochs`               eq. 2, on features that stay as they are
+    head         `head_epochs`               eq. 2, on frozen features
     generator    `generator_epochs`          eq. 6, on the labels of the cluster head
     calibration  `calibration_epochs` per    eq. 12: `L_d`, `L_cwm` and `L_ml`, against
                  round                       samples generated once per round
@@ -108,7 +108,7 @@ class CalibrationObjective(nn.Module):
     views : callable
         Gives the two views of a batch's samples.
     sample : tensor of shape (...,)
-        Any sample: shape and dtype of what is generated.
+        Any sample: shape and dtype of generated samples.
     n_clusters : int
         Clusters.
     n_generated : int

@@ -15,6 +15,7 @@ from ...neighbors import kneighbors, nearest
 from ...training import RandomBatches, resolve_device
 from .._averaged_cuts import AveragedCuts, principal_components
 from .._base import BaseDeepClusterer
+from .._batches import near_rows
 from .._partition import draw_sample, partition
 from .._separate import separate_groups
 from .._words import SEMANTIC_SPACE, find_words, join
@@ -24,8 +25,6 @@ from ._objective import AlignedBatches, MCAObjective
 
 # Images whose nearest nouns are gathered at a time.
 ATTENTION_ROWS = 1024
-# Largest number of rows for an exhaustive neighbor search.
-EXACT_ROWS = 50_000
 
 
 class MCAClustering(BaseDeepClusterer):
@@ -376,13 +375,7 @@ default="wordnet"
         near, labels = self._partition_sample(joint[sample], len(joint), rng, device)
         if len(labels) < len(joint):
             # One neighbor is drawn at a time: a few that are missed do not matter.
-            near, _ = kneighbors(
-                joint,
-                near.shape[1],
-                exact_limit=EXACT_ROWS,
-                random_state=rng,
-                device=device,
-            )
+            near = near_rows(joint, near.shape[1], rng, device)
         return near, labels
 
     def _partition_sample(self, x, n, rng, device):

@@ -141,7 +141,7 @@ def semantic_assignment(weights, p):
 def semantic_alignment(q, p_prime):
     """Cross-entropy of images against the pseudo-labels of their nouns: eqs. 5 and 6.
 
-    The arg max of eq. 5 has no gradient, so that `W^I`, `W^S` and `f_S` would learn
+    The arg max of eq. 5 has no gradient, so `W^I`, `W^S` and `f_S` would learn
     nothing here. A straight-through estimator (not in the paper) passes the gradient of
     the one-hot label on to `p_prime`.
 

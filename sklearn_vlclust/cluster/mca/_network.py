@@ -82,7 +82,7 @@ class MCANetwork(nn.Module):
         return linear_of_directions(x, norms, weight, bias)
 
     def attend(self, u, nouns, near):
-        """Attention of images (b, d) to their near ones of the nouns (m, d): eq. 4.
+        """Attention of images (b, d) to their nearest of the nouns (m, d): eq. 4.
 
         ``(W^I u)^T W^S v = (W^S^T W^I u)^T v = u^T (W^I^T W^S v)``: both matrices are
         applied to the images, or to the nouns where that is less work.

@@ -41,8 +41,8 @@ class RateReductionClustering(BaseDeepClusterer):
     Features are learned that fill their space as a whole but only a few directions
     within a cluster, so that clusters come to lie in subspaces at right angles. The
     membership of images in clusters is learned beside them: a doubly stochastic matrix
-    that says of every two images how far they belong together, and does not know the
-    number of clusters [1]_. Spectral clustering of it then gives any number of
+    of how strongly each pair of images belongs together, for which the number of
+    clusters is not needed [1]_. Spectral clustering of it then gives any number of
     clusters, and the best number can be chosen without training again. No words are
     needed, so embeddings can come from any encoder.
 

@@ -11,7 +11,7 @@ from ...training._products import linear
 
 # The error at least halves in a round where the membership has no negative eigenvalue.
 MAX_ROUNDS = 30
-# Rounds before the residual is looked at, which costs about as much as a round.
+# Rounds between checks of the residual, which cost about as much as a round.
 BLIND_ROUNDS = 2
 # Entries that torch shares out to one more thread, and those that a vectorized loop
 # takes at a time, at most.

@@ -1,4 +1,4 @@
-"""What is worth seeing among clustered images, from their embeddings."""
+"""Findings about clustered images, from their embeddings."""
 
 from dataclasses import dataclass
 from itertools import zip_longest
