@@ -1,4 +1,4 @@
-"""What all encoders share: batches, the cache, skipped files, progress."""
+"""Shared by all encoders: batches, the cache, skipped files, progress."""
 
 import copy
 import hashlib
@@ -43,8 +43,8 @@ class BaseEmbedder(
     - `encoder_id`: a string that names model, weights and preprocessing, and
     - `_n_features_out`: d.
 
-    Inside these, `self._network` is what `_load` returned. Rows are brought to
-    unit length here. `_network_params` names the parameters that `_load` reads.
+    Inside these, `self._network` is what `_load` returned. Rows are scaled to unit
+    length here. `_network_params` names the parameters that `_load` reads.
     """
 
     _parameter_constraints: dict = {
@@ -64,7 +64,7 @@ class BaseEmbedder(
         Parameters
         ----------
         X : images or None, default=None
-            As in :meth:`transform`. None checks the parameters alone.
+            As in :meth:`transform`. If None, only the parameters are checked.
         y : None
             Ignored.
 
@@ -180,7 +180,7 @@ class BaseEmbedder(
         Parameters
         ----------
         texts : list of str
-            The texts, as the model shall read them (a prompt, say).
+            The texts as the model reads them (a prompt, say).
 
         Returns
         -------
@@ -200,7 +200,7 @@ class BaseEmbedder(
     def _encode_cached(self, names, compute):
         """Return unit rows of `names` (strings), made by `compute(indices)`.
 
-        With a cache, `compute` is called for what the cache does not hold.
+        With a cache, `compute` is called only for rows that are missing in it.
         """
         if not len(names):
             return np.empty((0, self._n_features_out), dtype=np.float32)
@@ -221,7 +221,7 @@ class BaseEmbedder(
             )
 
     def _preparer(self, cache):
-        """Return what the decoding threads do with an image: look it up or decode."""
+        """Return what decoding threads call: it looks an image up or decodes it."""
         prefix = b"" if cache is None else self._key_prefix(b"image")
 
         def prepare(source):

@@ -52,8 +52,8 @@ class OfflineEmbedder(BaseEmbedder):
         Threads that decode images beside the forward pass. If None, one per processor,
         at most 8; -1 means all processors.
     on_error : {"raise", "skip"}, default="raise"
-        What an image that cannot be read does: end the call with an error, or be
-        left out and reported in `errors_`.
+        For an image that cannot be read: raise an error, or leave it out and report it
+        in `errors_`.
     verbose : int, default=0
         1 shows a progress bar.
 

@@ -28,8 +28,8 @@ from ._encoding import noun_vectors, read_vocabulary
 from ._vocabulary import Vocabulary
 from ._wordnet import noun_hierarchy
 
-# k-means for the image centers sees at most this many rows (not in the paper): means of
-# thousands of rows do not move when more are added.
+# k-means for the image centers uses at most this many rows (not in the paper): means of
+# thousands of rows hardly change when more are added.
 KMEANS_ROWS = 20_000
 KMEANS_ROWS_PER_CENTER = 100
 BLOCK_BYTES = 32 * 2**20
@@ -71,7 +71,7 @@ class SemanticSpace(HTMLReprMixin, TransformerMixin, BaseEstimator):
         What the text encoder reads, with ``{}`` in place of the noun. The article
         before it follows the noun's first sound.
     random_state : int, RandomState instance or None, default=None
-        Draws the start of k-means and, from 20,000 images on, the rows it sees.
+        Draws the start of k-means and, with 20,000 images and more, the rows it uses.
 
     Attributes
     ----------
@@ -97,7 +97,7 @@ class SemanticSpace(HTMLReprMixin, TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    Images are read in blocks and compared with all nouns only by way of their centers;
+    Images are read in blocks, and only their centers are compared with all nouns;
     memory beside `X` holds the vocabulary's vectors and a few blocks.
 
     References
@@ -258,7 +258,7 @@ class SemanticSpace(HTMLReprMixin, TransformerMixin, BaseEstimator):
             As in :meth:`fit`.
         temperature : float, default=0.01
             Weights are ``softmax(cosines / temperature)``: the lower, the more the
-            nearest noun counts.
+            nearest noun dominates.
 
         Returns
         -------
@@ -308,13 +308,13 @@ class SemanticSpace(HTMLReprMixin, TransformerMixin, BaseEstimator):
         return without_fit(self, kept, vocabulary=None)
 
     def _make_embedder(self):
-        # Made when needed: an encoder with its network is not kept or pickled.
+        # Created on demand: an encoder with its network is neither kept nor pickled.
         return make_embedder(self.embedder)
 
     def _fit_rows(self, rows, centers=None):
-        """Fit on :class:`UnitRows`, which an estimator that holds a space has.
+        """Fit on :class:`UnitRows`, for an estimator that holds a space.
 
-        It may have `centers` of the images, too: then k-means is not run again.
+        With `centers` of the images given, k-means is not run again.
         """
         self.n_features_in_ = rows.shape[1]
         if rows.shape[0] < self.n_clusters:

@@ -134,8 +134,8 @@ default=None
     device : str or torch.device, default="auto"
         "auto" is CUDA, else MPS, else the CPU. Results are NumPy arrays in any case.
     checkpoint : str or Path, default=None
-        File that is replaced after every epoch. A fit that finds it goes on where it
-        stopped and ends with the labels of one that was not interrupted.
+        File that is replaced after every epoch. A fit that finds it continues from
+        there, and ends with the labels of an uninterrupted fit.
     callbacks : list of objects, default=None
         Each has ``on_epoch_end(estimator, epoch, losses)``, and ends the training by
         returning True. During the call the estimator can predict.

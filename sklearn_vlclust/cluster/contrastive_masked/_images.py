@@ -66,7 +66,7 @@ class ImageNetwork(ClusterNetwork, MaskedAutoencoder):
         return x * self.scale + self.mean
 
     def head_inputs(self, images):
-        """What the last layer of the cluster head sees, (n, width)."""
+        """Inputs of the last layer of the cluster head, (n, width)."""
         h = self.encode(self.standardize(self.tokens(images)), class_only=True)
         return self.cluster_mlp[:-1](h[:, 0])
 

@@ -1,4 +1,4 @@
-"""The loss terms of PICI, one function an equation.
+"""The loss terms of PICI, one function per equation.
 
 Zhang, Huang, Ling, Zhang, Sun, Wen, "Learning Representations for Clustering via
 Partial Information Discrimination and Cross-Level Interaction", 2024. Throughout: n
@@ -107,8 +107,8 @@ def cross_level_interaction(logits_a, logits_b, labels):
     Returns
     -------
     loss : scalar tensor
-        Mean over images, where eq. 15 as printed sums: the weight of a term is not to
-        depend on the size of the batch.
+        Mean over images, where eq. 15 as printed sums: the weight of a term should not
+        depend on the batch size.
     """
     return (F.cross_entropy(logits_a, labels) + F.cross_entropy(logits_b, labels)) / 2
 

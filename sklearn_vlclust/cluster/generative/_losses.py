@@ -1,4 +1,4 @@
-"""The loss terms of GCC, one function an equation.
+"""The loss terms of GCC, one function per equation.
 
 Xia, Huang, Ding, "GCC: Generative Calibration Clustering", 2024. Throughout: n real
 and g generated samples in a batch, k clusters, d features. A generated sample is
@@ -36,8 +36,8 @@ def pseudo_label_loss(logits, labels):
     Returns
     -------
     loss : scalar tensor
-        Mean over samples, where eq. 2 as printed sums: the weight of a term is not to
-        depend on the size of the batch.
+        Mean over samples, where eq. 2 as printed sums: the weight of a term should not
+        depend on the batch size.
     """
     return F.cross_entropy(logits, labels)
 
@@ -54,7 +54,7 @@ def kernel_matching(real, real_labels, generated, generated_labels, bandwidth=No
     not 0 but about 2 / n, and falls where features shrink to a point; with the 14
     samples that a cluster of 37 has in a batch, that cost Oxford-IIIT Pets 4 points of
     accuracy and 12 of neighbor purity. And it is the mean over the clusters, not the
-    sum: the weight of a term is not to depend on their number.
+    sum: the weight of a term should not depend on their number.
 
     The kernel, which the paper leaves open, is ``exp(-|x - y|^2 / (2 bandwidth^2))``.
     One pass over its matrix gives all clusters; with many clusters on a CPU, over the
@@ -125,7 +125,7 @@ def metric_learning(scores, labels):
     """Push clusters that outdo the one generated for back to its score: eq. 11, `L_ml`.
 
     A sample that is scored highest for its cluster costs nothing, unlike with
-    cross-entropy: generated samples are not always what they were meant to be.
+    cross-entropy: generated samples do not always show the intended cluster.
 
     Parameters
     ----------

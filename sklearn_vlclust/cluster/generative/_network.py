@@ -127,7 +127,7 @@ class ResidualNetwork(nn.Module):
         self.config["n_clusters"] = len(order)
 
     def head_inputs(self, x):
-        """What the last layer of the cluster head sees, (n, width)."""
+        """Inputs of the last layer of the cluster head, (n, width)."""
         return self.cluster_mlp[:-1](self.encode(x))
 
     @torch.no_grad()
@@ -141,15 +141,15 @@ class ResidualNetwork(nn.Module):
 class RowNetwork(EmbeddingNetwork):
     """PICI's network on embeddings with nothing masked: `F`, instance head and `C`.
 
-    All starts at linear maps of principal axes, as embeddings know more of nearness
-    than sets of a few thousand can teach; see :class:`EmbeddingNetwork`.
+    All maps start linear in the principal axes, as a few thousand samples cannot teach
+    more about similarity than embeddings hold; see :class:`EmbeddingNetwork`.
 
     Parameters
     ----------
     n_features : int
         Width of the embeddings.
     n_axes : int
-        Principal axes of them that are seen.
+        Number of principal axes used.
     n_clusters : int
         Clusters.
     instance_dim : int
@@ -186,13 +186,13 @@ class RowNetwork(EmbeddingNetwork):
         return self(x)[1]
 
     def head_inputs(self, u):
-        """What the linear layer of the cluster head sees of unit rows, (n, n_axes)."""
+        """Inputs of the cluster head's linear layer for unit rows, (n, n_axes)."""
         return F.normalize(self.encode(u), dim=1)
 
 
 @contextmanager
 def own_statistics(network):
-    """Let batches of another kind be normalized by themselves, and leave no trace.
+    """Normalize generated images by their own statistics, without side effects.
 
     Generated images are not distributed as real ones are. Normalized in one batch with
     them, or counted in the running statistics, they move the features of real images.

@@ -59,7 +59,7 @@ class MCANetwork(nn.Module):
         """Cluster logits of image rows: (n, d) -> (n, c).
 
         Rows that are not of unit length come with their lengths, (n,): the logits are
-        divided then, which are fewer than features.
+        divided then, as they are fewer than the features.
         """
         return self._head_logits(
             self.image_head, x, self.image_mean, self.image_spread, norms
@@ -98,7 +98,7 @@ class MCANetwork(nn.Module):
     def start_head(self, head, centers):
         """Make `head` the nearest-center classifier of standardized `centers`, (c, d).
 
-        Its logits are minus half the squared distance, up to a constant a row.
+        Its logits are minus half the squared distance, up to a constant per row.
         """
         head.weight.copy_(centers)
         head.bias.copy_(-centers.square().sum(dim=1) / 2)
@@ -110,7 +110,7 @@ class MCANetwork(nn.Module):
         self.config["n_clusters"] = len(order)
 
     def head_inputs(self, x, norms=None):
-        """What the head sees of image rows: see `split_cluster`, (n, d)."""
+        """Inputs of the image head, see `split_cluster`, (n, d)."""
         x = x if norms is None else x / norms[:, None]
         return (x - self.image_mean) / self.image_spread
 

@@ -113,8 +113,8 @@ default=None
     device : str or torch.device, default="auto"
         "auto" is CUDA, else MPS, else the CPU. Results are NumPy arrays in any case.
     checkpoint : str or Path, default=None
-        File that is replaced after every epoch. A fit that finds it goes on where it
-        stopped and ends with the labels of one that was not interrupted.
+        File that is replaced after every epoch. A fit that finds it continues from
+        there, and ends with the labels of an uninterrupted fit.
     callbacks : list of objects, default=None
         Each has ``on_epoch_end(estimator, epoch, losses)``, and ends the training by
         returning True. During the call the estimator can transform; clusters are cut
@@ -140,7 +140,7 @@ default=None
     k_values_ : ndarray of int
         Numbers of clusters that were compared.
     k_scores_ : dict of str to ndarray
-        Curves over `k_values_`; ``"reproducibility"`` is what the estimate has most of.
+        Curves over `k_values_`; the estimate has the largest ``"reproducibility"``.
     cuts_ : list of objects
         The graphs of the samples (of copies, one) and their eigenvectors, for
         :meth:`set_n_clusters`.
@@ -156,7 +156,7 @@ default=None
     network_ : torch.nn.Module
         Layers and clusters, on the CPU.
     embedder_ : encoder or None
-        What embedded the images; None if `X` was embeddings.
+        The encoder of the images; None if `X` was embeddings.
     history_ : list of dict
         Per epoch the mean of each loss term by name. ``"membership_residual"`` is the
         largest difference of a row sum of the membership from 1.
@@ -311,7 +311,7 @@ default=None
         check_memory(
             4 * len(codes) ** 2 * codes.itemsize,
             f"The membership of {len(codes):,} samples in one another",
-            "Give fewer: it is that of a batch.",
+            "Give fewer samples: training needs only a batch at a time.",
         )
         Pi = sinkhorn_membership(torch.from_numpy(codes), self.gamma)
         warn_not_converged(membership_residual(Pi).item(), self.gamma)
@@ -368,7 +368,7 @@ default=None
         n_features = rows.shape[1]
         d = self._choose_width(n_features)
         if self.hidden_dim is None:
-            # About their mean, rows of a group that is nearly all have no direction.
+            # Centered rows of a group that holds nearly all rows have no direction.
             self._lies_apart = self._has_separate_groups(rows)
             mean, axes = half_whitening(rows, d, centered=not self._lies_apart)
             network = RateReductionNetwork(n_features, d, n_axes=len(axes))
@@ -391,7 +391,7 @@ default=None
 
     @property
     def _cut_features(self):
-        """Features of the distinct rows, which are cut."""
+        """Features of the distinct rows, which are clustered."""
         if self._copies is None or len(self.features_) == self._copies.n_groups:
             return self.features_
         return self.features_[self._copies.representatives]
@@ -428,7 +428,7 @@ default=None
         }
 
     def _find_clusters(self, rows, rng):
-        """Cut the membership of all rows, a graph of near codes: Section 3.2."""
+        """Cut the membership of all rows, a kNN graph of codes: Section 3.2."""
         warn_not_converged(
             self.history_[-1].get("membership_residual", 0.0), self.gamma
         )
@@ -444,9 +444,9 @@ default=None
         self._cut(k)
 
     def _cut(self, k):
-        """Let the network know `k` clusters by a few directions of each.
+        """Represent each of `k` clusters by a few directions.
 
-        Spectral clusters need not be round: with their means alone, digits lose five
+        Spectral clusters need not be spherical: with one mean each, digits lose five
         points of accuracy.
         """
         features = self._cut_features

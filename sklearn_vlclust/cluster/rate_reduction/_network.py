@@ -25,7 +25,7 @@ class RateReductionNetwork(nn.Module):
     n_axes : int, default=0
         Number of axes of the projection.
     n_clusters, n_directions : int, default=1, 1
-        Number of clusters, and of the directions that stand for each.
+        Number of clusters, and of directions per cluster.
     """
 
     mean: torch.Tensor
@@ -95,7 +95,7 @@ class RateReductionNetwork(nn.Module):
     def classify(self, features):
         """Cosine with the nearest direction of each cluster, times a scale, (n, k).
 
-        Features of any length: the cosines are divided by it, which are fewer.
+        Features of any length: the cosines are divided by it, as they are fewer.
         """
         products = linear(features, self.directions.flatten(0, 1))
         nearest = products.unflatten(1, self.directions.shape[:2]).amax(2)
