@@ -27,9 +27,9 @@ RATE = re.compile(
     r"""(?xi)\b
     (once|twice|times|[0-9]+|one|two|three|four|few|many|number|rows|images|pictures
      |samples|batches|epochs|steps|nouns|votes|numbers|tokens|products|threads
-     |(milli|micro)?seconds|bytes|[mgk]i?b|ms|us|attention)
+     |(milli|micro)?seconds|bytes|[mgk]i?b|ms|us|attention|function|constant)
     \ an?\ (batch|epoch|image|cluster|row|round|second|minute|sample|step|processor|core
-     |noun)\b
+     |noun|equation|cell)\b
     """
 )
 # Names in other people's interfaces.

@@ -1,4 +1,4 @@
-"""What every clusterer does the same way: the contract with scikit-learn's users."""
+"""Base class of all clusterers: their contract with scikit-learn."""
 
 import copy
 import warnings
@@ -59,12 +59,12 @@ from ._words import find_words, join
 
 # Parameters that may differ between a killed fit and the one that resumes it.
 _FREE_PARAMS = {"callbacks", "checkpoint", "device", "verbose"}
-# Rounds in which clusters without samples get a part of others: one is enough, unless
-# samples of others move as well.
+# Rounds in which empty clusters get a part of others: one is enough, unless other
+# samples move as well.
 FILL_ROUNDS = 5
-# Images that name the clusters, and images of each that do in any case.
+# Images that vote for names in all, and at least per cluster.
 NAMING_ROWS, NAMING_ROWS_PER_CLUSTER = 20_000, 50
-# What prediction needs of a fit.
+# Fitted attributes that prediction needs.
 _PREDICTING = {
     "network_",
     "embedder_",
@@ -94,10 +94,10 @@ class BaseDeepClusterer(
       `head_inputs(x, norms)`, which the logits are linear in,
       `split_cluster(new, old, weight, bias)` and `permute_clusters(order)`, by which
       clusters that `order` lacks are left out;
-    - optionally `_find_clusters(rows, rng)`, called after training where that alone
-      does not give the network its clusters;
-    - optionally `_describe(rows)`, called once the clusters are final, which names
-      them where there are words.
+    - optionally `_find_clusters(rows, rng)`, called after training if the trained
+    network has no clusters yet;
+    - optionally `_describe(rows)`, called once the clusters are final, to name them if
+    there are words.
 
     A method whose `_joins_words` is True has a parameter `semantic_space`. With words,
     its `_prepare` and its network see joint rows [image; noun mixture]; all other
@@ -310,7 +310,7 @@ class BaseDeepClusterer(
         )
 
     def _to_workers(self):
-        """Return a copy that predicts and knows no more."""
+        """Return a copy with what prediction needs, and nothing else."""
         others = {"callbacks", "checkpoint", "semantic_space"} & set(vars(self))
         return without_fit(self, _PREDICTING, _copies=None, **dict.fromkeys(others))
 
@@ -381,7 +381,7 @@ class BaseDeepClusterer(
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
     def _identity(self, X, seed):
-        """What a checkpoint must have in common with this fit, as JSON values."""
+        """What a checkpoint must share with this fit, as JSON values."""
         params = {
             name: value if isinstance(value, str | int | float | None) else None
             for name, value in self.get_params(deep=False).items()
@@ -456,8 +456,8 @@ class BaseDeepClusterer(
     def _deliver_clusters(self, infer, rows, distinct, copies, asked=None):
         """Set `labels_`, largest cluster first, with as many clusters as asked for.
 
-        Clusters that ``infer()`` gives no samples get a half of the one that is most
-        divided. Those that are empty still, as too few rows differ, leave the network.
+        Clusters without samples by ``infer()`` get half of the most divided one.
+        Clusters that stay empty, as too few rows differ, are removed from the network.
         """
         n_heads = self.network_.config["n_clusters"]
         for left in reversed(range(FILL_ROUNDS + 1)):
@@ -525,7 +525,7 @@ class BaseDeepClusterer(
         space = getattr(self, "semantic_space_", None)
         if space is None:
             return
-        # Many rows tell no more, but each cluster needs some.
+        # More rows change nothing, but each cluster needs some.
         order = np.random.RandomState(0).permutation(len(self.labels_))
         parts = [order[:NAMING_ROWS]]
         for members in cluster_members(self.labels_[order]):

@@ -1,4 +1,4 @@
-"""Groups that lie so far apart that their sizes must not be evened out."""
+"""Well-separated groups, whose sizes must not be balanced."""
 
 import numpy as np
 
@@ -8,15 +8,15 @@ from ..metrics._clusters import cluster_means
 # Least silhouette of each cluster: "reasonable structure" begins there (Kaufman and
 # Rousseeuw, Finding Groups in Data, 1990, Table 4). Classes of embeddings have 0 to .3.
 LEAST_SILHOUETTE = 0.5
-# Rounds of k-means: groups that lie apart need one.
+# Rounds of k-means: separated groups need one.
 ROUNDS = 2
 
 
 def separate_groups(rows, k):
-    """Find `k` groups of rows that lie apart, of whatever sizes.
+    """Find `k` well-separated groups of rows, of any sizes.
 
-    Centers are taken one by one, each the row that is furthest from those before it:
-    groups that lie apart get one each, however small they are.
+    Centers are found by farthest-first traversal: separated groups get one each,
+    however small they are.
 
     Parameters
     ----------

@@ -38,8 +38,8 @@ class ImageSearch(HTMLReprMixin, BaseEstimator):
     """Find images by an image or by text.
 
     The images are embedded, unless embeddings are given, and kept as rows of unit
-    length; the nearest rows of a query are found [1]_. With a `transformer` this
-    happens in learned features, in which nearness follows meaning more than looks.
+    length; the nearest rows of a query are found [1]_. With a `transformer` the search
+    uses learned features, where neighbors share meaning rather than looks.
 
     Parameters
     ----------
@@ -48,8 +48,8 @@ class ImageSearch(HTMLReprMixin, BaseEstimator):
         "offline" :class:`~sklearn_vlclust.OfflineEmbedder`; an instance is cloned. Not
         used for embeddings.
     transformer : fitted transformer or None, default=None
-        Maps embeddings to the features that are compared, such as a fitted
-        clusterer with `transform` or a pipeline. It is used as it is.
+        Maps embeddings to the features that are compared, such as a fitted clusterer
+        with `transform` or a pipeline. It is not fitted again.
     n_neighbors : int, default=10
         Number of images that a search returns; [1]_ shows 64.
     metric : {"cosine", "euclidean"}, default="cosine"
@@ -59,10 +59,10 @@ class ImageSearch(HTMLReprMixin, BaseEstimator):
         Largest number of images that are compared with a query one by one. Above it an
         inverted-file index is built, and a query visits some of its cells.
     recall : float in (0, 1], default=0.95
-        Share of the `n_neighbors` nearest images that the index shall find. The number
+        Share of the `n_neighbors` nearest images that the index should find. The number
         of cells visited is tuned at fit, by searching some of its own images.
     random_state : int, RandomState instance or None, default=None
-        Draws what the index is trained and measured on.
+        Draws the rows that the index is trained and measured on.
 
     Attributes
     ----------
@@ -91,10 +91,10 @@ class ImageSearch(HTMLReprMixin, BaseEstimator):
     Notes
     -----
     Up to `exact_limit` images there is no index: all rows are compared, in tiles.
-    Above, it is faiss's inverted file with codes of one byte a number: k-means
-    (spherical) cuts the rows into about ``sqrt(n)`` cells, a query visits those that
-    are nearest to it, and the cosines of the best candidates are computed again from
-    the rows, so the distances returned are exact.
+    Above, faiss's inverted-file index with one byte per number is used: spherical
+    k-means partitions the rows into about ``sqrt(n)`` cells, a query visits the nearest
+    cells, and the cosines of the best candidates are recomputed from the rows, so the
+    distances returned are exact.
 
     A float `X` (single or double) is not copied if its unit rows would take more than
     256 MiB, and a memory-mapped one is read in blocks. After :meth:`load` the rows and
@@ -158,7 +158,7 @@ class ImageSearch(HTMLReprMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None, *, paths=None):
-        """Take in the images that are searched.
+        """Index the images to search.
 
         Parameters
         ----------
@@ -170,7 +170,7 @@ class ImageSearch(HTMLReprMixin, BaseEstimator):
         y : Ignored
             Not used, present for API consistency.
         paths : sequence of str or Path, default=None
-            Where the image of each row is. Known without, if `X` is paths.
+            Path of each row's image. Not needed if `X` is paths.
 
         Returns
         -------
@@ -212,7 +212,7 @@ class ImageSearch(HTMLReprMixin, BaseEstimator):
         ----------
         X : array-like of shape (n_queries, n_features), or images, default=None
             The queries, as in :meth:`fit`. If None, the images of the search
-            themselves; an image is then no neighbor of its own.
+            themselves; an image is then not its own neighbor.
         n_neighbors : int, default=None
             Number of images to find. If None, the parameter of the search.
         return_distance : bool, default=True
@@ -244,7 +244,7 @@ class ImageSearch(HTMLReprMixin, BaseEstimator):
         Parameters
         ----------
         texts : list of str
-            The queries, as the encoder shall read them.
+            The queries, as the encoder reads them.
         n_neighbors : int, default=None
             Number of images to find. If None, the parameter of the search.
         return_distance : bool, default=True
@@ -336,7 +336,7 @@ class ImageSearch(HTMLReprMixin, BaseEstimator):
         path : str or Path
             The folder.
         mmap : bool, default=True
-            Whether rows and index stay on disk and are read where needed.
+            Whether rows and index stay on disk and are read on demand.
 
         Returns
         -------
@@ -450,7 +450,7 @@ def _parts(folder, name):
 
 
 def _encoder_id(embedder):
-    # An encoder of the user's own may have no id: then its class tells it from others.
+    # A user's own encoder may have no id: then its class identifies it.
     name = f"{type(embedder).__module__}.{type(embedder).__qualname__}"
     return getattr(embedder, "encoder_id", name)
 

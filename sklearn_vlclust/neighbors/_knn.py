@@ -14,12 +14,12 @@ from ..training._products import linear
 
 # A tile of similarities: measured best of 256..4096 x 4,096..65,536 on one CPU core.
 QUERY_ROWS, KEY_ROWS = 1024, 16_384
-# Rows that another device than the CPU holds whole, instead of tile by tile.
+# Rows that a device other than the CPU holds whole, not tile by tile.
 HELD_BYTES = 4 * 2**30
-# Rows of a cell, and of its candidates, are filled up to multiples of these: products
-# of many different shapes take memory, see `training._products`.
+# Rows of a cell, and of its candidates, are padded to multiples of these: products of
+# many different shapes take memory, see `training._products`.
 QUERY_UNIT, KEY_UNIT = 256, 2048
-# Rows a cell that k-means sees; faiss asks for 39.
+# Rows per cell that k-means is trained on; faiss asks for 39.
 CELL_SAMPLE = 40
 
 
@@ -223,10 +223,10 @@ class _Tiles:
 
 
 def _search_cells(rows, k, n_probe, random_state, device):
-    """Search an inverted file cell by cell.
+    """Search an inverted-file index cell by cell.
 
     All rows of a cell share their candidates, so they are compared by one matrix
-    product, and rows are only read for the cells at work: beside the result, memory
+    product, and only the rows of the current cells are read: memory beside the result
     holds a few tiles.
     """
     n_rows = rows.shape[0]

@@ -1,4 +1,4 @@
-"""The loss terms of MCA, one function an equation.
+"""The loss terms of MCA, one function per equation.
 
 Qiu, Zhang, Chen, Cai, "Multi-level Cross-modal Alignment for Image Clustering", AAAI
 2024. Throughout: b images in a batch, c clusters, m nouns, k_S neighboring nouns per

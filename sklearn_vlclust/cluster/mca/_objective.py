@@ -11,7 +11,7 @@ from . import _losses as losses
 
 
 class AlignedBatches(RowBatches):
-    """Images with one random near image, their near nouns and one of these at random.
+    """Images, a random neighbor of each, their nearest nouns and one of these.
 
     Parameters
     ----------
@@ -67,8 +67,8 @@ class MCAObjective(nn.Module):
     warm_up : int
         Epochs before the semantic-level term (not in the paper).
     shares : ndarray of shape (c,), default=None
-        Share of the images that each cluster is kept to (not in the paper); None are
-        even ones.
+        Share of the images that each cluster is kept at (not in the paper). If None,
+        even shares.
     """
 
     shares: torch.Tensor

@@ -1,4 +1,4 @@
-"""Where training starts (not in the paper).
+"""Warm start of the training (not in the paper).
 
 Heads started at random collapse: the pseudo-labels of eq. 5 come from a text head that
 nothing keeps balanced. Started from a partition of the images, they do not.
