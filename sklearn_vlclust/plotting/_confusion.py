@@ -1,4 +1,4 @@
-"""Clusters against classes, once it is known which is which."""
+"""Confusion matrix of clusters and classes, matched one to one."""
 
 import numpy as np
 from sklearn.utils.validation import check_consistent_length, column_or_1d
@@ -18,10 +18,9 @@ class ClusterConfusionDisplay:
     :class:`~sklearn.metrics.ConfusionMatrixDisplay` compares labels of one kind, and
     numbers of clusters mean nothing. Here clusters and classes are matched one to one
     by the Hungarian method, as for
-    :func:`~sklearn_vlclust.metrics.clustering_accuracy`, so what agrees is on the
-    diagonal. There may be more clusters than classes or fewer: the rest comes
-    last, and noise after it. Build it by :meth:`from_estimator` or
-    :meth:`from_predictions`.
+    :func:`~sklearn_vlclust.metrics.clustering_accuracy`, so agreement is on the
+    diagonal. There may be more clusters than classes or fewer: the rest comes last, and
+    noise after it. Build it by :meth:`from_estimator` or :meth:`from_predictions`.
 
     Parameters
     ----------
@@ -90,8 +89,8 @@ class ClusterConfusionDisplay:
         Parameters
         ----------
         estimator : clusterer
-            Fitted. One without `predict` is taken by its `labels_`: `X` is then what
-            it was fitted on.
+            Fitted. Without `predict`, its `labels_` are used, and `X` must be the data
+            of the fit.
         X : array-like of shape (n_samples, n_features), or images
             What `estimator` takes.
         y : array-like of shape (n_samples,)
@@ -124,7 +123,7 @@ class ClusterConfusionDisplay:
         Raises
         ------
         ValueError
-            If the lengths differ, or `normalize` is another.
+            If the lengths differ, or `normalize` is not one of these.
         TypeError
             If `estimator` has neither `predict` nor `labels_`.
         """

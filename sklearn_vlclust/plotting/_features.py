@@ -1,4 +1,4 @@
-"""What learned features look like: similarities and spectra (Figures 2 and 3)."""
+"""Similarities and spectra of learned features (Figures 2 and 3)."""
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -18,7 +18,7 @@ _LARGEST = 10  # clusters whose spectra are drawn
 class SimilarityDisplay:
     """Absolute cosines of features, sorted by cluster: Figure 2 of [1]_.
 
-    Clusters that lie in subspaces at right angles are bright blocks on a dark ground.
+    Clusters in orthogonal subspaces are bright blocks on a dark background.
 
     Build it by :meth:`from_estimator` or :meth:`from_features`.
 
@@ -197,7 +197,7 @@ class SpectrumDisplay:
     figure_ : matplotlib Figure
         Figure that holds it.
     lines_ : list of matplotlib Line2D
-        One a spectrum.
+        One per spectrum.
 
     References
     ----------

@@ -13,16 +13,16 @@ from ._contact_sheet import _CELL, _GAP, _sheet, _square, _title
 _SHOWN = 6  # clusters, unless they are chosen
 _BAND = 72  # pixels above a cluster, for its name
 _BETWEEN = 48  # pixels between its halves
-_SCALE = 160  # pixels an inch
+_SCALE = 160  # pixels per inch
 
 
 class ClusterGalleryDisplay:
     """Chosen clusters of images: the most typical ones beside the least certain.
 
     A :class:`ContactSheetDisplay` gives an overview, with a row of typical images per
-    cluster. Here each cluster has a block of its own, whose right half shows where it
-    ends: images that the clusterer nearly put elsewhere. Build it by
-    :meth:`from_estimator` or :meth:`from_predictions`.
+    cluster. Here each cluster has its own block; the right half shows its borderline
+    images, which the clusterer nearly put elsewhere. Build it by :meth:`from_estimator`
+    or :meth:`from_predictions`.
 
     Parameters
     ----------
@@ -89,12 +89,12 @@ class ClusterGalleryDisplay:
             As for the encoders: paths, PIL images or arrays.
         embeddings : array-like of shape (n_images, n_features), default=None
             Embeddings of `images`, for an estimator that was fitted on embeddings.
-            None embeds the images by the estimator's `embedder_`.
+            If None, the estimator's `embedder_` embeds the images.
         clusters : sequence of int, default=None
             Clusters to show, in this order. If None, the six largest.
         n_pictures : int, default=12
-            Largest number of pictures of either kind per cluster. Of a small cluster
-            each half of its images is shown once.
+            Largest number of pictures of either kind per cluster. In a small cluster,
+            each half shows half of its images.
         ax : matplotlib Axes, default=None
             Axes to draw on. If None, a figure that fits the number of
             clusters is made.

@@ -18,9 +18,9 @@ class SemanticTreeDisplay:
 
     Words of the upper levels (red) are too general to tell images apart: the hierarchy
     filter of :class:`~sklearn_vlclust.SemanticSpace` removes nouns less than `gamma_h`
-    levels below `entity`. However many nouns there are, a few rows are drawn, those
-    that stand for most nouns; what is left out is counted. Build it by
-    :meth:`from_estimator` or :meth:`from_synsets`.
+    levels below `entity`. However many nouns there are, only the few rows with the most
+    nouns are drawn; the others are counted. Build it by :meth:`from_estimator` or
+    :meth:`from_synsets`.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class SemanticTreeDisplay:
     lines_ : matplotlib LineCollection
         The branches.
     markers_ : list of matplotlib PathCollection
-        What is removed, what is in the space, and what lies between.
+        Markers of removed nouns, of nouns in the space, and of nodes between.
 
     See Also
     --------

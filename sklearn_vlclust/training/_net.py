@@ -16,7 +16,7 @@ class StopTraining(Exception):
 class RandomBatches:
     """Batches of a source in random order, anew every epoch.
 
-    Rows are gathered a batch at a time from whole tensors or arrays. A DataLoader that
+    Rows are gathered batch by batch from whole tensors or arrays. A DataLoader that
     collates row by row was measured 2-5 times slower for heads as small as ours.
 
     Parameters
@@ -25,8 +25,8 @@ class RandomBatches:
         Has ``len()`` and ``batch(index) -> tuple of tensors``, where `index` is a CPU
         int64 tensor of row numbers.
     batch_size : int
-        Largest number of rows per batch. The rows are dealt out evenly, so that no
-        batch is left with a handful of rows.
+        Largest number of rows per batch. Batches have even sizes, so that the last one
+        is not tiny.
     generator : torch.Generator
         Source of the order.
     """
@@ -101,7 +101,7 @@ class ClusteringNet(NeuralNet):
             losses = step_fn(batch)
             steps.append(torch.stack([value.detach() for value in losses.values()]))
         means = torch.stack(steps).mean(dim=0)
-        # A sum is as finite as what it is of, and faster than a norm.
+        # A sum is finite if its terms are, and faster than a norm.
         weights = torch.stack([w.detach().sum() for w in self.module_.parameters()])
         *values, weight = torch.cat([means, weights.sum().to(means)[None]]).tolist()
         terms = dict(zip(losses, values))
@@ -127,7 +127,7 @@ class _AfterEpoch(Callback):
         self.hook = hook
 
     def on_epoch_end(self, net, **_):
-        # A callback that predicts sees what a fitted network would say, and leaves the
+        # In a callback, `predict` works like after the fit, and leaves the
         # running means of batch normalization alone. A step trains in any case.
         net.module_.eval()
         self.hook(net)
@@ -159,7 +159,7 @@ def train(
     lr : float
         Learning rate.
     max_epochs : int
-        Number of epochs of the whole training, resumed ones counted.
+        Number of epochs of the whole training, including resumed ones.
     device : torch.device
         Where module and criterion are moved.
     checkpoint : Checkpoint, default=None
