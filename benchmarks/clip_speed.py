@@ -40,7 +40,7 @@ def run_embedding(
     n_batches,
     compiled=False,
 ):
-    """Images a second, from files to rows, and of each half of the way alone.
+    """Images per second, from files to rows, and of each half of the way alone.
 
     `compiled` adds the forward pass of the compiled encoder.
     """

@@ -1,10 +1,10 @@
-"""Images a second of PICI against the same model as one would write it for single use.
+"""Images per second of PICI against the same model written for single use.
 
 The plain model draws its views image by image in a DataLoader, runs the views through
 the network one after the other, and restores the order of the patches before decoding,
 as the masked auto-encoder was published. Both take turns, so that the ratio holds on a
-busy machine as well. Bars: at least 1.5 times the images a second, and an encoder step
-with half of the patches masked at most 0.6 times that of the unmasked one.
+busy machine as well. Bars: at least 1.5 times the images per second, and an encoder
+step with half of the patches masked takes at most 0.6 times as long as without masks.
 """
 
 from functools import partial
@@ -63,7 +63,7 @@ class TwoViews(Dataset):
                 v2.RandomResizedCrop(side, scale=area, antialias=True),
                 v2.RandomHorizontalFlip(strong.flip),
                 v2.RandomApply([jitter], strong.jitter),
-                v2.RandomGrayscale(strong.grey),
+                v2.RandomGrayscale(strong.gray),
                 v2.RandomApply([v2.GaussianBlur(5, (0.1, 0.5))], strong.blur),
             ]
         else:

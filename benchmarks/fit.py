@@ -1,7 +1,7 @@
 """What a default fit and predict cost beside k-means, and where the time goes.
 
 Bars: MCAClustering fits pets in at most twice the time of KMeans(n_init=10); its
-predict takes at least 0.7 times the rows a second of KMeans.predict, that of
+predict takes at least 0.7 times the rows per second of KMeans.predict, that of
 RateReductionClustering 0.1 times. All take turns.
 """
 

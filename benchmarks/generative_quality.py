@@ -5,7 +5,7 @@ used for these figures alone. Bars of ACC: the digits of scikit-learn 90 in at m
 minutes a fit, with stage II above stage I, and at most 5 points less where classes are
 cut to 100, 91, ..., 20 percent; on embeddings the mean of pets, caltech101 and dtd 3
 points above k-means. `generated_right`: percent of generated digits that a classifier,
-trained on labelled digits, gives the class that matches their cluster; bar 70.
+trained on labeled digits, gives the class that matches their cluster; bar 70.
 """
 
 import shutil
@@ -69,7 +69,7 @@ ABLATION = {  # Figure 2a
     "without L_ml": {"metric_learning": False},
 }
 NAME = "GenerativeCalibrationClustering()"
-N_GENERATED = 40  # images a cluster that are classified
+N_GENERATED = 40  # images per cluster that are classified
 
 
 def run_digits(n_seeds, n_classes=10, params=None, only=tuple(ABLATION)):

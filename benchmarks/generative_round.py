@@ -49,7 +49,7 @@ def run(n, ddpm_steps):
     return {
         f"digits, {len(X):,} images, a round of {n_batches} batches": [
             {
-                "what": "once a round, 20 steps of DDIM",
+                "what": "once per round, 20 steps of DDIM",
                 "seconds": cached,
                 "of them training": training,
             },

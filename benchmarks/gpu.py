@@ -1,10 +1,10 @@
-"""What a GPU gives: images embedded, fits and steps a second.
+"""What a GPU gives: images embedded, fits and steps per second.
 
 `full` is for a GPU and is left out without one; the other sizes take the device there
 is. Nothing is fetched: weights are random, images and embeddings made up. What is timed
-ends with one synchronisation, not one a batch. The share of the peak is the arithmetic
-that the model's shape asks for, over `peak_tflops`, which is that of dense bf16 of an
-H200 unless it is set.
+ends with one synchronization, not one per batch. The share of the peak is the
+arithmetic that the model's shape asks for, over `peak_tflops`, by default an H200's
+dense bf16 peak.
 
 A row is printed as soon as it is measured, and kept in the file `partial` until all are
 there: parts that take minutes come last, and a part that fails leaves the others be.
@@ -283,7 +283,7 @@ def time_step(device, m, d, n_columns, n_steps, n_epochs):
 
 
 def run_pixels(tell, device, n, side, n_epochs, widths=(32, None), compiled=False):
-    """Images a second of the clusterers that learn from pixels, stage by stage.
+    """Images per second of the clusterers that learn from pixels, stage by stage.
 
     `widths` are those of the networks of GenerativeCalibrationClustering; `compiled`
     adds `torch.compile`, whose minutes are in the first epoch of a stage.
@@ -320,7 +320,7 @@ def run_pixels(tell, device, n, side, n_epochs, widths=(32, None), compiled=Fals
 
 
 def images_a_second(clusterer, images):
-    """Images a second of each stage, of which the first epoch prepares it."""
+    """Images per second of each stage after a first epoch of warm-up."""
     clock = EpochClock()
     clusterer.set_params(callbacks=[clock])
     with warnings.catch_warnings():

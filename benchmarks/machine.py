@@ -84,7 +84,7 @@ def forget_peak():
 
 
 class PeakMemory:
-    """Largest anonymous memory meanwhile, looked at ten times a second.
+    """Largest anonymous memory meanwhile, looked at ten times per second.
 
     Pages of files are left out, which the system may drop. On leaving, `bytes` is what
     was taken beyond the memory at the start; NaN where the system does not tell.

@@ -244,7 +244,7 @@ def run(n, width, n_clusters, n_nouns, repeats):
         "skorch as it comes, eq. 4 as printed": "<= 0.5",
     }
     return {
-        f"seconds an epoch, {n:,} x {width}, {n_clusters} clusters, {kept} nouns, "
+        f"seconds per epoch, {n:,} x {width}, {n_clusters} clusters, {kept} nouns, "
         f"batches of {BATCH_SIZE}": [
             {
                 "what": name,

@@ -2,8 +2,8 @@
 
     python docs/cost_table.py --core-hour 0.03 --gpu-hour 2.5
 
-Everything but the prices is read from benchmarks/results: from `scaling` seconds of a
-core a row, and memory; from `gpu` images a second.
+Everything but the prices is read from benchmarks/results: from `scaling` core
+seconds per row, and memory; from `gpu` images per second.
 """
 
 import argparse
@@ -21,7 +21,7 @@ HOUR, GIB = 3600.0, 2**30
 
 
 def cost(n_images, core_hour=CORE_HOUR, gpu_hour=GPU_HOUR, results=RESULTS):
-    """Return what it costs to embed and to cluster images, a record a step.
+    """Return what it costs to embed and to cluster images, one record per step.
 
     A step that was measured on a core is counted in hours of one: it is divided by
     the cores there are, as images are independent of each other. The fit sees all
@@ -121,7 +121,7 @@ def _step(what, hardware, rows, us_a_row, dollars_an_hour):
         "step": what,
         "hardware": hardware,
         "rows": rows,
-        "us a row": us_a_row,
+        "us per row": us_a_row,
         "hours": hours,
         "dollars": hours * dollars_an_hour,
     }

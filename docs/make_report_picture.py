@@ -49,9 +49,9 @@ def make_report(folder):
 
 
 def shrink(path):
-    """Reduce a picture to 256 colours, which takes a third of the space.
+    """Reduce a picture to 256 colors, which takes a third of the space.
 
-    Of maximum coverage: small marks keep their colours.
+    Of maximum coverage: small marks keep their colors.
     """
     with Image.open(path) as picture:
         reduced = picture.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE)

@@ -1,4 +1,4 @@
-"""Plots of the results of `make bench`, one picture a plot for light and dark pages.
+"""Plots of the results of `make bench`, one picture per plot for light and dark pages.
 
 They are drawn from the files of benchmarks/results when the pages are built; a plot
 whose file is not there is left out.
@@ -91,7 +91,7 @@ def draw_peers(results=RESULTS):
 
 
 def draw_scaling(results=RESULTS):
-    """Microseconds a row against the number of rows, of fit and of each predict."""
+    """Microseconds per row against the number of rows, of fit and of each predict."""
     report = latest("scaling", results)
     if report is None:
         return None

@@ -116,7 +116,7 @@ def write_page(target):
 
 
 def renew_readme(readme=ROOT / "README.md", results=RESULTS):
-    """Put the results, a row a data set, between the markers of the README."""
+    """Put the results, one row per data set, between the markers of the README."""
     files = (read(results / f"{name}.json")["tables"] for name in SHOWN)
     default = results / f"{DEFAULT}.json"
     default = read(default)["tables"] if default.exists() else None

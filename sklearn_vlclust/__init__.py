@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # what is imported lazily below, for editors and type checker
         metrics,
         model_selection,
         neighbors,
+        persistence,
         plotting,
         semantics,
         training,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:  # what is imported lazily below, for editors and type checker
 
 # Public name -> room. Imported on first use, so that `import sklearn_vlclust` costs
 # nothing and a user of one method does not pay for the others.
-_ROOMS = {
+_EXPORTS = {
     "CLIPEmbedder": "embedding",
     "OfflineEmbedder": "embedding",
     "ImageSearch": "neighbors",
@@ -79,6 +80,7 @@ __all__ = [
     "metrics",
     "model_selection",
     "neighbors",
+    "persistence",
     "plotting",
     "semantics",
     "training",
@@ -86,8 +88,8 @@ __all__ = [
 
 
 def __getattr__(name):
-    if name in _ROOMS:
-        return getattr(_import_module(f".{_ROOMS[name]}", __name__), name)
+    if name in _EXPORTS:
+        return getattr(_import_module(f".{_EXPORTS[name]}", __name__), name)
     if name in _MODULES:
         return _import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -57,7 +57,7 @@ for names, scores in zip(mca.cluster_names_, mca.name_scores_):
     print(dict(zip(map(str, names), scores.round(2).tolist())))
 
 # %%
-# Eq. 4, which nouns an image leans on, is Figure 4 of the paper.
+# Eq. 4, which nouns each image leans on, is Figure 4 of the paper.
 
 found, weights = mca.attention(X[:3])
 figure, axes = plt.subplots(1, 3, figsize=(9, 2.5), layout="constrained")

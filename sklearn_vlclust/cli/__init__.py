@@ -9,7 +9,7 @@ def main(arguments=None):
     Parameters
     ----------
     arguments : list of str, default=None
-        Instead of those of the process.
+        Used instead of the process's arguments.
 
     Raises
     ------

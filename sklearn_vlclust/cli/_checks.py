@@ -27,7 +27,7 @@ LEAST_DISK, LEAST_MEMORY = 2 * 10**9, 2 * 10**9
 
 @dataclass
 class Check:
-    """One line: what was looked at, what was found, and what to do if it is not ok."""
+    """One line: what was checked, what was found, and what to do if it is not ok."""
 
     name: str
     ok: bool

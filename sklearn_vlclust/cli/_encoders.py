@@ -53,7 +53,7 @@ def make_encoder(spec, *, device="auto", batch_size=None, cache=None):
     device : str, default="auto"
         Where it runs.
     batch_size : int, default=None
-        Images a forward pass; None is the embedder's default.
+        Images per forward pass. If None, the embedder's default.
     cache : Path, default=None
         Folder of embeddings.
 

@@ -11,8 +11,8 @@ MARKER = "vlclust.json"
 def list_pictures(folder, out=None):
     """List the images below a folder.
 
-    Folders that vlclust writes to are no input: neither `out` nor those of other runs,
-    unless `folder` is in one of them.
+    Folders that vlclust writes to are no input: neither `out` nor the outputs of other
+    runs, unless `folder` is inside one.
 
     Parameters
     ----------

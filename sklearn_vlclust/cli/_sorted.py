@@ -70,7 +70,7 @@ def clear_sorted(folder):
 
 
 def _plan(rows, folder, how):
-    """Return name, source, and how each entry can be recognised."""
+    """Return name, source, and how each entry can be recognized."""
     taken: dict[str, set[str]] = {}
     entries = []
     for row in rows:

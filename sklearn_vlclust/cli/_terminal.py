@@ -17,7 +17,7 @@ def printable(text):
     Parameters
     ----------
     text : object
-        What is to be shown; `str` is called on it.
+        The text to show; `str` is called on it.
 
     Returns
     -------
@@ -142,7 +142,7 @@ def print_table(columns, rows):
     columns : list of str
         Headings; one that starts with ``">"`` is aligned right.
     rows : list of tuples
-        Cells, of which `printable` is shown.
+        Cells; their `printable` form is shown.
     """
     from rich import box
     from rich.console import Console

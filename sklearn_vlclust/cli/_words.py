@@ -39,7 +39,7 @@ def load_words(words):
 
     nouns = [line.strip() for line in _read(words).splitlines() if line.strip(" \t_")]
     if not nouns:
-        raise CommandError(f"--words {words!r} holds no words: one a line.", USAGE)
+        raise CommandError(f"--words {words!r} holds no words: one per line.", USAGE)
     return Vocabulary(nouns)
 
 

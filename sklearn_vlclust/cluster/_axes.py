@@ -9,26 +9,26 @@ TINY_VARIANCE = 1e-6
 def half_whitening(rows, n_components, centered=True):
     """Return the mean and half-whitened principal axes of rows.
 
-    Projections on the axes have standard deviations that are the square roots of those
-    of the principal components: halfway between the embeddings as they are, where a
-    few directions outweigh all, and white ones, where noise counts as much as signal.
+    Each projection on an axis has the square root of the usual standard deviation:
+    halfway between raw embeddings, where a few directions dominate, and white ones,
+    where noise counts as much as signal.
 
     Parameters
     ----------
     rows : UnitRows of shape (n, d)
         Embeddings, read in blocks.
     n_components : int
-        Projections on that many axes get a mean square length of 1, so that a step of
-        training means the same on all data.
+        Projections on this many axes get a mean squared length of 1, so that a training
+        step has the same scale on all data.
     centered : bool, default=True
-        Whether axes are about the mean, or else about the origin.
+        Whether axes pass through the mean instead of the origin.
 
     Returns
     -------
     mean : ndarray of shape (d,), float32
         Zeros, if not `centered`.
     axes : ndarray of shape (r, d), float32
-        Largest variance first; `r` is the rank of the centred rows.
+        Largest variance first; `r` is the rank of the centered rows.
     """
     n, d = rows.shape
     total, products = np.zeros(d), np.zeros((d, d))

@@ -1,4 +1,4 @@
-"""What every clusterer does the same way: the contract with scikit-learn's users."""
+"""Base class of all clusterers: their contract with scikit-learn."""
 
 import copy
 import warnings
@@ -29,7 +29,7 @@ from ..embedding._distributed import by_blocks, without_fit
 from ..embedding._memory import check_memory
 from ..embedding._read import read_embeddings
 from ..embedding._resolve import embed_images, make_embedder
-from ..embedding._rows import UnitRows, measured_blocks, row_blocks
+from ..embedding._rows import UnitRows, measured_blocks, row_blocks, unit
 from ..metrics import learned_information
 from ..metrics._clusters import cluster_means, cluster_members
 from ..neighbors import distinct_rows, group_copies
@@ -57,12 +57,12 @@ from ._words import find_words, join
 
 # Parameters that may differ between a killed fit and the one that resumes it.
 _FREE_PARAMS = {"callbacks", "checkpoint", "device", "verbose"}
-# Rounds in which clusters without samples get a part of others: one is enough, unless
-# samples of others move as well.
+# Rounds in which empty clusters get a part of others: one is enough, unless other
+# samples move as well.
 FILL_ROUNDS = 5
-# Images that name the clusters, and images of each that do in any case.
+# Images that vote for names in all, and at least per cluster.
 NAMING_ROWS, NAMING_ROWS_PER_CLUSTER = 20_000, 50
-# What prediction needs of a fit.
+# Fitted attributes that prediction needs.
 _PREDICTING = {
     "network_",
     "embedder_",
@@ -91,32 +91,34 @@ class BaseDeepClusterer(
       `head_inputs(x, norms)`, which the logits are linear in,
       `split_cluster(new, old, weight, bias)` and `permute_clusters(order)`, by which
       clusters that `order` lacks are left out;
-    - optionally `_find_clusters(rows, rng)`, called after training where that alone
-      does not give the network its clusters;
-    - optionally `_describe(rows)`, called once the clusters are final, which names
-      them where there are words.
+    - optionally `_find_clusters(rows, rng)`, called after training if the trained
+    network has no clusters yet;
+    - optionally `_describe(rows)`, called once the clusters are final, to name them if
+    there are words.
 
     A method whose `_joins_words` is True has a parameter `semantic_space`. With words,
     its `_prepare` and its network see joint rows [image; noun mixture]; all other
     methods are given images.
 
-    What the network sees are unit rows of embeddings. A method that learns from the
-    images themselves has its own `_read`, `_rows` and `_inputs`.
+    The network sees unit rows of embeddings. A method that learns from the images
+    themselves has its own `_read`, `_rows` and `_inputs`.
 
-    Of embeddings that are copies of one another (see
-    :func:`~sklearn_vlclust.neighbors.group_copies`), where there are so many that they
-    matter, all these methods but `_describe` see one; the others get its label.
+    If embeddings contain enough copies to matter (see
+    :func:`~sklearn_vlclust.neighbors.group_copies`), all these methods but `_describe`
+    see one row of each group of copies; the others get its label.
     """
 
     embedder_: Any  # an encoder, or None
     semantic_space_: Any  # a SemanticSpace, or None
     semantic_weight_: float
-    _copies: Any = None  # Copies, of which one row each is clustered
-    _joint: Any = None  # JointEmbedding, of which the network sees the rows
+    _copies: Any = None  # Copies: one row of each group is clustered
+    _joint: Any = None  # JointEmbedding, whose rows the network sees
     _joins_words = False  # whether the network is trained on joint rows
-    _inference_rows = 4096  # a forward pass: few enough for the cache
+    # Rows per forward pass, small enough to stay in the CPU cache
+    _inference_rows = 4096
     _learns_features = False  # then `cluster_centers_` are among them
-    _auto_epochs = 1, 1, 1  # fewest and most, and steps that are enough
+    # (min_epochs, max_epochs, target_steps) used by max_iter="auto"
+    _auto_epochs = 1, 1, 1
 
     _parameter_constraints: dict = {
         "n_clusters": [
@@ -203,8 +205,8 @@ class BaseDeepClusterer(
         Returns
         -------
         labels : ndarray of shape (n_samples,), int64
-            Cluster of each sample, the likeliest of :meth:`predict_proba`. A dask
-            array for a dask `X`, of which nothing is computed yet.
+            Cluster of each sample, the likeliest of :meth:`predict_proba`. For a dask
+            `X`, a dask array that is not computed yet.
         """
         return self._predict(X, _most_likely)
 
@@ -305,7 +307,7 @@ class BaseDeepClusterer(
         )
 
     def _to_workers(self):
-        """Return a copy that predicts and knows no more."""
+        """Return a copy with what prediction needs, and nothing else."""
         others = {"callbacks", "checkpoint", "semantic_space"} & set(vars(self))
         return without_fit(self, _PREDICTING, _copies=None, **dict.fromkeys(others))
 
@@ -336,7 +338,7 @@ class BaseDeepClusterer(
         return 0.0
 
     def _check_batches(self, n, device):
-        """Refuse batches of which all pairs do not fit in memory; a GPU does so."""
+        """Refuse batches whose pairs do not fit in memory; a GPU does so itself."""
         matrices = self._count_pair_matrices()
         if matrices and device.type == "cpu":
             size = min(self._samples_a_batch, n)
@@ -376,7 +378,7 @@ class BaseDeepClusterer(
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
     def _identity(self, X, seed):
-        """What a checkpoint must have in common with this fit, as JSON values."""
+        """What a checkpoint must share with this fit, as JSON values."""
         params = {
             name: value if isinstance(value, str | int | float | None) else None
             for name, value in self.get_params(deep=False).items()
@@ -419,7 +421,7 @@ class BaseDeepClusterer(
         finish()
 
     def _run_epochs(self, criterion, batches, **options):
-        """Train the network, and return the history; `options` are those of `train`."""
+        """Train the network and return the history; `options` go to `train`."""
         options = {"lr": self.lr, **self._optimizer(options["device"]), **options}
         return train(self.network_, criterion, batches, **options)
 
@@ -432,7 +434,7 @@ class BaseDeepClusterer(
         return min(most, max(fewest, -(-enough_steps // steps)))
 
     def _optimizer(self, device):
-        """Return the optimiser and its arguments, the learning rate if not `lr`."""
+        """Return the optimizer and its arguments, the learning rate if not `lr`."""
         fused = device.type in ("cpu", "cuda")
         return {"optimizer": torch.optim.Adam, "fused": fused}
 
@@ -451,8 +453,8 @@ class BaseDeepClusterer(
     def _deliver_clusters(self, infer, rows, distinct, copies, asked=None):
         """Set `labels_`, largest cluster first, with as many clusters as asked for.
 
-        Clusters that ``infer()`` gives no samples get a half of the one that is most
-        divided. Those that are empty still, as too few rows differ, leave the network.
+        Clusters without samples by ``infer()`` get half of the most divided one.
+        Clusters that stay empty, as too few rows differ, are removed from the network.
         """
         n_heads = self.network_.config["n_clusters"]
         for left in reversed(range(FILL_ROUNDS + 1)):
@@ -510,8 +512,7 @@ class BaseDeepClusterer(
 
     def _locate_clusters(self, rows, dtype):
         """Set `cluster_centers_`, the mean directions of the embeddings."""
-        centers = cluster_means(rows, self.labels_, self.n_clusters_)
-        centers /= np.linalg.norm(centers, axis=1, keepdims=True).clip(1e-12)
+        centers = unit(cluster_means(rows, self.labels_, self.n_clusters_))
         self.cluster_centers_ = centers.astype(dtype)
 
     def _describe(self, rows):
@@ -521,7 +522,7 @@ class BaseDeepClusterer(
         space = getattr(self, "semantic_space_", None)
         if space is None:
             return
-        # Many rows tell no more, but each cluster needs some.
+        # More rows change nothing, but each cluster needs some.
         order = np.random.RandomState(0).permutation(len(self.labels_))
         parts = [order[:NAMING_ROWS]]
         for members in cluster_members(self.labels_[order]):
@@ -550,7 +551,7 @@ class BaseDeepClusterer(
         """Return the rows to train on: joined with noun mixtures, if there are words.
 
         Where `semantic_space` is None, or its nouns are not trusted, `rows` as they
-        are: then the method is that of the paper.
+        are: then the method is as in the paper.
         """
         self._joint = None
         if not self._joins_words:

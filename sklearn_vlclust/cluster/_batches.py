@@ -1,4 +1,4 @@
-"""Unit rows and their near rows, as batches of training."""
+"""Batches of unit rows and their nearest neighbors, for training."""
 
 import numpy as np
 import torch
@@ -7,15 +7,15 @@ from ..embedding._rows import row_blocks
 from ..neighbors import kneighbors
 from ..training._device import to_device
 
-# Rows up to which near rows are found exhaustively.
+# Largest number of rows for an exhaustive neighbor search.
 EXACT_ROWS = 50_000
 
 
 class RowBatches:
-    """Unit rows, on the device, and random ones of their near rows.
+    """Unit rows on the device, and random nearest neighbors of theirs.
 
-    Rows that are held in memory are moved to the device once, others as they are asked
-    for. A subclass says in ``batch(index)`` what of them a batch is.
+    Rows held in memory are moved to the device once, others on demand. A subclass
+    defines a batch by ``batch(index)``.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class RowBatches:
 
 
 class NeighborBatches(RowBatches):
-    """Unit rows, each with a random one of its nearest rows (not in the paper).
+    """Unit rows, each with one of its nearest neighbors at random (not in the paper).
 
     Parameters
     ----------
@@ -82,24 +82,24 @@ class NeighborBatches(RowBatches):
 
 
 class NeighborViews(NeighborBatches):
-    """Unit rows as one view, a random one of their near rows as the other.
+    """Unit rows as one view, a random nearest neighbor of each as the other.
 
-    Batches bring their views with them; without near rows, both are the row itself.
+    Batches contain both views; without neighbors, both are the row itself.
     """
 
     def batch(self, index):
-        """Return the rows `index`, near rows, and `index` itself."""
+        """Return the rows `index`, a neighbor of each, and `index` itself."""
         u, *near = super().batch(index)
         return u, near[0] if near else u, index
 
 
-def as_they_are(*samples):
-    """Return the views that a batch of :class:`NeighborViews` brings with it."""
+def given_views(*samples):
+    """Return the views in a batch of :class:`NeighborViews`, unchanged."""
     return samples
 
 
 def near_rows(rows, n_neighbors, rng, device):
-    """Return the rows of which one is a second view: (n, k), k at most n - 1."""
+    """Return each row's candidates for a second view: (n, k), k at most n - 1."""
     n = len(rows)
     if k := min(n_neighbors, n - 1):
         return kneighbors(

@@ -1,4 +1,4 @@
-"""Cuts of a graph, of which clusters are merged by coding rate (CPP, eq. 2)."""
+"""Over-segment a graph, then merge segments by coding rate (CPP, eq. 2)."""
 
 from functools import cached_property
 
@@ -6,35 +6,36 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
+from ..embedding._rows import unit
 from ..metrics import coding_rate
 from ..metrics._clusters import cluster_members
 from ..neighbors import kneighbors
 from ._spectral import SpectralCut, doubly_stochastic, neighbor_affinity
 
-# Most clusters beyond those wanted that are cut, and merged again.
+# Largest number of extra clusters of the over-segmentation.
 SURPLUS = 5
-# How far the growth of the rate counts by the rows of the smaller cluster: not at all,
-# by which small groups are merged before the halves of a large one, or by the root.
+# Exponents p in `growth / min_size**p`. p = 0 merges small groups first; p = 0.5 lets
+# the halves of a large group merge first.
 POWERS = 0, 0.5
-# A hundredth less coding rate is worth a tenth of the normalised cut.
+# A hundredth less coding rate is worth a tenth of the normalized cut.
 RATE_WEIGHT, LEAST_LEAK = 10, 1e-4
-# Clusters that one may be merged with: those whose second moments are most alike.
+# Number of candidates that a cluster may merge with: the most similar second moments.
 MERGED_NEIGHBORS = 15
-# Rows on which clusters are rated.
+# Rows on which coding rates are computed.
 RATED_ROWS = 20_000
-# The graph: neighbors, temperature, and what is left of the last eigenvector.
+# The graph: number of neighbors, temperature, weight of the last eigenvector.
 N_NEIGHBORS, GAMMA, RESIDUE = 16, 0.06, 0.3
 
 
 def cut_and_merge(cut, rows, k, eps=0.1):
-    """Cut a graph into more than `k` clusters, and merge them by their coding rate.
+    """Over-segment a graph into more than `k` clusters, and merge by coding rate.
 
     Spectral clusters can go wrong by halving one group and joining two others, which
     costs little in the graph but much in coding rate: the joined ones do not lie in
-    few directions. So 0 to 5 clusters too many are cut, and merged. Which result to
-    take, graph and rate tell together: the rate alone gains by two small groups in one
-    cluster, if that lets a large group have two. The normalised cut speaks for the
-    graph, in which small groups count as much as large ones.
+    few directions. So the graph is cut into 0 to 5 extra clusters, which are then
+    merged. The result is chosen by graph and rate together: the rate alone would put
+    two small groups into one cluster if that lets a large group have two. In the
+    normalized cut of the graph, small groups count as much as large ones.
 
     Parameters
     ----------
@@ -71,7 +72,7 @@ class ClusterRates:
     Parameters
     ----------
     Z : float tensor of shape (n, d)
-        Features of unit length; at most `RATED_ROWS` of them are looked at.
+        Features of unit length; at most `RATED_ROWS` of them are used.
     labels : int ndarray of shape (n,)
         Clusters, from 0.
     eps : float, default=0.1
@@ -141,9 +142,9 @@ class ClusterRates:
 
 
 def _near_pairs(clusters):
-    """Return pairs of clusters, lower number first, of which one is near the other.
+    """Return pairs of similar clusters, lower number first.
 
-    Near by the directions that they lie in: the means of subspaces say nothing.
+    Similar in second moments: the means of subspaces say nothing.
     """
     moments = torch.stack([(Z.T @ Z).flatten() for Z in clusters])
     moments = normalize(moments, dim=1)
@@ -160,12 +161,12 @@ def _near_pairs(clusters):
 
 
 def partition_by_rate(rows, k, rng):
-    """Cut rows by the graph of their near ones and by the coding rate of the clusters.
+    """Partition rows by their k-nearest-neighbor graph and the coding rate.
 
     Parameters
     ----------
     rows : ndarray of shape (n, d), float32
-        Features; of their directions about the mean.
+        Features; only their directions from the mean count.
     k : int
         Clusters wanted.
     rng : RandomState
@@ -178,8 +179,7 @@ def partition_by_rate(rows, k, rng):
     """
     if len(rows) < 2:
         return np.zeros(len(rows), dtype=np.int64)
-    rows = rows - rows.mean(axis=0)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
+    rows = unit(rows - rows.mean(axis=0))
     n_near = min(N_NEIGHBORS, len(rows) - 1)
     near, cosines = kneighbors(rows, n_near, random_state=rng)
     graph = doubly_stochastic(neighbor_affinity(near, cosines, GAMMA))

@@ -92,7 +92,7 @@ def _largest(product, n, k, start):
 
 
 def _chebyshev(scaled, known, x):
-    """Return the Chebyshev polynomial of a matrix, times x without what is known."""
+    """Return a Chebyshev polynomial of a matrix, times x without known vectors."""
     before = x - known @ (known.T @ x)
     after = scaled @ before
     for _ in range(DEGREE - 1):

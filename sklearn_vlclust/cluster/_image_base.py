@@ -1,4 +1,4 @@
-"""What clusterers that learn from images themselves have in common."""
+"""Template of clusterers that learn from images themselves."""
 
 from numbers import Integral, Real
 from typing import Any
@@ -14,13 +14,13 @@ from ..embedding._distributed import by_blocks, gather, is_dask
 from ..embedding._images import is_images
 from ..embedding._pixels import read_pixels, typical_side
 from ..embedding._read import read_embeddings
-from ..embedding._rows import as_tensor, unit
+from ..embedding._rows import as_tensor, divide_rows
 from ..metrics import learned_information
 from ._base import BaseDeepClusterer, _features, _most_likely
 
-# Side of the pixels by which clusters of images are counted.
+# Side of the small images that `n_clusters="auto"` is estimated from.
 SMALL_SIDE = 16
-# What epochs of a stage may be.
+# Constraint of the number of epochs of a stage.
 EPOCHS = [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})]
 
 
@@ -86,9 +86,9 @@ class BaseImageClusterer(BaseDeepClusterer):
         -------
         score : float
             :func:`~sklearn_vlclust.metrics.learned_information` of :meth:`predict`, in
-            nats: higher is better. What it is learned from are the embeddings, or, of
-            images, the instance features. Those of other fits are others: the scores
-            of two fits to images say little about which is better.
+            nats: higher is better. It is learned from the embeddings or, for images,
+            from the instance features. These differ between fits, so the scores of two
+            fits to images say little about which is better.
         """
         check_is_fitted(self)
         X, zero_rows = self._read(X, reset=False)
@@ -120,7 +120,7 @@ class BaseImageClusterer(BaseDeepClusterer):
         elif self.image_shape_ is None:
             raise ValueError(
                 f"X is images{_shape(X)}; the fit had embeddings of "
-                f"{self.n_features_in_} features. Embed them as those of the fit."
+                f"{self.n_features_in_} features. Embed them as for the fit."
             )
         else:
             channels, side, _ = self.image_shape_
@@ -135,7 +135,7 @@ class BaseImageClusterer(BaseDeepClusterer):
         return pixels, False
 
     def _embed(self, images):
-        """Return what serves as embeddings of images: instance features."""
+        """Return the instance features, which serve as embeddings of images."""
         return self.transform(images)
 
     def _rows(self, X, zero_rows):
@@ -150,7 +150,7 @@ class BaseImageClusterer(BaseDeepClusterer):
     def _inputs(self, X, zero_rows):
         if len(X.shape) != 4:
             for block, (x, norms) in super()._inputs(X, zero_rows):
-                yield block, (unit(x, norms),)
+                yield block, (divide_rows(x, norms),)
             return
         for block in gen_batches(len(X), self._inference_rows):
             yield block, (as_tensor(X[block]),)

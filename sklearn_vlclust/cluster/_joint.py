@@ -1,4 +1,4 @@
-"""Images described by themselves and by their nouns (not in the paper)."""
+"""Joint rows of images and their noun mixtures (not in the paper)."""
 
 from copy import copy
 
@@ -8,7 +8,7 @@ from ..embedding._rows import DENSE_BYTES, row_blocks
 
 
 class StandardRows:
-    """Rows brought to mean zero and mean squared length one.
+    """Rows standardized to mean zero and mean squared length one.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class JointRows:
         return self._make(index) if self._dense is None else self._dense[index]
 
     def unit(self):
-        """Return the same rows at unit length, as cosine neighbours need them."""
+        """Return the same rows at unit length, as cosine neighbors need them."""
         rows = copy(self)
         rows._unit = True
         if self._dense is not None:
@@ -84,6 +84,6 @@ class JointRows:
 
 
 def _to_unit(x):
-    """Scale rows to unit length in place; rows of zeros are left."""
+    """Scale rows to unit length in place; rows of zeros stay."""
     x /= np.sqrt(np.einsum("ij,ij->i", x, x))[:, None].clip(1e-12)
     return x

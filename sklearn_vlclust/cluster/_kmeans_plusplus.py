@@ -1,4 +1,4 @@
-"""Starts of k-means."""
+"""Initialization of k-means."""
 
 import numpy as np
 import torch
@@ -7,20 +7,20 @@ from ..embedding._rows import as_tensor
 from ..training._products import linear
 
 
-def draw_apart(x, n_clusters, n_starts, rng):
+def kmeans_plusplus(x, n_clusters, n_starts, rng):
     """Draw starts of k-means by greedy k-means++ [1]_: a list of (n_clusters, d).
 
-    As scikit-learn does, whose distances of float32 take most of a k-means of few rows;
-    here they are half the squared ones, of all starts in one product.
+    As in scikit-learn, but faster on few rows: halves of the squared distances are
+    used, and all starts share one matrix product.
 
     Parameters
     ----------
     x : ndarray of shape (n, d)
         Rows.
     n_clusters, n_starts : int
-        Centres a start, rows of `x`, and number of starts.
+        Centers per start (rows of `x`), and number of starts.
     rng : RandomState
-        Draws them.
+        Draws the starts.
 
     References
     ----------

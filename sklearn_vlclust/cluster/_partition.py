@@ -1,4 +1,4 @@
-"""Rows cut into a given number of clusters: Ward's method and k-means."""
+"""Partition rows into a given number of clusters: Ward's method and k-means."""
 
 import warnings
 
@@ -10,14 +10,14 @@ from sklearn.exceptions import ConvergenceWarning
 from ..embedding._rows import as_tensor, row_blocks
 from ..metrics._clusters import cluster_means
 from ..training._products import linear
-from ._kmeans_plusplus import draw_apart
+from ._kmeans_plusplus import kmeans_plusplus
 
 # Ward compares all pairs: above this many rows it joins micro-clusters instead.
 WARD_ROWS = 5_000
-# Rows whose products are held at a time.
+# Rows of a tile of products.
 WARD_BLOCK = 256
-# Rows that the start of a training is found on.
-START_ROWS, START_ROWS_A_CLUSTER = 20_000, 50
+# Size of the sample that training starts from, in rows and in rows per cluster.
+START_ROWS, START_ROWS_PER_CLUSTER = 20_000, 50
 
 
 def kmeans(x, n_clusters, rng, n_init=1, init=None):
@@ -25,10 +25,10 @@ def kmeans(x, n_clusters, rng, n_init=1, init=None):
 
     Of at most 50 rounds each.
     """
-    starts = draw_apart(x, n_clusters, n_init, rng) if init is None else [init]
+    starts = kmeans_plusplus(x, n_clusters, n_init, rng) if init is None else [init]
     runs = [KMeans(n_clusters, init=start, n_init=1, max_iter=50) for start in starts]
     with warnings.catch_warnings():
-        # Fewer distinct rows than clusters: said once, of the final clusters.
+        # Fewer distinct rows than clusters: the warning is given once, at the end.
         warnings.simplefilter("ignore", ConvergenceWarning)
         for run in runs:
             run.set_params(random_state=rng).fit(x)
@@ -42,7 +42,7 @@ def kmeans_from(x, labels, n_clusters, rng):
 
 
 def partition(x, n_clusters, n_init, rng):
-    """Cut rows into clusters: the best, by inertia, of Ward and `n_init` k-means.
+    """Cluster rows: the best by inertia of k-means from Ward and `n_init` k-means.
 
     Parameters
     ----------
@@ -64,8 +64,8 @@ def partition(x, n_clusters, n_init, rng):
 
 
 def draw_sample(n, n_clusters, rng):
-    """Return the rows that a start is found on: all, or a sorted sample of many."""
-    size = max(START_ROWS, START_ROWS_A_CLUSTER * n_clusters)
+    """Return the rows that training starts from: all, or a sorted sample."""
+    size = max(START_ROWS, START_ROWS_PER_CLUSTER * n_clusters)
     return slice(None) if n <= size else np.sort(rng.choice(n, size, replace=False))
 
 
@@ -87,7 +87,7 @@ def _ward_centers(x, n_clusters, rng):
         n_parts = min(WARD_ROWS, max(5 * n_clusters, 1000))
         # scikit-learn's own start takes most of its time.
         some = rng.choice(len(x), min(len(x), 3 * n_parts), replace=False)
-        start = draw_apart(x[np.sort(some)], n_parts, 1, rng)[0]
+        start = kmeans_plusplus(x[np.sort(some)], n_parts, 1, rng)[0]
         micro = MiniBatchKMeans(
             n_parts,
             init=start,

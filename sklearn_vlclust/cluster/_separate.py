@@ -1,21 +1,22 @@
-"""Groups that lie so far apart that their sizes must not be evened out."""
+"""Well-separated groups, whose sizes must not be balanced."""
 
 import numpy as np
 
+from ..embedding._rows import unit
 from ..metrics._clusters import cluster_means
 
 # Least silhouette of each cluster: "reasonable structure" begins there (Kaufman and
 # Rousseeuw, Finding Groups in Data, 1990, Table 4). Classes of embeddings have 0 to .3.
 LEAST_SILHOUETTE = 0.5
-# Rounds of k-means: groups that lie apart need one.
+# Rounds of k-means: separated groups need one.
 ROUNDS = 2
 
 
 def separate_groups(rows, k):
-    """Find `k` groups of rows that lie apart, of whatever sizes.
+    """Find `k` well-separated groups of rows, of any sizes.
 
-    Centers are taken one by one, each the row that is furthest from those before it:
-    groups that lie apart get one each, however small they are.
+    Centers are found by farthest-first traversal: separated groups get one each,
+    however small they are.
 
     Parameters
     ----------
@@ -43,8 +44,7 @@ def separate_groups(rows, k):
         labels = (rows @ means.T).argmax(axis=1)
         if np.bincount(labels, minlength=k).min() == 0:
             return None
-        means = cluster_means(rows, labels, k)
-        means /= np.linalg.norm(means, axis=1, keepdims=True).clip(1e-12)
+        means = unit(cluster_means(rows, labels, k))
     distances = 1 - rows @ means.T
     every = np.arange(len(rows))
     own = distances[every, labels].clip(0)

@@ -8,19 +8,21 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.exceptions import ConvergenceWarning
 
 from ..embedding._memory import check_memory
+from ..embedding._rows import unit
 from ..neighbors import kneighbors
 from ._eigenpairs import dense_eigenpairs, lanczos_eigenpairs
 from ._partition import partition, partition_centers
 from ._spherical_kmeans import spherical_kmeans
 
-# A dense decomposition up to this many rows, or rows an eigenvector: as fast or faster.
-DENSE_ROWS, DENSE_ROWS_A_VECTOR = 500, 8
-# And what it may take, unless the other one takes as much: its basis has two vectors
-# for each that is wanted.
+# A dense decomposition up to this many rows, or rows per eigenvector: as fast or
+# faster.
+DENSE_ROWS, DENSE_ROWS_PER_VECTOR = 500, 8
+# Memory limit of it, unless Lanczos needs as much: its basis has two vectors for each
+# eigenvector wanted.
 DENSE_BYTES = 4 * 2**30
-# Rounds in which the rows of loose clusters are left out, the share of a cluster's
-# affinity to other rows that leads out of a loose one, and the share of all rows that
-# may be left out: outliers are few, and clusters that fall apart are none.
+# Outlier removal: number of rounds; a cluster is loose if more than this share of its
+# affinity to other rows leads out of it; and the largest share of all rows that may be
+# left out, as outliers are few.
 LOOSE_ROUNDS, LOOSE, OUTLIERS = 10, 0.5, 0.1
 
 
@@ -28,9 +30,9 @@ def knn_affinity(rows, n_neighbors, gamma, rng, loops=1.0):
     """Return the affinity of every row to its nearest rows and to itself.
 
     Entries are ``exp((|cos| - 1) / gamma)``, the membership of CPP before it is made
-    doubly stochastic, for pairs of which one is among the `n_neighbors` nearest of the
-    other, and zero for all others (the paper has batches of about a thousand rows and
-    keeps all pairs). As ``|cos| <= 1``, nothing can overflow.
+    doubly stochastic, for pairs where one is among the `n_neighbors` nearest neighbors
+    of the other, and zero for all others (the paper has batches of about a thousand
+    rows and keeps all pairs). As ``|cos| <= 1``, nothing can overflow.
 
     Parameters
     ----------
@@ -39,7 +41,7 @@ def knn_affinity(rows, n_neighbors, gamma, rng, loops=1.0):
     n_neighbors : int
         Nearest rows of each row, itself excluded; at most ``n - 1`` are used.
     gamma : float
-        Temperature: the smaller, the more the nearest count.
+        Temperature: the smaller, the more the nearest rows dominate.
     rng : RandomState
         Draws the cells of the neighbor search above 200,000 rows.
     loops : float, default=1.0
@@ -92,7 +94,7 @@ def doubly_stochastic(affinity, max_iter=1000, tol=1e-6):
     """Scale an affinity so that all its rows and columns sum to one (eq. 3).
 
     The update ``s <- sqrt(s / (K s))`` keeps the result ``diag(s) K diag(s)`` exactly
-    symmetric and costs one product a round.
+    symmetric and costs one product per round.
 
     Parameters
     ----------
@@ -156,9 +158,8 @@ class SpectralCut:
     rng : RandomState
         Draws the starts.
     residue : float or None, default=None
-        For k clusters, eigenvectors are weighted by a power of their eigenvalues that
-        leaves the k-th with this share of the first: a diffusion that weakens what
-        hardly holds together. None weighs them all alike.
+        Diffusion-map weighting: eigenvectors are scaled by ``eigenvalue**t``, with t
+        chosen so that the k-th weight is `residue`. If None, they are not weighted.
 
     Attributes
     ----------
@@ -211,12 +212,12 @@ class SpectralCut:
         k : int
             Between 1 and `max_k`.
         ward : bool, default=False
-            Start k-means from the clusters of Ward's method: slower, and better where
-            clusters have few rows, of which random starts miss some.
+            Start k-means from the clusters of Ward's method: slower, but better for
+            small clusters, which random starts may miss.
         firm : bool, default=False
-            With `ward`, rows of a cluster whose affinity to other rows leads mostly out
-            of it are outliers: the others are cut again, in at most 10 rounds, and
-            outliers join the nearest cluster.
+            With `ward`, a cluster whose affinity leads mostly out of it holds outliers:
+            the other rows are clustered again, in at most 10 rounds, and outliers join
+            the nearest cluster.
 
         Returns
         -------
@@ -235,7 +236,7 @@ class SpectralCut:
             values = self.eigenvalues[:k].clip(1e-3, 1 - 1e-6)
             power = np.log(self.residue) / np.log(values[-1])
             rows = rows * (values**power).astype(np.float32)
-        rows = rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
+        rows = unit(rows)
         if not ward:
             return by_size(spherical_kmeans(rows, k, rng))
         if firm:
@@ -281,7 +282,7 @@ class SpectralCut:
     def _volumes(self, labels, loops=True):
         """Return the affinity of each cluster that leads out of it, and all of it.
 
-        Without `loops`, that of rows to themselves does not count.
+        Without `loops`, the affinity of a row to itself does not count.
         """
         graph = self.affinity.tocoo()
         cluster = labels[graph.row]
@@ -290,10 +291,10 @@ class SpectralCut:
         return np.bincount(cluster, graph.data * apart), np.bincount(cluster, counted)
 
     def _partition_firmly(self, rows, k, rng):
-        """Cut unit rows into clusters that are not loose, and add the others to them.
+        """Cluster unit rows without outliers, and add these to the nearest clusters.
 
-        A few rows that are like no others make a cluster of their own among the
-        eigenvectors, though each of them belongs elsewhere if anywhere.
+        A few rows that are like no others form a cluster of their own in the
+        eigenvectors, although they do not belong together.
         """
         kept, labels = np.arange(len(rows)), partition(rows, k, n_init=0, rng=rng)
         for _ in range(LOOSE_ROUNDS):
@@ -323,7 +324,7 @@ class SpectralCut:
         """Return the k leading eigenpairs beside those that are known."""
         n = graph.shape[0]
         dense_bytes, basis_bytes = 4 * 8 * n**2, 3 * 8 * n * k
-        is_dense = n <= max(DENSE_ROWS, DENSE_ROWS_A_VECTOR * k) and (
+        is_dense = n <= max(DENSE_ROWS, DENSE_ROWS_PER_VECTOR * k) and (
             dense_bytes <= DENSE_BYTES or n <= 2 * k + 1
         )
         check_memory(

@@ -4,19 +4,19 @@ import numpy as np
 from scipy.linalg import qr
 from scipy.sparse import csc_array
 
-from ..embedding._rows import row_blocks
-from ._kmeans_plusplus import draw_apart
+from ..embedding._rows import row_blocks, unit
+from ._kmeans_plusplus import kmeans_plusplus
 
-# Rows that the starts are tried on, and rows a cluster.
-SAMPLE_ROWS, SAMPLE_ROWS_A_CLUSTER = 2000, 30
-# Random starts, beside the one by pivots, and rounds on the sample and on all rows.
+# Size of the sample that starts are tried on, in rows and in rows per cluster.
+SAMPLE_ROWS, SAMPLE_ROWS_PER_CLUSTER = 2000, 30
+# Random starts beside the QR start, and rounds on the sample and on all rows.
 N_STARTS, ROUNDS = 4, 20
 # Bounds of cosines are loosened by what float32 may lose in a round.
 ROUNDING = 1e-6
 
 
 def spherical_kmeans(rows, k, rng):
-    """Cut unit rows into k clusters; the start is the best of several on a sample.
+    """Cluster unit rows by k-means; the start is the best of several on a sample.
 
     Parameters
     ----------
@@ -37,22 +37,23 @@ def spherical_kmeans(rows, k, rng):
     .. [1] Damle, Minden, Ying, "Simple, direct and efficient multi-way spectral
        clustering", Information and Inference 2019.
     """
-    size = max(SAMPLE_ROWS, SAMPLE_ROWS_A_CLUSTER * k)
+    size = max(SAMPLE_ROWS, SAMPLE_ROWS_PER_CLUSTER * k)
     sample = rows
     if len(rows) > size:
         sample = rows[np.sort(rng.choice(len(rows), size, replace=False))]
     starts = [sample[qr(sample.T, mode="r", pivoting=True)[1][:k]]]
-    starts += draw_apart(sample, k, N_STARTS, rng)
+    starts += kmeans_plusplus(sample, k, N_STARTS, rng)
     runs = [lloyd(sample, centers) for centers in starts]
     centers = max(runs, key=lambda run: run[2])[1]
     return lloyd(rows, centers)[0]
 
 
 def lloyd(rows, centers, rounds=ROUNDS):
-    """Alternate between labels and centres, until labels stay.
+    """Lloyd's algorithm: alternate between labels and centers until labels stay.
 
-    A row is compared with all centres only while it might change: a cosine moves in a
-    round by no more than the centre does. That leaves the labels as they would be [1]_.
+    A row is compared with all centers only if its label can change: in a round, a
+    cosine changes by no more than its center moves. Labels are the same as without this
+    bound [1]_.
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ def lloyd(rows, centers, rounds=ROUNDS):
     centers : ndarray of shape (k, d), float32
         Where to start.
     rounds : int, default=20
-        Most rounds.
+        Largest number of rounds.
 
     Returns
     -------
@@ -70,7 +71,7 @@ def lloyd(rows, centers, rounds=ROUNDS):
     centers : ndarray of shape (k, d), float32
         Their means, of unit length; the farthest rows in place of empty clusters.
     cosine : float
-        Mean cosine to the centres that the labels were found by.
+        Mean cosine to the centers that the labels were found by.
 
     References
     ----------
@@ -96,7 +97,7 @@ def lloyd(rows, centers, rounds=ROUNDS):
         if len(empty):
             farthest = np.argsort(_cosines(rows, centers, labels))
             sums[empty] = rows[farthest[: len(empty)]]
-        centers = sums / np.linalg.norm(sums, axis=1)[:, None].clip(1e-12)
+        centers = unit(sums)
         moved = np.linalg.norm(centers - found_by, axis=1) + ROUNDING
         own -= moved[labels]
         others += moved.max()
@@ -104,7 +105,7 @@ def lloyd(rows, centers, rounds=ROUNDS):
 
 
 def _nearest(rows, centers):
-    """Return the nearest centre of each row, its cosine, and the second largest."""
+    """Return the nearest center of each row, its cosine, and the second largest."""
     cosines = rows @ centers.T  # (n, k)
     labels = cosines.argmax(axis=1)
     place = labels + len(centers) * np.arange(len(rows))

@@ -1,30 +1,30 @@
-"""Clusters that training left without samples get a part of a loose one."""
+"""Clusters that training left empty get a part of the most divided cluster."""
 
 import numpy as np
 
 from ..metrics._clusters import cluster_members
 from ._partition import partition
 
-# Rows of a cluster that are looked at.
+# Largest number of rows of a cluster that are used to split it.
 LOOKED_AT = 1000
 
 
 def most_divided(features, labels, k, rng):
-    """Cut the cluster in two that falls apart most.
+    """Split the cluster that falls into two groups most clearly.
 
-    Of those of at least the mean size, it is the one of whose sum of squared distances
-    two halves explain the largest share: two groups in one cluster, not a large group.
+    Among clusters of at least the mean size, it is the one whose variance two halves
+    explain best: two groups in one cluster, not one large group.
 
     Parameters
     ----------
     features : ndarray of shape (n, d)
-        What clusters are told apart by.
+        Features that distinguish clusters.
     labels : ndarray of shape (n,), int
         Cluster of each row.
     k : int
-        Clusters, of which some may be empty.
+        Number of clusters; some may be empty.
     rng : RandomState
-        Draws what Ward's method looks at, of more than 5,000 rows.
+        Draws the rows for Ward's method, if there are more than 5,000.
 
     Returns
     -------
@@ -61,8 +61,8 @@ def most_divided(features, labels, k, rng):
 def plane_between(features, second):
     """Return weight and bias of the plane halfway between the means of two halves.
 
-    Distances from it are positive in the second half, and their median size is 1, so
-    that the odds of the halves are as those of clusters that overlap.
+    Distances from it are positive in the second half, and their median size is 1: the
+    two halves get odds like overlapping clusters.
     """
     one, other = features[~second].mean(axis=0), features[second].mean(axis=0)
     weight = other - one

@@ -12,6 +12,7 @@ from scipy.linalg import eigh
 from scipy.sparse.linalg import eigsh
 from sklearn.metrics import adjusted_mutual_info_score
 
+from ..embedding._rows import unit
 from ..training._products import linear
 from ._partition import pairwise_distances
 
@@ -131,11 +132,7 @@ def _half_whitened(x):
     else:
         variances, vectors = eigh(covariance)
     kept = np.flatnonzero(variances > 1e-6 * max(variances.max(), 1e-12))[-AXES:]
-    return _unit(x @ (vectors[:, kept] / variances[kept] ** 0.25).astype(np.float32))
-
-
-def _unit(x):
-    return x / np.linalg.norm(x, axis=1, keepdims=True).clip(1e-12)
+    return unit(x @ (vectors[:, kept] / variances[kept] ** 0.25).astype(np.float32))
 
 
 def _ramp(value, low, high):

@@ -1,7 +1,7 @@
 """Words beside images, for every clusterer on embeddings (not in the papers).
 
-Each image is joined with the mixture of nouns that it resembles, weighted by how far
-the nouns help to tell images apart, which is measured without labels.
+Each image is joined with the mixture of nouns that it resembles, weighted by how much
+the nouns help to distinguish images, measured without labels.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from ._joint import JointRows, StandardRows
 from ._partition import kmeans
 from ._word_weight import weigh_words
 
-# Length of a noun mixture beside that of its image, at full weight.
+# Length of a noun mixture relative to its image, at full weight.
 MIXTURE_WEIGHT = 0.7
 # Effective number of nouns in a mixture.
 PERPLEXITY = 5.0
@@ -36,7 +36,7 @@ SEMANTIC_SPACE = [
 
 @dataclass
 class Words:
-    """Nouns for images, and how far they help.
+    """Nouns for images, and how much they help.
 
     Attributes
     ----------
@@ -77,28 +77,28 @@ def find_words(
     min_nouns=1,
     device="cpu",
 ):
-    """Fit the semantic space that a parameter stands for, and weigh its nouns.
+    """Fit the semantic space given by a parameter, and weigh its nouns.
 
     Parameters
     ----------
     semantic_space : "wordnet", Vocabulary, SemanticSpace, array-like of str or None
-        What the user gave. A space is cloned.
+        The user's parameter. A space is cloned.
     rows : UnitRows of shape (n, d)
         Images.
     sample : index array or slice
         The images that the nouns are selected and weighed by.
     k : int
-        Clusters, for which the nouns are selected.
+        Number of clusters that nouns are selected for.
     rng : RandomState
         Draws starts of k-means.
     embedder : encoder, str or None, default=None
-        Makes vectors of nouns that have none, where the space has no encoder itself.
+        Encodes nouns without vectors, if the space has no encoder itself.
     weight : "auto" or float, default="auto"
         How far the nouns are trusted; "auto" measures it.
     perplexity : float, default=5.0
         Effective number of nouns in a mixture.
     min_nouns : int, default=1
-        Smallest number of near nouns of an image that the caller needs.
+        Smallest number of nearest nouns per image that the caller needs.
     device : torch.device or str, default="cpu"
         Where images and nouns are compared.
 
@@ -128,16 +128,16 @@ def find_words(
 class JointEmbedding(nn.Module):
     """Unit rows [image; weight x noun mixture] of images, as a module for inference.
 
-    Both parts are brought to mean zero and mean squared length one before, as
-    :class:`~sklearn_vlclust.cluster._joint.StandardRows` does.
+    Both parts are standardized first, as by
+    :class:`~sklearn_vlclust.cluster._joint.StandardRows`.
 
     Parameters
     ----------
     n_features, n_nouns : int
-        Width of the embeddings, and number of nouns; none, and the rows are those of
-        the images alone.
+        Width of the embeddings, and number of nouns; with 0 nouns the rows are the
+        images alone.
     weight : float, default=0.0
-        Length of the mixtures beside the images.
+        Length of the mixtures relative to the images.
     temperature : float, default=1.0
         Of the softmax over nouns.
     """
@@ -181,7 +181,7 @@ class JointEmbedding(nn.Module):
         return nn.functional.normalize(joint, dim=1)
 
     def images_of(self, joint):
-        """Return the images of joint rows of any length, about: unit rows, (n, d)."""
+        """Recover the images, unit rows of (n, d), approximately from joint rows."""
         images = nn.functional.normalize(joint[:, : self.config["n_features"]], dim=1)
         return nn.functional.normalize(
             images * self.image_spread + self.image_mean, dim=1
@@ -196,7 +196,7 @@ def join(words, mixture_weight=MIXTURE_WEIGHT):
     words : Words
         Of the images.
     mixture_weight : float, default=0.7
-        Length of a mixture beside that of its image, at full weight.
+        Length of a mixture relative to its image, at full weight.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The folder for what is downloaded or computed once."""
+"""The folder for data that is downloaded or computed once."""
 
 import os
 import shutil
@@ -12,10 +12,9 @@ def get_data_home(data_home=None) -> Path:
     Parameters
     ----------
     data_home : path, default=None
-        The folder. None means the environment variable `SKLEARN_VLCLUST_DATA`, and
-        where that is not set `sklearn_vlclust` in the user's cache folder:
-        `~/.cache` (or `XDG_CACHE_HOME`), `~/Library/Caches` on macOS,
-        `%LOCALAPPDATA%` on Windows.
+        The folder. If None, the environment variable `SKLEARN_VLCLUST_DATA`; if that is
+        not set, `sklearn_vlclust` in the user's cache folder: `~/.cache` (or
+        `XDG_CACHE_HOME`), `~/Library/Caches` on macOS, `%LOCALAPPDATA%` on Windows.
 
     Returns
     -------

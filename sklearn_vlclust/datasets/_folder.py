@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 from PIL import Image
 
-# Pillow knows many more, some of which take nearly any file for theirs.
+# Pillow knows many more, and some of them accept nearly any file.
 _FORMATS = (
     "JPEG",
     "PNG",

@@ -1,4 +1,4 @@
-"""What all encoders share: batches, the cache, skipped files, progress."""
+"""Shared by all encoders: batches, the cache, skipped files, progress."""
 
 import copy
 import hashlib
@@ -41,8 +41,8 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     - `encoder_id`: a string that names model, weights and preprocessing, and
     - `_n_features_out`: d.
 
-    Inside these, `self._network` is what `_load` returned. Rows are brought to
-    unit length here. `_network_params` names the parameters that `_load` reads.
+    Inside these, `self._network` is what `_load` returned. Rows are scaled to unit
+    length here. `_network_params` names the parameters that `_load` reads.
     """
 
     _parameter_constraints: dict = {
@@ -62,7 +62,7 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Parameters
         ----------
         X : images or None, default=None
-            As in :meth:`transform`. None checks the parameters alone.
+            As in :meth:`transform`. If None, only the parameters are checked.
         y : None
             Ignored.
 
@@ -86,7 +86,7 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             A list or 1-D array of paths, PIL images or uint8 arrays of shape
             (height, width, channels), or one uint8 array of shape
             (n, height, width, channels). Images are turned upright by their EXIF
-            tag, transparent parts become white, 16-bit grey is scaled to 8 bits,
+            tag, transparent parts become white, 16-bit gray is scaled to 8 bits,
             and of an animation the first frame is taken. Or a dask bag or array of
             images, which are embedded by its workers.
 
@@ -178,7 +178,7 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Parameters
         ----------
         texts : list of str
-            The texts, as the model shall read them (a prompt, say).
+            The texts as the model reads them (a prompt, say).
 
         Returns
         -------
@@ -198,7 +198,7 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     def _encode_cached(self, names, compute):
         """Return unit rows of `names` (strings), made by `compute(indices)`.
 
-        With a cache, `compute` is called for what the cache does not hold.
+        With a cache, `compute` is called only for rows that are missing in it.
         """
         if not len(names):
             return np.empty((0, self._n_features_out), dtype=np.float32)
@@ -219,7 +219,7 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             )
 
     def _preparer(self, cache):
-        """Return what the decoding threads do with an image: look it up or decode."""
+        """Return what decoding threads call: it looks an image up or decodes it."""
         prefix = b"" if cache is None else self._key_prefix(b"image")
 
         def prepare(source):

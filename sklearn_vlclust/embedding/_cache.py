@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 # SQLite, because it is in the standard library, survives a kill at any moment and
-# lets processes share a file. LMDB maps its file into memory, so that a truncated
+# lets processes share a file. LMDB maps its file into memory, so a truncated
 # file ends the process (SIGBUS); diskcache pickles and is SQLite underneath.
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _KEYS_PER_QUERY = 500
@@ -62,7 +62,7 @@ class EmbeddingCache:
         self.close()
 
     def close(self) -> None:
-        """Close the file; what was put is on disk already."""
+        """Close the file; all rows are on disk already."""
         if self._db is not None:
             self._db.close()
             self._db = None
@@ -93,7 +93,7 @@ class EmbeddingCache:
                 yield [key for key, _, _ in sound], rows
 
     def put(self, keys: Sequence[bytes], rows: np.ndarray) -> None:
-        """Store rows at once: after a kill, all of them or none are there."""
+        """Store rows in one transaction: after a kill, all or none are there."""
         if not self._writable:
             return
         blobs = [row.astype("<f4").tobytes() for row in rows]
@@ -200,10 +200,10 @@ def cached_rows(
     Parameters
     ----------
     cache : EmbeddingCache or None
-        Where rows are looked up and stored. None computes all of them.
+        Where rows are looked up and stored. If None, all are computed.
     keys : sequence of length n >= 1
-        What stands for each row: bytes where there is a cache, else anything that
-        can be hashed. Of equal keys one is computed.
+        A key per row: bytes if there is a cache, else anything hashable. Equal keys are
+        computed once.
     compute : callable
         Gets a list of at most `batch_size` positions in `keys`, returns their rows
         as float32.

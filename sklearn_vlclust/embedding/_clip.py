@@ -1,4 +1,4 @@
-"""CLIP and its kin, by open_clip."""
+"""CLIP and similar models, loaded by open_clip."""
 
 import difflib
 import hashlib
@@ -37,18 +37,18 @@ class CLIPEmbedder(BaseEmbedder):
     device : str or torch.device, default="auto"
         "auto" picks CUDA, then MPS, then the CPU.
     precision : {"auto", "fp32", "fp16", "bf16"}, default="auto"
-        Of weights and forward pass. "auto" is fp32, on CUDA bf16, or fp16 where the
-        GPU has no bf16. Rows are float32 in any case.
+        Of weights and forward pass. "auto" is fp32 on a CPU, bf16 on CUDA, or fp16 if
+        the GPU has no bf16. Rows are float32 in any case.
     cache : path, default=None
-        A folder where embeddings are kept, by content of the image (or text), model
-        and preprocessing: what was embedded once needs no forward pass again, also
-        after a run that was killed. Processes may share it.
+        A folder where embeddings are kept, by content of the image (or text), model and
+        preprocessing: nothing is embedded twice, not even after a run was killed.
+        Processes may share it.
     n_jobs : int, default=None
-        Threads that decode images beside the forward pass. None means one a
-        processor, at most 8; -1 means all processors.
+        Threads that decode images beside the forward pass. If None, one per processor,
+        at most 8; -1 means all processors.
     on_error : {"raise", "skip"}, default="raise"
-        What an image that cannot be read does: end the call with an error, or be
-        left out and reported in `errors_`.
+        For an image that cannot be read: raise an error, or leave it out and report it
+        in `errors_`.
     verbose : int, default=0
         1 shows a progress bar.
     compile : bool, default=False
@@ -143,7 +143,7 @@ class CLIPEmbedder(BaseEmbedder):
             return device, self.precision
         if device.type != "cuda":
             return device, "fp32"
-        # Old GPUs emulate bf16 in float32 and lose the speed they came for.
+        # Old GPUs emulate bf16 in float32, which is no faster.
         native = torch.cuda.is_bf16_supported(including_emulation=False)
         return device, "bf16" if native else "fp16"
 
@@ -227,8 +227,8 @@ class _Network:
 class _Source:
     """Where a model comes from.
 
-    `name` and `tag` are as open_clip takes them, `weights` is a file, `stamps` are
-    (path, size, time) of the local files, by which a change of them is seen.
+    `name` and `tag` are in open_clip's terms, `weights` is a file, and `stamps` are
+    (path, size, time) of the local files, which show when they change.
     """
 
     name: str

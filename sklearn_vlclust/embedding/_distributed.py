@@ -1,6 +1,6 @@
-"""Dask collections as X: methods run where the blocks are, fits read them in turn.
+"""Dask collections as X: methods run on the workers, fits read the blocks in turn.
 
-Dask is told by its types and imported by nobody who does not use it.
+Dask inputs are recognized by type name, so dask is imported only if it is used.
 """
 
 import copy
@@ -14,10 +14,10 @@ import numpy as np
 from joblib import cpu_count
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-# Blocks that a fit reads are kept in memory up to this size, in a file above, and as
-# many of them are computed at a time without a cluster.
+# Blocks that a fit reads are kept in memory up to this size, above it in a file;
+# without a cluster, this much is computed at a time.
 HELD_BYTES = 256 * 2**20
-# Blocks a thread of a cluster that are computed before they are asked for.
+# Blocks per thread of a cluster that are computed ahead.
 AHEAD = 2
 
 
@@ -29,7 +29,7 @@ def is_dask(X):
 def by_blocks(method):
     """Let a method of a fitted estimator take dask collections: lazily, by blocks.
 
-    The estimator brings ``_to_workers()``, which returns what of it is sent to them.
+    The estimator has ``_to_workers()``, which returns the part that is sent to workers.
     """
 
     @wraps(method)
@@ -42,7 +42,7 @@ def by_blocks(method):
 
 
 def without_fit(estimator, kept, /, **params):
-    """Return a copy that has `kept` of what was fitted, and other parameters."""
+    """Return a copy with the fitted attributes `kept` and with other parameters."""
     sent = copy.copy(estimator)
     for name in vars(estimator):
         if name.endswith("_") and name not in kept:
@@ -52,7 +52,7 @@ def without_fit(estimator, kept, /, **params):
 
 
 def gather(X):
-    """Return what a dask collection holds, computed a few blocks at a time.
+    """Compute a dask collection, a few blocks at a time.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def gather(X):
 
 
 def _as_array(X):
-    """Return a collection as a dask array, blocks of which are some rows, whole."""
+    """Return a collection as a dask array whose blocks hold whole rows."""
     import dask.array as da
     from dask import delayed
 
@@ -116,7 +116,8 @@ def _map_blocks(estimator, method, X):
     if X.ndim == 2:
         validate_data(estimator, X, reset=False, skip_check_array=True)
     like = _result_of_no_rows(estimator, method, X)
-    # One key of the graph: it is sent to each worker once, and again where one is lost.
+    # One key of the graph: it is sent to each worker once, and again if a worker is
+    # lost.
     sent = delayed(estimator._to_workers(), pure=False, traverse=False)
     name = f"{method}-{tokenize(X.name, sent.key)}"
     other_axes = (0,) * (X.ndim - 1)
@@ -138,7 +139,7 @@ def _map_blocks(estimator, method, X):
 
 
 def _result_of_no_rows(estimator, method, X):
-    """Return the empty array of which results have the width and the dtype."""
+    """Return an empty array with the width and the dtype of results."""
     if method == "predict":
         return np.empty(0, dtype=np.int64)
     if method == "predict_proba":

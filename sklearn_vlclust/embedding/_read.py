@@ -66,7 +66,7 @@ def read_unit_rows(X):
 def _as_rows(X):
     """Return embeddings as rows that NumPy or we can read, and whether some may be 0.
 
-    What is on disk in another dtype than float32 or float64 is converted as it is read.
+    Files of other dtypes than float32 or float64 are converted while reading.
     """
     if is_dask(X):
         X = gather(X)

@@ -22,10 +22,10 @@ def make_embedder(embedder, verbose=0):
     Parameters
     ----------
     embedder : "auto", "offline", None or encoder instance
-        None is :class:`CLIPEmbedder` as it comes, "offline" :class:`OfflineEmbedder`,
-        and "auto" CLIP if its weights are on this machine or its hub answers, else
-        offline, with a warning. An instance is cloned, so that the user's own is left
-        as it is.
+        If None, :class:`CLIPEmbedder` with its defaults; "offline"
+        :class:`OfflineEmbedder`, and "auto" CLIP if its weights are on this machine or
+        its hub answers, else offline, with a warning. An instance is cloned, so that
+        the user's own is left as it is.
     verbose : int, default=0
         Passed to an encoder that is made here.
 
@@ -74,7 +74,7 @@ def find_clip_weights():
         path = huggingface_hub.try_to_load_from_cache(repository, file)
         if isinstance(path, str):
             return path
-    # Where open_clip puts what is on no hub.
+    # Where open_clip puts files that are on no hub.
     url = config.get("url", "")
     path = Path("~/.cache/clip").expanduser() / os.path.basename(url)
     return str(path) if url and path.is_file() else ""
@@ -107,7 +107,7 @@ def _hub_answers():
 
 
 def embed_images(embedder, images):
-    """Embed images; those of a dask collection by its workers, if the encoder can.
+    """Embed images; a dask collection is embedded by its workers, if the encoder can.
 
     Encoders of this library can. Others get the images as a list or an array.
     """

@@ -6,11 +6,11 @@ import torch
 from ..training._device import to_device
 from ._tensor_rows import TensorRows
 
-# Below this size the unit rows are kept in memory; above, they are made a block at a
-# time, so that a memory-mapped X costs no second copy of itself.
+# Below this size the unit rows are kept in memory; above, they are computed block by
+# block, so a memory-mapped X is never copied whole.
 DENSE_BYTES = 256 * 2**20
 BLOCK_ROWS = 16_384
-# Lengths of which single precision squares: others are computed in double precision.
+# Range of lengths that single precision can square; others use double precision.
 SHORTEST, LONGEST = 1e-15, 1e15
 
 
@@ -53,7 +53,7 @@ class UnitRows:
         for block, x, norms in measured_blocks(X, zero_rows):
             self.norms[block] = norms.cpu().numpy()
             if self._dense is not None:
-                self._dense[block] = unit(x, norms).cpu().numpy()
+                self._dense[block] = divide_rows(x, norms).cpu().numpy()
         self.device, self._tensor_norms = torch.device("cpu"), None
         if isinstance(X, TensorRows):
             self.device = X.device
@@ -78,7 +78,9 @@ class UnitRows:
         if self._tensor_norms is None:
             return to_device(torch.from_numpy(self[rows]), device or self.device)
         x, norms = self._X.tensor(rows), self._tensor_norms
-        return unit(x, norms[self._X.place(rows)]).float().to(device or self.device)
+        return (
+            divide_rows(x, norms[self._X.place(rows)]).float().to(device or self.device)
+        )
 
     def some(self, index):
         """Return the rows of an index array, as rows of their own."""
@@ -142,7 +144,7 @@ def measured_blocks(X, zero_rows, size=BLOCK_ROWS):
         else:
             x, norms = X.tensor(block), lengths[block]
         if norms.dtype != x.dtype:
-            x, norms = unit(x, norms), torch.ones_like(x[:, 0])
+            x, norms = divide_rows(x, norms), torch.ones_like(x[:, 0])
         yield block, x, norms
 
 
@@ -182,15 +184,23 @@ def _refuse(row, norm, first_row, X):
     )
 
 
-def unit(x, norms):
-    """Return rows at unit length, in their dtype, of which `norms` may be another."""
+def divide_rows(x, norms):
+    """Divide the rows of a tensor by their lengths, in double precision if these are.
+
+    The dtype of the rows is kept.
+    """
     return (x / norms[:, None]).to(x.dtype)
+
+
+def unit(rows):
+    """Return the rows of an array at unit length, a new array; rows of zeros stay."""
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
 
 
 def as_tensor(x):
     """Return an array as a tensor: the same memory, which nobody is to write to.
 
-    torch warns about read-only memory, which that of a memory-mapped file usually is.
+    torch warns about read-only memory, such as a memory-mapped file.
     """
     x = np.require(x, requirements="C")
     return torch.from_numpy(x if x.flags.writeable else np.asarray(_Unlocked(x)))

@@ -24,9 +24,9 @@ def open_shards(path):
     Parameters
     ----------
     path : str, Path, or list of str or Path
-        A folder of shards, in the order of the numbers in their names; the folder that
-        clip-retrieval writes, of which the shards are in ``img_emb/``; or `.npy` files
-        in the order given.
+        A folder of shards, in the order of the numbers in their names; a folder written
+        by clip-retrieval, with shards in ``img_emb/``; or `.npy` files in the order
+        given.
 
     Returns
     -------
@@ -284,7 +284,7 @@ def _in_order(files):
     if len(kinds) > 1:
         raise ValueError(
             f"The .npy files in {str(files[0].parent)!r} have names of {len(kinds)} "
-            f"kinds, {', '.join(kinds[:3])}: shards are told by their numbers alone. "
+            f"kinds, {', '.join(kinds[:3])}: only the numbers tell shards apart. "
             "Give a list of files to open_shards."
         )
     files = sorted(files, key=lambda file: (_numbers(file), file.name))
@@ -298,7 +298,7 @@ def _in_order(files):
 
 
 def _warn_of_gaps(rows):
-    """Warn if numbers are left out, unless they are those of the first rows."""
+    """Warn if numbers are missing, except those of the first rows."""
     numbers = np.array([_numbers(file) for file in rows.files])
     varied = numbers[:, (numbers != numbers[:1]).any(axis=0)]
     if varied.shape[1] != 1 or (varied[:, 0] == rows._starts).all():

@@ -1,4 +1,4 @@
-"""Embeddings that are a torch tensor already, on whatever device they lie."""
+"""Embeddings given as a torch tensor, on any device."""
 
 import numpy as np
 import torch
@@ -7,7 +7,7 @@ from ..training._device import to_device
 
 
 class TensorRows:
-    """The rows of a tensor, which stays where it is.
+    """The rows of a tensor, which stays on its device.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class TensorRows:
     Raises
     ------
     ValueError
-        If the tensor is no matrix, has no columns, or is of complex numbers.
+        If the tensor is not a matrix, has no columns, or is complex.
     """
 
     ndim = 2

@@ -71,6 +71,6 @@ def _count(labels_true, labels_pred):
     labels_true, labels_pred = column_or_1d(labels_true), column_or_1d(labels_pred)
     check_consistent_length(labels_true, labels_pred)
     if not len(labels_true):
-        raise ValueError("labels_true and labels_pred are empty: one label a sample.")
+        raise ValueError("labels_true and labels_pred are empty: one label per sample.")
     counts = contingency_matrix(labels_true, labels_pred)
     return np.unique(labels_true), np.unique(labels_pred), counts

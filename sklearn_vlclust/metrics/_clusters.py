@@ -1,4 +1,4 @@
-"""Clusters as what they consist of: their rows, and the means of these."""
+"""Rows of clusters, and their means."""
 
 import numpy as np
 from scipy.sparse import csr_array

@@ -1,11 +1,12 @@
 """Forms of the matrices in eq. 2 of the coding rate: which one is fast depends.
 
 A form is built of the features `Z`, (m, d), and of whether the gradients of `Z` and of
-the membership are needed. ``matrices(p, a)`` returns those of some clusters, without
-the identity, of their columns `p` of the membership, (m, k), and factors `a`, (k,).
-``parts(matrices)`` yields them a few at a time, (k', size, size), to be replaced by
-their inverses. ``gradients(p, a, weights, inverses)`` returns the part of the gradient
-of `p` that goes through the matrices, and adds that of `Z` to `grad_Z`.
+the membership are needed. ``matrices(p, a)`` returns the matrices of some clusters,
+without the identity, given their columns `p` of the membership, (m, k), and factors
+`a`, (k,). ``parts(matrices)`` yields them a few at a time, (k', size, size), to be
+replaced by their inverses. ``gradients(p, a, weights, inverses)`` returns the part of
+the gradient of `p` that goes through the matrices, and adds the gradient of `Z` to
+`grad_Z`.
 """
 
 import torch
@@ -37,9 +38,9 @@ def _split(matrices):
 
 
 class Features:
-    """``I + a_j Z^T diag(Pi_j) Z``, (d, d) a cluster: for more samples than features.
+    """``I + a_j Z^T diag(Pi_j) Z``, (d, d) per cluster: for more samples than features.
 
-    A product of matrices a cluster. Twice the arithmetic of :class:`PackedFeatures`, in
+    One matrix product per cluster. Twice the arithmetic of :class:`PackedFeatures`, in
     a handful of large operations instead of thousands of small ones: for GPUs.
     """
 
@@ -64,7 +65,7 @@ class Features:
 
 
 class PackedFeatures:
-    """The same matrices as those of :class:`Features`, with half the arithmetic.
+    """The matrices of :class:`Features` with half the arithmetic.
 
     All come out of one product, of the membership with the outer products of rows. Of
     the outer products ``z z^T``, the lower triangle is kept, packed row by row into
@@ -139,7 +140,7 @@ class PackedFeatures:
 
 
 class Samples:
-    """``I + a_j D Z Z^T D``, D^2 = diag(Pi_j), (m, m) a cluster: for many features."""
+    """``I + a_j D Z Z^T D``, D^2 = diag(Pi_j), (m, m) per cluster: many features."""
 
     def __init__(self, Z, needed):
         self.Z, self.needed = Z, needed

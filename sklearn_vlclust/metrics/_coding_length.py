@@ -14,16 +14,16 @@ def coding_length(Z, labels, eps=0.1):
         \log\det\left(I + \frac{d}{m_i \varepsilon} Z_i^\top Z_i\right)
         - m_i \ln\frac{m_i}{n}
 
-    with the `m_i` rows `Z_i` of cluster i. The factor 1/2 is that of the authors' code.
+    with the `m_i` rows `Z_i` of cluster i. The factor 1/2 is from the authors' code.
     Less is better: among clusterings into 1, 2, ... clusters, Algorithm 1 takes the one
     with the shortest code. Each cluster costs about as many nats as `d` further rows,
-    so that the answer is too small where clusters have about as many rows as `d`.
+    so the answer is too small where clusters have about as many rows as `d`.
 
     Parameters
     ----------
     Z : array-like of shape (n_samples, d)
         Unit rows, as :class:`~sklearn_vlclust.RateReductionClustering` learns them.
-        Used as they are.
+        Used unchanged.
     labels : array-like of shape (n_samples,)
         Clusters.
     eps : float, default=0.1

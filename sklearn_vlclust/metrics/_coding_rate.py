@@ -14,13 +14,13 @@ LEAF = 32
 def coding_rate(Z, eps=0.1):
     """Bits, in nats a sample, to code features up to a precision: eq. 1 of [1]_.
 
-    ``1/2 logdet(I + d / (m eps) Z^T Z)``. The factor 1/2 is that of [2]_ and of the
-    authors' code; eq. 1 of [1]_ is printed without.
+    ``1/2 logdet(I + d / (m eps) Z^T Z)``. The factor 1/2 is from [2]_ and the authors'
+    code; eq. 1 of [1]_ is printed without.
 
     Parameters
     ----------
     Z : float tensor of shape (m, d)
-        Features, one row a sample, of unit length.
+        Features, one row per sample, of unit length.
     eps : float, default=0.1
         Squared precision (epsilon^2 in the paper).
 
@@ -28,7 +28,7 @@ def coding_rate(Z, eps=0.1):
     -------
     rate : scalar tensor
         With gradient where `Z` has one. NaN where `Z` has any, or where `eps` is so
-        small that the matrix cannot be factorised in the precision of `Z`.
+        small that the matrix cannot be factorized in the precision of `Z`.
 
     Raises
     ------
@@ -63,25 +63,26 @@ def cluster_coding_rate(Z, Pi, eps=0.1, n_columns=None, *, generator=None):
 
     ``1 / (2 m) sum_j t_j logdet(I + d / (t_j eps) Z^T diag(Pi_j) Z)`` with ``t_j`` the
     sum of column ``Pi_j``. A doubly stochastic membership of every sample with every
-    other has ``t_j = 1``; a partition has one column of zeros and ones a cluster.
+    other has ``t_j = 1``; a partition has one column of zeros and ones per cluster.
 
     All ``Z^T diag(Pi_j) Z`` come out of one matrix product, of `Pi` with the outer
-    products of the rows of `Z`, of which only one triangle is computed. The gradient is
+    products of the rows of `Z`; only one triangle of these is computed. The gradient is
     worked out by hand from the inverses, block by block.
 
     Parameters
     ----------
     Z : float tensor of shape (m, d)
-        Features, one row a sample, of unit length.
+        Features, one row per sample, of unit length.
     Pi : float tensor of shape (m, k)
         Membership of the samples in each cluster, not negative.
     eps : float, default=0.1
         Squared precision (epsilon^2 in the paper).
     n_columns : int, default=None
         Number of columns of `Pi`, drawn at random, that stand for all: an unbiased
-        estimate of value and gradient at a fraction of the cost. None is all.
+        estimate of value and gradient at a fraction of the cost. If None, all columns
+        are used.
     generator : torch.Generator, default=None
-        Draws the columns; a CPU generator. None is the global one of torch.
+        Draws the columns; a CPU generator. If None, torch's global generator.
 
     Returns
     -------
@@ -135,7 +136,7 @@ def partition_coding_rate(Z, labels, eps=0.1):
     Parameters
     ----------
     Z : float tensor of shape (m, d)
-        Features, one row a sample, of unit length.
+        Features, one row per sample, of unit length.
     labels : ndarray of shape (m,)
         Clusters.
     eps : float, default=0.1
@@ -155,7 +156,8 @@ def partition_coding_rate(Z, labels, eps=0.1):
 def cholesky(matrices):
     """Return Cholesky factors of (..., d, d), of NaN where there are none.
 
-    As `torch.linalg.cholesky`, which makes a GPU wait to raise an error instead.
+    Like `torch.linalg.cholesky`, but failures give NaN: raising an error would force a
+    GPU to synchronize.
     """
     factors, info = torch.linalg.cholesky_ex(matrices)
     failed = (info != 0)[..., None, None]
@@ -167,7 +169,7 @@ def _check_features(Z, eps):
     if Z.ndim != 2 or not Z.numel() or not Z.is_floating_point():
         raise ValueError(
             f"Z is a {Z.dtype} tensor of shape {tuple(Z.shape)}; it must be a matrix "
-            "of floats, one row a sample."
+            "of floats, one row per sample."
         )
     if not eps > 0:
         raise ValueError(f"eps={eps}; the squared precision must be positive.")

@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from ..embedding._read import read_unit_rows
+from ..embedding._rows import unit
 
 # Rows that are drawn from more than that.
 MAX_ROWS = 20_000
@@ -19,9 +20,9 @@ def generalization(rows, labels, *, alpha=0.3, n_folds=3, rng=0):
     r"""Share of the clusters' information that a ridge classifier learns.
 
     A linear classifier is trained on the clusters of one fold of the rows and predicts
-    those of the others, as [1]_ judges labelings by how well they are learned. A
-    cluster that the rows themselves set apart is found again from few of them; where
-    it ends in the middle of a group takes many. The information that the predictions
+    the clusters of the others, as [1]_ judges labelings by how well they are learned. A
+    cluster that the rows themselves set apart is found again from few of them; where it
+    ends in the middle of a group takes many. The information that the predictions
     :math:`\hat C` have of the clusters :math:`C`, beyond chance [2]_, is
 
     .. math:: U = (I(C, \hat C) - E[I]) / (H(C) - E[I])
@@ -103,8 +104,8 @@ def learned_information(rows, labels, *, alpha=0.3, n_folds=3, rng=0):
     The share :math:`U` of :func:`generalization` is 1 for two groups that lie far
     apart, each of which may have many parts. So numbers :math:`k` of clusters are
     compared by :math:`U^2 \ln k`: :math:`\ln k` for clusters that are all learned, less
-    where they are split further than can be learned. For partitions into the same
-    number, the order is that of :math:`U`.
+    where they are split further than can be learned. Partitions into the same number
+    are ordered as by :math:`U`.
 
     Parameters
     ----------
@@ -115,7 +116,7 @@ def learned_information(rows, labels, *, alpha=0.3, n_folds=3, rng=0):
     alpha : float, default=0.3
         Weight of the ridge penalty.
     n_folds : int, default=3
-        Number of folds, each of which is learned from.
+        Number of folds; a classifier is trained on each.
     rng : int or RandomState instance, default=0
         Draws the folds, and 20,000 of more rows.
 
@@ -158,7 +159,7 @@ def learned_information(rows, labels, *, alpha=0.3, n_folds=3, rng=0):
 
 
 def _from_zero(labels):
-    """Return labels from 0 without gaps; those of noise are negative."""
+    """Return labels from 0 without gaps; labels of noise are negative."""
     names, clusters = np.unique(labels, return_inverse=True)
     if names.dtype.kind in "if":
         clusters -= np.searchsorted(names, 0)
@@ -167,8 +168,7 @@ def _from_zero(labels):
 
 def _standardized(x):
     """Return unit rows at a mean squared distance of 1 from their mean, float32."""
-    x = np.array(x, dtype=np.float32)
-    x /= np.linalg.norm(x, axis=1, keepdims=True).clip(1e-12)
+    x = unit(np.asarray(x, dtype=np.float32))
     x -= x.mean(axis=0)
     return x / max(np.linalg.norm(x) / np.sqrt(len(x)), 1e-6)
 

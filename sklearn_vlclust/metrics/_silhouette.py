@@ -4,7 +4,7 @@ import numpy as np
 from scipy.sparse import csc_array
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
-from ..embedding._rows import UnitRows
+from ..embedding._rows import UnitRows, unit
 
 # Cosines, or entries of rows, that are held at a time.
 CELLS = 2**20
@@ -13,7 +13,7 @@ CELLS = 2**20
 def simplified_silhouette_score(X, labels):
     """Mean simplified silhouette of unit rows under cosine distance.
 
-    As the silhouette, with the distance to a cluster's centre in place of the mean
+    As the silhouette, with the distance to a cluster's center in place of the mean
     distance to its samples [1]_: linear in the number of samples, and it needs no
     labels but the clustering's own, so it can compare numbers of clusters.
 
@@ -45,12 +45,12 @@ def simplified_silhouette_score(X, labels):
 def simplified_silhouettes(rows, clusterings):
     """Return the mean simplified silhouette of each of several clusterings at once.
 
-    One matrix product compares a row with the centres of all clusterings.
+    One matrix product compares a row with the centers of all clusterings.
 
     Parameters
     ----------
     rows : UnitRows of shape (n, d)
-        What is clustered.
+        The clustered rows.
     clusterings : int array of shape (n_clusterings, n)
         Each counts from 0 without gaps.
 
@@ -61,7 +61,7 @@ def simplified_silhouettes(rows, clusterings):
     """
     ends = np.cumsum(clusterings.max(axis=1) + 1)
     starts = np.concatenate([[0], ends[:-1]])
-    places = clusterings + starts[:, None]  # the row's own centre, in each of them
+    places = clusterings + starts[:, None]  # the row's own center, in each of them
     centers = _centers(rows, places, ends[-1])
     totals = np.zeros(len(places))
     # Of a few clusters, many rows would do, which are wider than their cosines.
@@ -88,5 +88,4 @@ def _centers(rows, places, n_centers):
         ends = np.arange(0, own.size + 1, own.shape[1])
         members = np.ones(own.size, dtype=np.float32), own.ravel(), ends
         sums += csc_array(members, shape=(n_centers, len(x))) @ x
-    sums /= np.linalg.norm(sums, axis=1, keepdims=True).clip(1e-12)
-    return sums.astype(np.float32)
+    return unit(sums).astype(np.float32)

@@ -9,7 +9,7 @@ from ._fitted import labels_of
 def consensus_score(estimator, X, y=None, *, partitions):
     """Mean adjusted Rand index [1]_ with other partitions of the same samples.
 
-    Methods that err in different ways agree where they are right. Of some partitions,
+    Methods that err differently agree where they are right. Of some partitions,
     the one with the highest score is their medoid.
 
     Parameters

@@ -9,8 +9,8 @@ def generalization_score(estimator, X, y=None, *, alpha=0.3, n_folds=3, random_s
 
     :func:`~sklearn_vlclust.metrics.learned_information` of the embeddings and the
     labels: a ridge classifier is trained on the clusters of a third of `X` and predicts
-    those of the rest. It compares methods, parameters and numbers of clusters, and is
-    what `score` of the clusterers returns.
+    the clusters of the rest. It compares methods, parameters and numbers of clusters,
+    and is what `score` of the clusterers returns.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ from ..neighbors import distinct_rows, nearest
 
 # Greatest number that is compared by coding length if no range is given.
 DEFAULT_GREATEST = 50
-# Share of the first that a diffusion leaves of the k-th eigenvector of a cut.
+# Diffusion-map weight of the k-th eigenvector, relative to the first.
 RESIDUE = 0.2
 # Rows whose cosine is closer to 1 than this are the same.
 SAME = 1e-5
@@ -41,11 +41,11 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
     r"""Choose the number of clusters that is best reproduced by halves of the rows.
 
     By default, halves of the rows are clustered into all numbers of clusters, and the
-    number is taken of which each half tells most about the other, relative to what it
-    costs (not in the paper). Algorithm 1 of CPP [1]_ is another `criterion`. The rows
-    then become a graph of nearest rows, and its doubly stochastic membership is cut
-    into that number by spectral clustering. Data has several granularities: look at
-    `k_candidates_`, which has runner-ups.
+    number is chosen at which each half tells most about the other, relative to its cost
+    (not in the paper). Algorithm 1 of CPP [1]_ is another `criterion`. Spectral
+    clustering then partitions the rows by the doubly stochastic membership of their
+    k-nearest-neighbor graph. Data may have several granularities: `k_candidates_` has
+    the runner-ups.
 
     Parameters
     ----------
@@ -53,21 +53,21 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
         Where the clusterings come from.
 
         - None: spectral cuts, as above;
-        - :class:`~sklearn_vlclust.RateReductionClustering`: cuts of what it has
-          learned, without training again. One that is fitted is used as it is, of
-          another a clone is fitted, once;
+        - :class:`~sklearn_vlclust.RateReductionClustering`: partitions of its learned
+        features, without training again. A fitted one is used unchanged; otherwise a
+        clone is fitted once;
         - any clusterer with a parameter `n_clusters`: a clone is fitted with the
           number; by coding length, one with every number.
     k_range : None, tuple (least, greatest) or iterable of int, default=None
         Numbers that may be the answer: a tuple of two stands for all between them,
-        both included; anything else for its elements. None is no restriction, and 2 to
-        50 by coding length.
+        both included; anything else for its elements. If None, there is no restriction,
+        or 2 to 50 by coding length.
     criterion : {"reproducibility", "coding_length"}, default="reproducibility"
-        What is best.
+        Criterion of the best number.
 
         - "reproducibility" (not in the paper): what random halves of the rows tell
           about each other's clusters, in nats, less a price per nat of the partition.
-          The answer does not depend on `k_range` unless it is none of its numbers;
+          The answer does not depend on `k_range`, unless it lies outside it;
         - "coding_length": the least number of nats that code rows and clusters [1]_,
           see :func:`~sklearn_vlclust.metrics.coding_length`. Made for hundreds of
           rows per cluster: with fewer the answer is too small.
@@ -75,12 +75,13 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
         Squared precision of the coding length.
     n_components : int or None, default=64
         Half-whitened principal axes that rows are projected on before they are
-        compared (not in the paper), fewer if `X` has fewer. None takes rows as they
-        are; so is what :class:`~sklearn_vlclust.RateReductionClustering` learns.
+        compared (not in the paper), fewer if `X` has fewer. If None, rows are used
+        unchanged, and so are the features that
+        :class:`~sklearn_vlclust.RateReductionClustering` learns.
     n_neighbors : int, default=10
-        Nearest rows that a row of the graph is linked with.
+        Number of nearest neighbors in the graph.
     gamma : float, default=0.1
-        Temperature of the membership: the smaller, the more the nearest count.
+        Temperature of the membership: the smaller, the more the nearest rows dominate.
     random_state : int, RandomState instance or None, default=None
         Draws the starts of k-means.
 
@@ -104,8 +105,8 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
         Unit rows that were compared.
     cut_ : SpectralCut
         Graph and eigenvectors: ``cut_.labels(k)`` cuts it into any number of clusters.
-        Of samples that are copies of one another, where there are so many that they
-        matter, it has one, in the order in which they occur first.
+        If there are enough copies to matter, it has one row per group of copies, in the
+        order of first occurrence.
     estimator_ : estimator
         Fitted with the chosen number; only if `estimator` is given.
     n_features_in_ : int
@@ -297,7 +298,7 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
         return X, UnitRows(X, zero_rows=zero_rows)
 
     def _to_workers(self):
-        """Return a copy that predicts and knows no more."""
+        """Return a copy with what prediction needs, and nothing else."""
         kept = {"labels_", "n_clusters_", "n_features_in_", "feature_names_in_"}
         if not hasattr(getattr(self, "estimator_", None), "predict"):
             return without_fit(self, kept | {"features_"})
@@ -358,7 +359,7 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
         return SpectralCut(doubly_stochastic(affinity), int(k), rng, RESIDUE)
 
     def _learn(self, X):
-        """Let a RateReductionClustering learn the features that are cut."""
+        """Let a RateReductionClustering learn the features to cluster."""
         if hasattr(self.estimator, "features_"):
             self.estimator_ = copy.deepcopy(self.estimator)
         else:

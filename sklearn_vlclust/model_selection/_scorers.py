@@ -21,11 +21,10 @@ def coding_rate_reduction_score(
 
     The rate reduction :math:`R(Z) - R_c(Z, \Pi)` of [1]_ grows with every cluster that
     is split, whether it has parts or not, as few samples are always cheap to code. So
-    the rate of the clusters is compared with that of random groups of the same sizes
-    (the labels, permuted) instead of with that of the whole:
-    :math:`1 - R_c(Z, \Pi) / R_c(Z, \Pi_{random})` (not in [1]_). It is 0 for one
-    cluster and for as many as samples, 1 at most, and does not grow with the width of
-    `Z`.
+    the rate of the clusters is compared with the rate of random groups of the same
+    sizes (the labels, permuted) instead of the rate of the whole: :math:`1 - R_c(Z,
+    \Pi) / R_c(Z, \Pi_{random})` (not in [1]_). It is 0 for one cluster and for as many
+    as samples, 1 at most, and does not grow with the width of `Z`.
 
     Parameters
     ----------
@@ -37,10 +36,9 @@ def coding_rate_reduction_score(
     y : Ignored
         So that it can be passed as `scoring` to `GridSearchCV`.
     features : {"input", "transform"}, default="input"
-        What is coded: the embeddings (of images, by the estimator's encoder), or the
-        estimator's `transform` of them. Of these only the first can be compared between
-        estimators that learn features, as features may be learned that are cheap to
-        code.
+        Which rows are coded: the embeddings (of images, by the estimator's encoder), or
+        the estimator's `transform` of them. Only embeddings allow comparing estimators
+        that learn features, as learned features may be cheap to code.
     eps : float, default=0.1
         Squared precision of the code.
     random_state : int, RandomState instance or None, default=0
@@ -96,18 +94,18 @@ def coding_rate_reduction_score(
 
 
 def neighbor_consistency_score(estimator, X, y=None, *, n_neighbors=10, random_state=0):
-    r"""How much the cluster of an image tells about that of its near images, in nats.
+    r"""Nats that the cluster of an image tells about the clusters of its neighbors.
 
-    The share :math:`a` of near images that carry an image's label is 1 for a single
-    cluster, and falls with every further one. So it is turned into information: by
-    Fano's inequality [1]_ the labels of near images have at least
+    The share :math:`a` of neighbors with an image's label is 1 for a single cluster,
+    and falls with each further one. So it is turned into information: by Fano's
+    inequality [1]_ the labels of neighbors have at least
 
     .. math:: H(p) - h(a) - (1 - a) \ln(k - 1)
 
     nats in common, with :math:`p` the sizes of the :math:`k` clusters, :math:`H` the
-    entropy and :math:`h` that of a yes or no. This is 0 for one cluster and for labels
-    at random, :math:`\ln k` for `k` even clusters that hold all near images together,
-    and grows with `k` as long as these are held together.
+    entropy and :math:`h` the entropy of a yes or no. This is 0 for one cluster and for
+    labels at random, :math:`\ln k` for `k` even clusters that keep all neighbors
+    together, and grows with `k` as long as they stay together.
 
     Parameters
     ----------
@@ -116,14 +114,14 @@ def neighbor_consistency_score(estimator, X, y=None, *, n_neighbors=10, random_s
         `AgglomerativeClustering`, the `fit_predict` of a clone. Noise (negative labels)
         agrees with nothing.
     X : array-like of shape (n_samples, n_features), or images
-        Samples, as the estimator takes them. Near are images whose embeddings have a
-        large cosine.
+        Samples, as the estimator takes them. Neighbors are images whose embeddings have
+        a large cosine.
     y : Ignored
         So that it can be passed as `scoring` to `GridSearchCV`.
     n_neighbors : int, default=10
-        Number of near images of an image, in `X`. Fewer of them favor more clusters.
+        Number of neighbors per image, in `X`. Fewer neighbors favor more clusters.
     random_state : int, RandomState instance or None, default=0
-        Draws the cells that near images are found by, above 200,000 samples.
+        Draws the cells of the neighbor search above 200,000 samples.
 
     Returns
     -------
@@ -143,8 +141,8 @@ def neighbor_consistency_score(estimator, X, y=None, *, n_neighbors=10, random_s
     -----
     The share itself, corrected for chance as Cohen's kappa, was tried: it chooses two
     or three clusters on any data. This score is high for the finest clusters that still
-    hold near images together, which may be kinds of one thing; figures for k-means are
-    in ``benchmarks/results/label_free_scores.json``.
+    keep neighbors together, which may be subclasses; figures for k-means are in
+    ``benchmarks/results/label_free_scores.json``.
 
     References
     ----------
@@ -174,7 +172,7 @@ def neighbor_consistency_score(estimator, X, y=None, *, n_neighbors=10, random_s
 
 
 def _common_information(labels, agreement):
-    """Fano's bound on what the labels of near images have in common, in nats."""
+    """Fano's bound on the mutual information of the labels of neighbors, in nats."""
     _, sizes = np.unique(labels, return_counts=True)
     if len(sizes) == 1:
         return 0.0

@@ -1,4 +1,4 @@
-"""An index of unit rows that a query visits a part of."""
+"""An inverted-file index of unit rows."""
 
 import shutil
 
@@ -7,17 +7,17 @@ from sklearn.utils import gen_batches
 
 from ._knn import CELL_SAMPLE, _cell_centers, _faiss, nearest
 
-# Candidates by their codes, as a multiple of the neighbors asked for, whose cosines are
-# computed again from the rows.
+# Candidates found by codes, as a multiple of the neighbors asked for; their cosines are
+# recomputed from the rows.
 REFINED = 4
 REFINED_BYTES = 64 * 2**20
 ADDED_ROWS = 16_384
-# Rows that the number of cells to visit is measured on, and its steps.
+# Rows on which the number of cells to visit is tuned, and its growth factor.
 MEASURED_ROWS, STEP = 256, 1.4
 
 
 class Cells:
-    """faiss's inverted file of one-byte codes, beside the rows that it is of.
+    """faiss's inverted-file index (IVF) of one-byte codes.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class Cells:
     n_probe : int
         Number of cells that a query visits.
     file : str or None, default=None
-        Where the index is mapped from.
+        File that the index is memory-mapped from.
     """
 
     def __init__(self, index, n_probe, file=None):
@@ -35,7 +35,7 @@ class Cells:
         self.file = file
 
     def __getstate__(self):
-        # Of a mapped index faiss would pickle the name of its file alone.
+        # faiss would pickle only the file name of a mapped index.
         whole = self if self.file is None else self.read(self.file, self.n_probe, False)
         return dict(whole.__dict__)
 
@@ -85,7 +85,7 @@ class Cells:
         expected, _ = nearest(rows[queries], rows, k + 1)
         while True:
             found, _ = self.search(rows[queries], rows, k + 1)
-            # The row itself is found in any case, and does not count.
+            # The row itself is always found, and does not count.
             shared = [len(np.intersect1d(a, b)) - 1 for a, b in zip(found, expected)]
             measured = float(np.mean(shared) / k)
             if measured >= recall or self.n_probe >= self.index.nlist:

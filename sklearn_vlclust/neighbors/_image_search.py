@@ -36,31 +36,31 @@ class ImageSearch(BaseEstimator):
     """Find images by an image or by text.
 
     The images are embedded, unless embeddings are given, and kept as rows of unit
-    length; the nearest rows of a query are found [1]_. With a `transformer` this
-    happens in learned features, in which nearness follows meaning more than looks.
+    length; the nearest rows of a query are found [1]_. With a `transformer` the search
+    uses learned features, where neighbors share meaning rather than looks.
 
     Parameters
     ----------
     embedder : None, "offline" or encoder instance, default=None
-        Embeds images and texts. None is :class:`~sklearn_vlclust.CLIPEmbedder`,
+        Embeds images and texts. If None, :class:`~sklearn_vlclust.CLIPEmbedder`;
         "offline" :class:`~sklearn_vlclust.OfflineEmbedder`; an instance is cloned. Not
         used for embeddings.
     transformer : fitted transformer or None, default=None
-        Maps embeddings to the features that are compared, such as a fitted
-        clusterer with `transform` or a pipeline. It is used as it is.
+        Maps embeddings to the features that are compared, such as a fitted clusterer
+        with `transform` or a pipeline. It is not fitted again.
     n_neighbors : int, default=10
         Number of images that a search returns; [1]_ shows 64.
     metric : {"cosine", "euclidean"}, default="cosine"
         The distance that is returned, of rows of unit length: one minus the cosine, or
         the length of the difference. Both rank alike.
     exact_limit : int, default=200_000
-        Largest number of images of which all are compared with a query. Above, an index
-        is made that visits a part of them.
+        Largest number of images that are compared with a query one by one. Above it an
+        inverted-file index is built, and a query visits some of its cells.
     recall : float in (0, 1], default=0.95
-        Share of the `n_neighbors` nearest images that the index shall find. How much of
-        it is visited is set at fit, by searching some of its own images.
+        Share of the `n_neighbors` nearest images that the index should find. The number
+        of cells visited is tuned at fit, by searching some of its own images.
     random_state : int, RandomState instance or None, default=None
-        Draws what the index is trained and measured on.
+        Draws the rows that the index is trained and measured on.
 
     Attributes
     ----------
@@ -89,10 +89,10 @@ class ImageSearch(BaseEstimator):
     Notes
     -----
     Up to `exact_limit` images there is no index: all rows are compared, in tiles.
-    Above, it is faiss's inverted file with codes of one byte a number: k-means
-    (spherical) cuts the rows into about ``sqrt(n)`` cells, a query visits those that
-    are nearest to it, and the cosines of the best candidates are computed again from
-    the rows, so that the distances returned are exact.
+    Above, faiss's inverted-file index with one byte per number is used: spherical
+    k-means partitions the rows into about ``sqrt(n)`` cells, a query visits the nearest
+    cells, and the cosines of the best candidates are recomputed from the rows, so the
+    distances returned are exact.
 
     A float `X` (single or double) is not copied if its unit rows would take more than
     256 MiB, and a memory-mapped one is read in blocks. After :meth:`load` the rows and
@@ -156,7 +156,7 @@ class ImageSearch(BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None, *, paths=None):
-        """Take in the images that are searched.
+        """Index the images to search.
 
         Parameters
         ----------
@@ -168,7 +168,7 @@ class ImageSearch(BaseEstimator):
         y : Ignored
             Not used, present for API consistency.
         paths : sequence of str or Path, default=None
-            Where the image of each row is. Known without, if `X` is paths.
+            Path of each row's image. Not needed if `X` is paths.
 
         Returns
         -------
@@ -209,10 +209,10 @@ class ImageSearch(BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_queries, n_features), or images, default=None
-            The queries, as in :meth:`fit`. None takes the images of the search
-            themselves; an image is then no neighbor of its own.
+            The queries, as in :meth:`fit`. If None, the images of the search
+            themselves; an image is then not its own neighbor.
         n_neighbors : int, default=None
-            Number of images to find; None is the parameter of the search.
+            Number of images to find. If None, the parameter of the search.
         return_distance : bool, default=True
             Whether distances are returned.
 
@@ -242,9 +242,9 @@ class ImageSearch(BaseEstimator):
         Parameters
         ----------
         texts : list of str
-            The queries, as the encoder shall read them.
+            The queries, as the encoder reads them.
         n_neighbors : int, default=None
-            Number of images to find; None is the parameter of the search.
+            Number of images to find. If None, the parameter of the search.
         return_distance : bool, default=True
             Whether distances are returned.
 
@@ -334,7 +334,7 @@ class ImageSearch(BaseEstimator):
         path : str or Path
             The folder.
         mmap : bool, default=True
-            Whether rows and index stay on disk and are read where needed.
+            Whether rows and index stay on disk and are read on demand.
 
         Returns
         -------
@@ -367,7 +367,7 @@ class ImageSearch(BaseEstimator):
         return embed_images(self._encoder(), images)
 
     def _encoder(self):
-        """Return the encoder of queries, which must be that of the images."""
+        """Return the encoder of queries, which must be the images' encoder."""
         embedder = make_embedder(self.embedder)
         asked, built_by = _encoder_id(embedder), self.encoder_id_
         if built_by is not None and asked != built_by:
@@ -444,7 +444,7 @@ def _parts(folder, name):
 
 
 def _encoder_id(embedder):
-    # An encoder of the user's own may have no id: then its class tells it from others.
+    # A user's own encoder may have no id: then its class identifies it.
     name = f"{type(embedder).__module__}.{type(embedder).__qualname__}"
     return getattr(embedder, "encoder_id", name)
 

@@ -166,7 +166,7 @@ def read_certainty(estimator, inputs):
     Returns
     -------
     certainty : ndarray of shape (n,), float, or None
-        None of an estimator without `predict_proba`.
+        None if the estimator has no `predict_proba`.
     """
     if not hasattr(estimator, "predict_proba"):
         return None

@@ -81,9 +81,9 @@ class CodingLengthDisplay:
         estimator : CodingLengthKSelector or clusterer of this library
             Fitted; the latter with ``n_clusters="auto"``.
         criterion : {"reproducibility", "agreement", "coding_length"}, default=None
-            Which curve. None is the one that the estimator chose by.
+            Which curve. If None, the one that the estimator chose by.
         ax : matplotlib Axes, default=None
-            Where to draw it; None makes a figure.
+            Axes to draw on. If None, a new figure is made.
 
         Returns
         -------
@@ -103,7 +103,7 @@ class CodingLengthDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to; None makes a figure.
+            Axes to draw on. If None, a new figure is made.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Clusters against classes, once it is known which is which."""
+"""Confusion matrix of clusters and classes, matched one to one."""
 
 import numpy as np
 from sklearn.utils.validation import check_consistent_length, column_or_1d
@@ -18,10 +18,9 @@ class ClusterConfusionDisplay:
     :class:`~sklearn.metrics.ConfusionMatrixDisplay` compares labels of one kind, and
     numbers of clusters mean nothing. Here clusters and classes are matched one to one
     by the Hungarian method, as for
-    :func:`~sklearn_vlclust.metrics.clustering_accuracy`, so that what agrees is on the
-    diagonal. There may be more clusters than classes or fewer: what is left over comes
-    last, and noise after it. Build it by :meth:`from_estimator` or
-    :meth:`from_predictions`.
+    :func:`~sklearn_vlclust.metrics.clustering_accuracy`, so agreement is on the
+    diagonal. There may be more clusters than classes or fewer: the rest comes last, and
+    noise after it. Build it by :meth:`from_estimator` or :meth:`from_predictions`.
 
     Parameters
     ----------
@@ -90,29 +89,29 @@ class ClusterConfusionDisplay:
         Parameters
         ----------
         estimator : clusterer
-            Fitted. One without `predict` is taken by its `labels_`: `X` is then what
-            it was fitted on.
+            Fitted. Without `predict`, its `labels_` are used, and `X` must be the data
+            of the fit.
         X : array-like of shape (n_samples, n_features), or images
             What `estimator` takes.
         y : array-like of shape (n_samples,)
             Class of each sample.
         normalize : {"true", "pred", "all"}, default=None
-            Shares of the class, of the cluster or of all samples; None counts.
+            Shares of the class, of the cluster or of all samples. If None, counts.
         names : list of str or of sequences of str, default=None
-            Names of cluster 0, 1, .... None takes the estimator's `cluster_names_`
-            where it has them.
+            Names of cluster 0, 1, .... If None, the estimator's `cluster_names_`, if it
+            has any.
         include_values : bool, default=None
-            Whether numbers are written; None writes them up to 20 rows and columns.
+            Whether numbers are written. If None, up to 20 rows and columns.
         cmap : str or Colormap, default="viridis"
-            Colours.
+            Colors.
         xticks_rotation : {"vertical", "horizontal"} or float, default=None
-            Of the names of clusters; None turns long ones.
+            Rotation of the cluster names. If None, long ones are turned.
         values_format : str, default=None
             How numbers are written.
         ax : matplotlib Axes, default=None
-            Where to draw it; None makes a figure that fits the matrix.
+            Axes to draw on. If None, a figure that fits the matrix is made.
         colorbar : bool, default=True
-            Whether a colour bar is drawn.
+            Whether a color bar is drawn.
         im_kw, text_kw : dict, default=None
             Passed to `imshow` and `text` of matplotlib.
 
@@ -124,7 +123,7 @@ class ClusterConfusionDisplay:
         Raises
         ------
         ValueError
-            If the lengths differ, or `normalize` is another.
+            If the lengths differ, or `normalize` is not one of these.
         TypeError
             If `estimator` has neither `predict` nor `labels_`.
         """
@@ -174,22 +173,22 @@ class ClusterConfusionDisplay:
         labels : array-like of shape (n_samples,), int
             Cluster of each sample; negative is noise, which no class is matched with.
         normalize : {"true", "pred", "all"}, default=None
-            Shares of the class, of the cluster or of all samples; None counts.
+            Shares of the class, of the cluster or of all samples. If None, counts.
         names : list of str or of sequences of str, default=None
             Names of cluster 0, 1, ..., which are written after their numbers; of
             several the first.
         include_values : bool, default=None
-            Whether numbers are written; None writes them up to 20 rows and columns.
+            Whether numbers are written. If None, up to 20 rows and columns.
         cmap : str or Colormap, default="viridis"
-            Colours.
+            Colors.
         xticks_rotation : {"vertical", "horizontal"} or float, default=None
-            Of the names of clusters; None turns long ones.
+            Rotation of the cluster names. If None, long ones are turned.
         values_format : str, default=None
             How numbers are written.
         ax : matplotlib Axes, default=None
-            Where to draw it; None makes a figure that fits the matrix.
+            Axes to draw on. If None, a figure that fits the matrix is made.
         colorbar : bool, default=True
-            Whether a colour bar is drawn.
+            Whether a color bar is drawn.
         im_kw, text_kw : dict, default=None
             Passed to `imshow` and `text` of matplotlib.
 
@@ -207,7 +206,7 @@ class ClusterConfusionDisplay:
         y_true, labels = column_or_1d(y_true), column_or_1d(labels)
         check_consistent_length(y_true, labels)
         if not len(labels):
-            raise ValueError("y_true and labels are empty: one of each a sample.")
+            raise ValueError("y_true and labels are empty: one of each per sample.")
         if labels.dtype.kind not in "iu":
             raise ValueError(
                 f"labels are of dtype {labels.dtype}; clusters are integers."
@@ -254,17 +253,17 @@ class ClusterConfusionDisplay:
         Parameters
         ----------
         include_values : bool, default=None
-            Whether numbers are written; None writes them up to 20 rows and columns.
+            Whether numbers are written. If None, up to 20 rows and columns.
         cmap : str or Colormap, default="viridis"
-            Colours.
+            Colors.
         xticks_rotation : {"vertical", "horizontal"} or float, default=None
-            Of the names of clusters; None turns long ones.
+            Rotation of the cluster names. If None, long ones are turned.
         values_format : str, default=None
             How numbers are written.
         ax : matplotlib Axes, default=None
-            Where to; None makes a figure that fits the matrix.
+            Axes to draw on. If None, a figure that fits the matrix is made.
         colorbar : bool, default=True
-            Whether a colour bar is drawn.
+            Whether a color bar is drawn.
         im_kw, text_kw : dict, default=None
             Passed to `imshow` and `text` of matplotlib.
 

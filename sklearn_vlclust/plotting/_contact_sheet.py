@@ -1,4 +1,4 @@
-"""A contact sheet: one row of pictures a cluster."""
+"""A contact sheet: one row of pictures per cluster."""
 
 import textwrap
 
@@ -35,7 +35,7 @@ class ContactSheetDisplay:
     image_ : matplotlib AxesImage
         All pictures.
     texts_ : list of matplotlib Text
-        Names and sizes, two a cluster.
+        Names and sizes, two per cluster.
 
     Examples
     --------
@@ -66,10 +66,10 @@ class ContactSheetDisplay:
             None embeds the images by the estimator's `embedder_`. Not needed by
             :class:`~sklearn_vlclust.ContrastiveMaskedClustering` of images.
         n_columns : int, default=8
-            Number of pictures a cluster.
+            Number of pictures per cluster.
         ax : matplotlib Axes, default=None
-            Where to draw it; None makes a figure that fits the number
-            of clusters.
+            Axes to draw on. If None, a figure that fits the number of
+            clusters is made.
 
         Returns
         -------
@@ -105,14 +105,14 @@ class ContactSheetDisplay:
         labels : array-like of shape (n_images,), int
             Cluster of each image, from 0; a negative one is noise, a row of its own.
         typicality : array-like of shape (n_images,), default=None
-            Images with high values come first; None keeps their order.
+            Images with high values come first. If None, their order is kept.
         names : list of sequences of str, default=None
             Names of cluster 0, 1, ..., best first.
         n_columns : int, default=8
-            Number of pictures a cluster.
+            Number of pictures per cluster.
         ax : matplotlib Axes, default=None
-            Where to draw it; None makes a figure that fits the number
-            of clusters.
+            Axes to draw on. If None, a figure that fits the number of
+            clusters is made.
 
         Returns
         -------
@@ -134,7 +134,7 @@ class ContactSheetDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to; None makes a figure that fits the number of clusters.
+            Axes to draw on. If None, a figure that fits the clusters is made.
 
         Returns
         -------
@@ -205,7 +205,7 @@ def _choose_pictures(images, labels, typicality=None, names=None, n_columns=8):
 
 
 def _sheet(rows):
-    """Put pictures side by side, row by row; what is empty (None) is transparent."""
+    """Put pictures side by side, row by row; empty places (None) are transparent."""
     step = _CELL + _GAP
     size = len(rows) * step, max(map(len, rows)) * step, 4
     sheet = np.full(size, (255, 255, 255, 0), dtype=np.uint8)

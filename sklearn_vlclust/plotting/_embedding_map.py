@@ -11,7 +11,7 @@ from ._assignments import read_labels, read_names, read_rows
 from ._features import _axes
 
 # Three times as bright as black pages and a third of white ones, and told apart with
-# normal vision and with all kinds of colour blindness (tests/plotting has the numbers).
+# normal vision and with all kinds of color blindness (tests/plotting has the numbers).
 PALETTE = (
     "#693cff",
     "#d27800",
@@ -34,10 +34,10 @@ _KEPT = 512  # pixels of the longer side of a thumbnail, that it may be drawn la
 
 
 class EmbeddingMapDisplay:
-    """All images on one plane, like ones near each other, coloured by cluster.
+    """All images on one plane, like ones near each other, colored by cluster.
 
     Only nearness means something: distances between islands, their sizes and the axes
-    do not. Clusters have numbers at their medians, and a pair of colour and marker
+    do not. Clusters have numbers at their medians, and a pair of color and marker
     each.
 
     Build it by :meth:`from_estimator` or :meth:`from_embeddings`.
@@ -47,7 +47,7 @@ class EmbeddingMapDisplay:
     coordinates : ndarray of shape (n, 2)
         Place of each image.
     labels : ndarray of shape (n,), int
-        Cluster of each image; a negative one is noise, which is grey.
+        Cluster of each image; a negative one is noise, which is gray.
     names : dict of int to str, or list of str, default=None
         What clusters are called, for the legend.
     thumbnails : dict of int to PIL.Image.Image, default=None
@@ -60,7 +60,7 @@ class EmbeddingMapDisplay:
     figure_ : matplotlib Figure
         Figure that holds it.
     scatters_ : list of matplotlib PathCollection
-        One a cluster, in the order of their labels; noise comes first.
+        One per cluster, in the order of their labels; noise comes first.
     texts_ : list of matplotlib Text
         Numbers of the clusters.
     images_ : list of matplotlib AnnotationBbox
@@ -76,9 +76,9 @@ class EmbeddingMapDisplay:
     Notes
     -----
     Rows of unit length are projected on 50 principal axes and laid out by t-SNE [1]_
-    that starts at the first two of them. Of more than `n_samples` rows as many are
-    drawn at random and laid out. Each of the others is placed at the mean of those of
-    its 5 nearest drawn rows that lie beside the nearest one on the map. 10,000
+    that starts at the first two of them. If there are more than `n_samples` rows, that
+    many are drawn at random and laid out. Each other row is placed at the mean of its 5
+    nearest drawn rows, counting only those beside the nearest one on the map. 10,000
     embeddings of width 512 take half a minute on one core.
 
     References
@@ -130,11 +130,11 @@ class EmbeddingMapDisplay:
         n_samples : int, default=5000
             Largest number of rows that t-SNE lays out; see Notes of the class.
         random_state : int, RandomState instance or None, default=None
-            Draws them, and is that of t-SNE.
+            Draws the rows and seeds t-SNE.
         ax : matplotlib Axes, default=None
-            Where to draw it; None makes a figure.
+            Axes to draw on. If None, a new figure is made.
         s : float, default=None
-            Area of a marker in square points; None chooses by the number of images.
+            Area of a marker in square points. If None, chosen by the number of images.
         thumbnail_size : float, default=48
             Longer side of the thumbnails, in points.
 
@@ -195,11 +195,11 @@ class EmbeddingMapDisplay:
         n_samples : int, default=5000
             Largest number of rows that t-SNE lays out; see Notes of the class.
         random_state : int, RandomState instance or None, default=None
-            Draws them, and is that of t-SNE.
+            Draws the rows and seeds t-SNE.
         ax : matplotlib Axes, default=None
-            Where to draw it; None makes a figure.
+            Axes to draw on. If None, a new figure is made.
         s : float, default=None
-            Area of a marker in square points; None chooses by the number of images.
+            Area of a marker in square points. If None, chosen by the number of images.
         thumbnail_size : float, default=48
             Longer side of the thumbnails, in points.
 
@@ -234,9 +234,9 @@ class EmbeddingMapDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to; None makes a figure.
+            Axes to draw on. If None, a new figure is made.
         s : float, default=None
-            Area of a marker in square points; None chooses by the number of images.
+            Area of a marker in square points. If None, chosen by the number of images.
         thumbnail_size : float, default=48
             Longer side of the thumbnails, in points.
 
@@ -279,7 +279,7 @@ class EmbeddingMapDisplay:
         return f"{cluster} {names[cluster]}" if known else str(cluster)
 
     def _write(self, text, place):
-        """Write in the page's own colours, so that it can be read on any."""
+        """Write in the page's own colors, so that it can be read on any."""
         import matplotlib as mpl
         from matplotlib.patheffects import withStroke
 
@@ -329,10 +329,10 @@ def lay_out(X, *, n_samples=5000, random_state=None):
     X : array-like of shape (n, n_features)
         Embeddings; only their direction counts.
     n_samples : int, default=5000
-        Largest number of rows that t-SNE lays out. Others are placed between those of
-        them that they are nearest to.
+        Largest number of rows that t-SNE lays out. Others are placed between the
+        laid-out rows nearest to them.
     random_state : int, RandomState instance or None, default=None
-        Draws these rows, and is that of t-SNE.
+        Draws the rows and seeds t-SNE.
 
     Returns
     -------
@@ -383,9 +383,9 @@ def _tsne(rows, rng):
 
 
 def _standard(coordinates):
-    centred = coordinates - coordinates.mean(axis=0)
-    scale = centred.std(axis=0).max()
-    return (centred / (scale if scale > 1e-12 else 1)).astype(np.float32)
+    centered = coordinates - coordinates.mean(axis=0)
+    scale = centered.std(axis=0).max()
+    return (centered / (scale if scale > 1e-12 else 1)).astype(np.float32)
 
 
 def _place_between(laid_out, near, rng):
@@ -398,12 +398,12 @@ def _place_between(laid_out, near, rng):
     beside = distance <= _LIMIT * spacing[near[:, :1]]
     beside[:, 0] = True
     mean = (places * beside[:, :, None]).sum(axis=1) / beside.sum(axis=1, keepdims=True)
-    # Not on top of a row whose neighbours are elsewhere: both should be seen.
+    # Not on top of a row whose neighbors are elsewhere: both should be seen.
     return mean + _JITTER * spacing[near[:, 0], None] * rng.normal(size=mean.shape)
 
 
 def color_and_marker(cluster):
-    """Return the colour and the matplotlib marker of a cluster."""
+    """Return the color and the matplotlib marker of a cluster."""
     return PALETTE[cluster % len(PALETTE)], MARKERS[cluster % len(MARKERS)]
 
 

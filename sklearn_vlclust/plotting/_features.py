@@ -1,4 +1,4 @@
-"""What learned features look like: similarities and spectra (Figures 2 and 3)."""
+"""Similarities and spectra of learned features (Figures 2 and 3)."""
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -10,6 +10,7 @@ from sklearn.utils.validation import (
 )
 
 from ..embedding._memory import check_memory
+from ..embedding._rows import unit
 
 _LARGEST = 10  # clusters whose spectra are drawn
 
@@ -17,7 +18,7 @@ _LARGEST = 10  # clusters whose spectra are drawn
 class SimilarityDisplay:
     """Absolute cosines of features, sorted by cluster: Figure 2 of [1]_.
 
-    Clusters that lie in subspaces at right angles are bright blocks on a dark ground.
+    Clusters in orthogonal subspaces are bright blocks on a dark background.
 
     Build it by :meth:`from_estimator` or :meth:`from_features`.
 
@@ -81,9 +82,9 @@ class SimilarityDisplay:
         random_state : int, RandomState instance or None, default=None
             Draws them.
         ax : matplotlib Axes, default=None
-            Where to draw it; None makes a figure.
+            Axes to draw on. If None, a new figure is made.
         cmap : str or Colormap, default="viridis"
-            Colours from 0 to 1.
+            Colors from 0 to 1.
 
         Returns
         -------
@@ -124,9 +125,9 @@ class SimilarityDisplay:
         random_state : int, RandomState instance or None, default=None
             Draws them.
         ax : matplotlib Axes, default=None
-            Where to draw it; None makes a figure.
+            Axes to draw on. If None, a new figure is made.
         cmap : str or Colormap, default="viridis"
-            Colours from 0 to 1.
+            Colors from 0 to 1.
 
         Returns
         -------
@@ -156,9 +157,9 @@ class SimilarityDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to; None makes a figure.
+            Axes to draw on. If None, a new figure is made.
         cmap : str or Colormap, default="viridis"
-            Colours from 0 to 1.
+            Colors from 0 to 1.
 
         Returns
         -------
@@ -196,7 +197,7 @@ class SpectrumDisplay:
     figure_ : matplotlib Figure
         Figure that holds it.
     lines_ : list of matplotlib Line2D
-        One a spectrum.
+        One per spectrum.
 
     References
     ----------
@@ -226,7 +227,7 @@ class SpectrumDisplay:
         X : array-like of shape (n, n_features), or images
             What `estimator` takes.
         ax : matplotlib Axes, default=None
-            Where to draw it; None makes a figure.
+            Axes to draw on. If None, a new figure is made.
 
         Returns
         -------
@@ -243,11 +244,11 @@ class SpectrumDisplay:
         Parameters
         ----------
         features : array-like of shape (n, d)
-            Features, not centred.
+            Features, not centered.
         labels : array-like of shape (n,), default=None
             Cluster of each row. The ten largest clusters are shown.
         ax : matplotlib Axes, default=None
-            Where to draw it; None makes a figure.
+            Axes to draw on. If None, a new figure is made.
 
         Returns
         -------
@@ -270,7 +271,7 @@ class SpectrumDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to; None makes a figure.
+            Axes to draw on. If None, a new figure is made.
 
         Returns
         -------
@@ -280,7 +281,7 @@ class SpectrumDisplay:
         self.ax_ = _axes(ax, (6, 4))
         self.figure_ = self.ax_.figure
         self.lines_ = []
-        # In the colour of the text, which is seen in any style.
+        # In the color of the text, which is seen in any style.
         all_samples = {"lw": 2.5, "color": self.ax_.xaxis.label.get_color()}
         for number, (name, values) in enumerate(self.spectra.items()):
             style = {"lw": 1, "alpha": 0.7} if number else all_samples
@@ -298,8 +299,8 @@ class SpectrumDisplay:
 
 def absolute_cosines(rows):
     """Return the absolute cosines of all pairs of rows, (n, n)."""
-    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
-    return np.abs(unit @ unit.T)
+    rows = unit(rows)
+    return np.abs(rows @ rows.T)
 
 
 def _check(features, labels):

@@ -1,4 +1,4 @@
-"""Clusters to judge by eye: what is typical of them, and what may not belong."""
+"""Clusters to judge by eye: typical images, and images that may not belong."""
 
 import textwrap
 from numbers import Integral
@@ -13,15 +13,15 @@ from ._text import count
 _SHOWN = 6  # clusters, unless they are chosen
 _BAND = 72  # pixels above a cluster, for its name
 _BETWEEN = 48  # pixels between its halves
-_SCALE = 160  # pixels an inch
+_SCALE = 160  # pixels per inch
 
 
 class ClusterGalleryDisplay:
     """Chosen clusters of images: the most typical ones beside the least certain.
 
-    A :class:`ContactSheetDisplay` gives an overview, a row of typical images a cluster.
-    Here each cluster has a block of its own, whose right half shows where it ends:
-    images that the clusterer nearly put elsewhere. Build it by :meth:`from_estimator`
+    A :class:`ContactSheetDisplay` gives an overview, with a row of typical images per
+    cluster. Here each cluster has its own block; the right half shows its borderline
+    images, which the clusterer nearly put elsewhere. Build it by :meth:`from_estimator`
     or :meth:`from_predictions`.
 
     Parameters
@@ -42,13 +42,13 @@ class ClusterGalleryDisplay:
     figure_ : matplotlib Figure
         Figure that holds it.
     images_ : list of matplotlib AxesImage
-        The pictures, an image a cluster.
+        The pictures, one artist per cluster.
     texts_ : list of matplotlib Text
-        Names, sizes and what either half shows, four a cluster.
+        Names, sizes and what either half shows, four per cluster.
 
     See Also
     --------
-    ContactSheetDisplay : All clusters, a row each.
+    ContactSheetDisplay : All clusters, one row each.
 
     Examples
     --------
@@ -89,15 +89,15 @@ class ClusterGalleryDisplay:
             As for the encoders: paths, PIL images or arrays.
         embeddings : array-like of shape (n_images, n_features), default=None
             Embeddings of `images`, for an estimator that was fitted on embeddings.
-            None embeds the images by the estimator's `embedder_`.
+            If None, the estimator's `embedder_` embeds the images.
         clusters : sequence of int, default=None
-            Clusters to show, in this order; None is the six largest.
+            Clusters to show, in this order. If None, the six largest.
         n_pictures : int, default=12
-            Largest number of pictures of either kind a cluster. Of a small cluster each
-            half of its images is shown once.
+            Largest number of pictures of either kind per cluster. In a small cluster,
+            each half shows half of its images.
         ax : matplotlib Axes, default=None
-            Where to draw it; None makes a figure that fits the number
-            of clusters.
+            Axes to draw on. If None, a figure that fits the number of
+            clusters is made.
         n_columns : int, default=4
             Pictures beside each other in either half.
 
@@ -150,17 +150,17 @@ class ClusterGalleryDisplay:
         typicality : array-like of shape (n_images,)
             Images with high values are typical of their cluster.
         certainty : array-like of shape (n_images,), default=None
-            Probability that an image belongs to its cluster. None takes the least
-            typical images for the least certain.
+            Probability that an image belongs to its cluster. If None, the least typical
+            images count as the least certain.
         names : list of sequences of str, default=None
             Names of cluster 0, 1, ..., best first.
         clusters : sequence of int, default=None
-            Clusters to show, in this order; None is the six largest.
+            Clusters to show, in this order. If None, the six largest.
         n_pictures : int, default=12
-            Largest number of pictures of either kind a cluster.
+            Largest number of pictures of either kind per cluster.
         ax : matplotlib Axes, default=None
-            Where to draw it; None makes a figure that fits the number
-            of clusters.
+            Axes to draw on. If None, a figure that fits the number of
+            clusters is made.
         n_columns : int, default=4
             Pictures beside each other in either half.
 
@@ -207,7 +207,7 @@ class ClusterGalleryDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to; None makes a figure that fits the number of clusters.
+            Axes to draw on. If None, a figure that fits the clusters is made.
         n_columns : int, default=4
             Pictures beside each other in either half.
 
@@ -284,7 +284,7 @@ def _one_each(name, values, images, labels):
 
 
 def _choose(clusters, labels, names):
-    """Return the clusters to show, all of which have images and names."""
+    """Return the clusters to show; all have images and names."""
     found, sizes = np.unique(labels, return_counts=True)
     if clusters is None:
         # Noise is shown if it is asked for.

@@ -7,7 +7,7 @@ from ._contact_sheet import _CELL, ContactSheetDisplay, _choose_pictures, _squar
 
 
 class GeneratedImagesDisplay:
-    """A row a cluster: its most typical images, and images generated for it.
+    """One row per cluster: its most typical images and images generated for it.
 
     Build it by :meth:`from_estimator`.
 
@@ -30,7 +30,7 @@ class GeneratedImagesDisplay:
     image_ : matplotlib AxesImage
         All pictures.
     texts_ : list of matplotlib Text
-        Names and sizes, two a cluster, and what either half shows.
+        Names and sizes, two per cluster, and what either half shows.
 
     Examples
     --------
@@ -57,12 +57,12 @@ class GeneratedImagesDisplay:
         images : images
             As for the estimator: paths, PIL images or arrays.
         n_columns : int, default=8
-            Number of pictures of either kind a cluster.
+            Number of pictures of either kind per cluster.
         random_state : int, RandomState instance or None, default=None
             Draws the generated ones.
         ax : matplotlib Axes, default=None
-            Where to draw it; None makes a figure that fits the number
-            of clusters.
+            Axes to draw on. If None, a figure that fits the number of
+            clusters is made.
 
         Returns
         -------
@@ -104,7 +104,7 @@ class GeneratedImagesDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to; None makes a figure that fits the number of clusters.
+            Axes to draw on. If None, a figure that fits the clusters is made.
 
         Returns
         -------

@@ -18,9 +18,9 @@ class SemanticTreeDisplay:
 
     Words of the upper levels (red) are too general to tell images apart: the hierarchy
     filter of :class:`~sklearn_vlclust.SemanticSpace` removes nouns less than `gamma_h`
-    levels below `entity`. However many nouns there are, a few rows are drawn, those
-    that stand for most nouns; what is left out is counted. Build it by
-    :meth:`from_estimator` or :meth:`from_synsets`.
+    levels below `entity`. However many nouns there are, only the few rows with the most
+    nouns are drawn; the others are counted. Build it by :meth:`from_estimator` or
+    :meth:`from_synsets`.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class SemanticTreeDisplay:
     lines_ : matplotlib LineCollection
         The branches.
     markers_ : list of matplotlib PathCollection
-        What is removed, what is in the space, and what lies between.
+        Markers of removed nouns, of nouns in the space, and of nodes between.
 
     See Also
     --------
@@ -88,13 +88,13 @@ class SemanticTreeDisplay:
         estimator : SemanticSpace or MCAClustering
             Fitted; the latter with words.
         ax : matplotlib Axes, default=None
-            Where to draw it; None makes a figure that fits the rows.
+            Axes to draw on. If None, a figure that fits the rows is made.
         max_rows : int, default=40
             Largest number of rows; see :meth:`plot`.
         max_children : int, default=8
             Nodes shown below one; the others are counted in a row.
         max_depth : int, default=None
-            Levels shown; None is all.
+            Levels shown. If None, all.
 
         Returns
         -------
@@ -142,19 +142,19 @@ class SemanticTreeDisplay:
         Parameters
         ----------
         synsets : sequence of str or None
-            Names ("dog.n.01") or ids ("n02084071"); None is left out.
+            Names ("dog.n.01") or ids ("n02084071"); entries of None are left out.
         nouns : sequence of str, default=None
-            What to call each. None is the first word of the synset.
+            Names to show. If None, the first word of each synset.
         min_depth : int, default=0
             Levels that are shown as removed.
         ax : matplotlib Axes, default=None
-            Where to draw it; None makes a figure that fits the rows.
+            Axes to draw on. If None, a figure that fits the rows is made.
         max_rows : int, default=40
             Largest number of rows; see :meth:`plot`.
         max_children : int, default=8
             Nodes shown below one; the others are counted in a row.
         max_depth : int, default=None
-            Levels shown; None is all.
+            Levels shown. If None, all.
 
         Returns
         -------
@@ -178,7 +178,7 @@ class SemanticTreeDisplay:
             )
         if not any(synsets):
             raise ValueError(
-                "The synset of no noun is known, so that none has a place in WordNet: "
+                "The synset of no noun is known, so none has a place in WordNet: "
                 "give a Vocabulary with synsets, such as Vocabulary.from_wordnet()."
             )
         hierarchy = noun_hierarchy()
@@ -214,14 +214,14 @@ class SemanticTreeDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to; None makes a figure that fits the rows.
+            Axes to draw on. If None, a figure that fits the rows is made.
         max_rows : int, default=40
             Largest number of rows. Nodes open in the order of their nouns, the root
             first, while there is room for what is below them.
         max_children : int, default=8
             Nodes shown below one; the others are counted in a row.
         max_depth : int, default=None
-            Levels shown; None is all.
+            Levels shown. If None, all.
 
         Returns
         -------

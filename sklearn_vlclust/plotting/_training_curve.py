@@ -13,8 +13,8 @@ class TrainingCurveDisplay:
     """Loss and its terms against epochs.
 
     A loss that still falls at the end asks for more epochs. Terms that enter later
-    begin there, and where a fit has phases (`"phase"` in `history_`), each of which
-    minimises something else, lines are broken. Build it by :meth:`from_estimator` or
+    begin there, and where a fit has phases (`"phase"` in `history_`), which minimize
+    different losses, lines are broken. Build it by :meth:`from_estimator` or
     :meth:`from_history`.
 
     Parameters
@@ -73,9 +73,9 @@ class TrainingCurveDisplay:
         estimator : estimator
             Fitted, with `history_`.
         terms : list of str, default=None
-            Terms to show, ``"loss"`` being the total. None is all.
+            Terms to show, ``"loss"`` being the total. If None, all.
         ax : matplotlib Axes, default=None
-            Where to draw it; None makes a figure.
+            Axes to draw on. If None, a new figure is made.
         yscale : {"linear", "log", "symlog"}, default="linear"
             Scale of the losses; see :meth:`plot`.
 
@@ -110,11 +110,11 @@ class TrainingCurveDisplay:
         history : list of dict
             As `history_`: ``"epoch"``, loss terms by name and perhaps ``"phase"``.
         terms : list of str, default=None
-            Terms to show. None is all.
+            Terms to show. If None, all.
         name : str, default=None
             What was trained.
         ax : matplotlib Axes, default=None
-            Where to draw it; None makes a figure.
+            Axes to draw on. If None, a new figure is made.
         yscale : {"linear", "log", "symlog"}, default="linear"
             Scale of the losses; see :meth:`plot`.
 
@@ -150,7 +150,7 @@ class TrainingCurveDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to; None makes a figure.
+            Axes to draw on. If None, a new figure is made.
         yscale : {"linear", "log", "symlog"}, default="linear"
             Scale of the losses. "log" is for values above 0 alone; "symlog" takes
             others, too.
@@ -175,7 +175,7 @@ class TrainingCurveDisplay:
         self.figure_ = self.ax_.figure
         self.lines_ = {}
         marker = "." if len(self.epochs) <= _MARKED else ""
-        # The total in the colour of the text: in any style it is seen.
+        # The total in the color of the text: in any style it is seen.
         total = {"color": plt.rcParams["text.color"], "lw": 2, "zorder": 3}
         for term, values in self.losses.items():
             style = total if term == "loss" else {"lw": 1.2}

@@ -21,7 +21,7 @@ from .._compat import (
 )
 from ..embedding._read import read_embeddings
 from ..embedding._resolve import embed_images, make_embedder
-from ..embedding._rows import UnitRows
+from ..embedding._rows import UnitRows, unit
 from ..metrics._clusters import cluster_means
 from ..neighbors import nearest
 from ..training import resolve_device
@@ -47,23 +47,23 @@ class ClusterCaptioner(BaseEstimator):
     vocabulary : "wordnet", Vocabulary or array-like of str, default="wordnet"
         Nouns to choose from. "wordnet" is :meth:`Vocabulary.from_wordnet`.
     top : int, default=5
-        Number of nouns an image votes for (all, where there are fewer).
+        Number of nouns that each image votes for (all, if there are fewer).
     n_candidates : int, default=5
         Largest number of nouns that are kept of each cluster.
     embedder : embedder instance, "offline" or None, default=None
-        Makes vectors of nouns that have none, and of images. None is `CLIPEmbedder()`,
+        Makes vectors of nouns that have none, and of images. If None, `CLIPEmbedder()`;
         "offline" `OfflineEmbedder()`. Not used if neither is needed.
     logit_scale : float or None, default=100.0
         The scores of an image are ``softmax(logit_scale * cosines)`` over all nouns, as
-        in the authors' code. None takes the cosines themselves (eq. 8 of [1]_).
+        in the authors' code. If None, they are the cosines themselves (eq. 8 of [1]_).
     centering : "auto" or float in [0, 1], default="auto"
         Share of what all images have in common that is taken from each before it is
         compared with the nouns, and of what all nouns have in common from each noun. 0
         is [1]_; for "auto" see Notes.
     generality : float in (0, 1] or None, default=0.2
-        Votes that a more general noun needs to name a cluster, as a share of those of
-        the noun with most, see Notes; synonyms count as one noun. None is [1]_: the
-        noun with most votes names it, whatever others mean.
+        Votes that a more general noun needs to name a cluster, as a share of the most
+        votes of any noun (see Notes); synonyms count as one noun. If None, as in [1]_:
+        the noun with the most votes names the cluster, whatever others mean.
     prompt : str, default="a photo of a {}"
         What the text encoder reads, with ``{}`` in place of the noun.
     device : str or torch.device, default="auto"
@@ -75,13 +75,13 @@ class ClusterCaptioner(BaseEstimator):
         Noun of each cluster, in the order of `clusters_`. Clusters that show the same
         get the same.
     scores_ : ndarray of shape (n_clusters,)
-        Votes for it, an image: with a `logit_scale`, between 0 and 1. Votes for a kind
-        of a more general noun count for it.
+        Mean vote per image for the caption; with a `logit_scale`, between 0 and 1.
+        Votes for hyponyms of a chosen general noun count towards it.
     candidates_ : list of `n_clusters` arrays of str
         Nouns with the most votes of each cluster, best first; fewer than `n_candidates`
         where its images voted for fewer.
     candidate_scores_ : list of `n_clusters` arrays of float
-        Votes for each, an image.
+        Mean vote per image for each.
     clusters_ : ndarray of shape (n_clusters,)
         Labels of the clusters, sorted. With labels 0, 1, ..., k - 1 the caption of
         cluster `c` is ``captions_[c]``.
@@ -100,27 +100,28 @@ class ClusterCaptioner(BaseEstimator):
     Notes
     -----
     The images of a contrastive encoder such as CLIP have much in common, and so have
-    its nouns: what all photographs of pets share is larger than what tells breeds
-    apart, and moves the same few nouns up for every image. `centering` (not in [1]_)
+    its nouns: what all photographs of pets share is larger than what distinguishes
+    breeds, and it raises the same few nouns for every image. `centering` (not in [1]_)
     takes a share of the mean of the cluster means from each image, and the same share
-    of the mean noun from each noun. It must not be the whole, as the mean is also what
-    the images show; and the mean of few clusters is mostly that. "auto" is therefore
-    ``0.7 k / (k + 3)`` of `k` clusters. It is 0 where clusters are nearer to their
-    nearest noun than to each other, in spaces without this gap, such as that of
-    `OfflineEmbedder`.
+    of the mean noun from each noun. It must not be all of it, because the mean also
+    holds what the images show, and mostly that if there are few clusters. "auto" is
+    therefore ``0.7 k / (k + 3)`` of `k` clusters. It is 0 where clusters are nearer to
+    their nearest noun than to each other, in spaces without this gap, such as the space
+    of `OfflineEmbedder`.
 
-    Encoders are often nearer to a kind of what is seen than to the thing itself: most
-    airplanes are airliners, but "airplane" is what tells them from a set's helicopters.
-    With `generality` (not in [1]_) a cluster is therefore named by a noun that WordNet
+    Encoders are often closer to a hyponym than to the class itself: most airplanes are
+    airliners, but "airplane" is what distinguishes them from a set's helicopters. With
+    `generality` (not in [1]_) a cluster is therefore named by a noun that WordNet
     places above the one with most votes, if it has a fifth of its votes itself and no
     cluster with another noun falls under it: a set's dalmatians are not "dog" beside
     its beagles. Of several, the one with most votes is taken. Nouns need synsets.
 
     Vocabularies put together of several lists name a thing more than once, and its
     votes are divided: with `generality`, nouns of one synset are one noun, the one with
-    most votes in all, and so are nouns that differ in case alone. One without a synset
-    takes that of the nouns of its name, if they have the same: "Mug" that of "mug" or
-    "mug, cup", and "Crane" none beside "crane (bird)" and "crane (machine)".
+    most votes in all, and so are nouns that differ in case alone. A noun without a
+    synset gets the synset of the nouns with its name, if they agree: "Mug" gets that of
+    "mug" or "mug, cup", and "Crane" gets none beside "crane (bird)" and "crane
+    (machine)".
 
     Clusters of `MCAClustering` on Oxford-IIIT Pets and Caltech-101 whose caption is a
     noun of the class of their majority (or a kind of it, as airliner of airplane):
@@ -130,7 +131,7 @@ class ClusterCaptioner(BaseEstimator):
     guitars "guitar". The constants were chosen while looking at these two sets.
 
     Images are compared with the nouns in blocks; memory beside `X` holds the nouns'
-    vectors twice, a block of scores and `top` numbers an image.
+    vectors twice, a block of scores, and `top` numbers per image.
 
     References
     ----------
@@ -287,18 +288,18 @@ class ClusterCaptioner(BaseEstimator):
         return noun_vectors(vocabulary, self._make_embedder, self.prompt, n_features)
 
     def _count_votes(self, rows, labels, nouns):
-        """Return the votes of each cluster for each noun, an image: eqs. 8-10."""
+        """Return the mean votes per image of each cluster for each noun: eqs. 8-10."""
         n_clusters, top = len(self.clusters_), min(self.top, len(nouns))
         image_mean, noun_mean = self._what_is_common(rows, labels, nouns)
         device = resolve_device(self.device)
-        nouns = torch.from_numpy(_unit(nouns - noun_mean)).to(device)  # (m, d)
+        nouns = torch.from_numpy(unit(nouns - noun_mean)).to(device)  # (m, d)
         voters = np.flatnonzero(labels < n_clusters)
         index = np.empty((len(voters), top), dtype=np.int32)
         scores = np.empty((len(voters), top), dtype=np.float32)
         size = max(1, BLOCK_BYTES // (4 * len(nouns)))
         for i in range(0, len(voters), size):
             block = slice(i, i + size)
-            images = torch.from_numpy(_unit(rows[voters[block]] - image_mean))
+            images = torch.from_numpy(unit(rows[voters[block]] - image_mean))
             best, place = _scores(images.to(device), nouns, self.logit_scale, top)
             index[block], scores[block] = place.cpu().numpy(), best.cpu().numpy()
         cluster = np.repeat(labels[voters], top)
@@ -351,19 +352,14 @@ def _is_noise(labels):
 
 
 def _auto_centering(means, nouns):
-    """Return the share of what is common that is taken; see the class's Notes."""
+    """Return the share of the common part to subtract; see the class's Notes."""
     k = len(means)
     if k == 1:
         return 0.0
-    means = _unit(means)
+    means = unit(means)
     to_others = (np.square(means.sum(axis=0)).sum() - k) / (k * (k - 1))
     to_noun = nearest(means, nouns, 1)[1].mean()
     return CENTERING * k / (k + HALVED_AT) if to_others > to_noun else 0.0
-
-
-def _unit(rows):
-    """Return rows of unit length; a row of zeros stays."""
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
 
 
 @torch.inference_mode()

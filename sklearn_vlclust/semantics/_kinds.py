@@ -1,4 +1,4 @@
-"""Votes for nouns that mean the same, or a kind of the same."""
+"""Votes for synonyms and hyponyms."""
 
 import re
 
@@ -9,11 +9,11 @@ from ._wordnet import noun_hierarchy
 
 
 def join_synonyms(votes, vocabulary):
-    """Add the votes for nouns that mean the same.
+    """Add the votes for synonyms.
 
-    Nouns of one synset do, and nouns without any that differ in case alone, as lists
-    write the same in different ways. A noun without a synset takes the one that all
-    nouns of its name have.
+    Synonyms share a synset, or have none and differ only in case, as lists spell the
+    same noun differently. A noun without a synset gets the one that all nouns of its
+    name have.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def join_synonyms(votes, vocabulary):
     Returns
     -------
     votes : csr_array of shape (n_clusters, n_nouns)
-        The votes for all that mean the same, at the one that has most itself.
+        The votes for all synonyms, at the one with the most votes itself.
     synsets : list of str or None
         Synset of each noun.
     """
@@ -56,7 +56,7 @@ def _synsets_of_names(vocabulary):
 
 
 def generalize(best, synsets, generality):
-    """Put the noun that names a cluster first, where it is a more general one.
+    """Put the noun that names a cluster first, if it is a more general one.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def generalize(best, synsets, generality):
     Returns
     -------
     best : list of (int ndarray, float ndarray)
-        The same, the votes for kinds of a noun that was put first added to its own.
+        The same, with the votes for hyponyms added to a noun that was put first.
     """
     if all(synset is None for synset in synsets):
         return best
@@ -90,7 +90,8 @@ def generalize(best, synsets, generality):
             if synsets[index[i]] in (None, own):
                 continue
             place = hierarchy.position(synsets[index[i]])
-            # A noun that others fall under would not tell the cluster from theirs.
+            # A noun with other clusters' nouns below it would not distinguish the
+            # cluster.
             if place in first[index[0]] and not any(
                 place in path for noun, path in first.items() if synsets[noun] != own
             ):

@@ -8,17 +8,18 @@ from scipy.special import entr, softmax
 from ..embedding._rows import row_blocks
 from ..neighbors import nearest
 
-# Nouns kept a mixture: with a handful in effect, the rest adds nothing to speak of.
+# Nouns kept per mixture: with a perplexity of a few nouns, the rest adds next to
+# nothing.
 MIXTURE_NOUNS = 16
 
 
 class NounMixture:
     """Each image as a weighted mean of nouns: ``softmax(cos / temperature) @ nouns``.
 
-    Encoders differ in how far apart their cosines lie, so that the temperature follows
-    from the number of nouns that are to count. Only the `MIXTURE_NOUNS` nearest nouns
-    of an image are kept: a million images take a hundred megabytes, and rows are made
-    on demand.
+    Encoders differ in the range of their cosines, so the temperature is found by
+    perplexity search: it follows from the number of nouns that should count. Only the
+    `MIXTURE_NOUNS` nearest nouns of an image are kept: a million images take a hundred
+    megabytes, and rows are made on demand.
 
     Parameters
     ----------
@@ -29,7 +30,7 @@ class NounMixture:
     perplexity : float
         Effective number of nouns in a mixture, averaged over images.
     min_nouns : int, default=1
-        Smallest number of `near_nouns` a row that the caller needs.
+        Smallest number of `near_nouns` per row that the caller needs.
     device : torch.device or str, default="cpu"
         Where images and nouns are compared.
 
@@ -85,7 +86,7 @@ def top_mixture(cosines, temperature):
 
 
 def find_temperature(gaps, perplexity):
-    """Find the temperature at which softmax weights have a given mean perplexity.
+    """Perplexity search: the temperature that gives softmax weights a mean perplexity.
 
     Parameters
     ----------

@@ -20,14 +20,14 @@ from ..embedding._distributed import by_blocks, without_fit
 from ..embedding._memory import check_memory
 from ..embedding._read import read_embeddings
 from ..embedding._resolve import embed_images, make_embedder
-from ..embedding._rows import UnitRows, measured_blocks, unit
+from ..embedding._rows import UnitRows, divide_rows, measured_blocks, unit
 from ..neighbors import nearest
 from ._encoding import noun_vectors, read_vocabulary
 from ._vocabulary import Vocabulary
 from ._wordnet import noun_hierarchy
 
-# k-means for the image centers sees at most this many rows (not in the paper): means of
-# thousands of rows do not move when more are added.
+# k-means for the image centers uses at most this many rows (not in the paper): means of
+# thousands of rows hardly change when more are added.
 KMEANS_ROWS = 20_000
 KMEANS_ROWS_PER_CENTER = 100
 BLOCK_BYTES = 32 * 2**20
@@ -54,7 +54,7 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
         Nouns to select from. "wordnet" is :meth:`Vocabulary.from_wordnet`. With a list
         of nouns, whose synsets are unknown, the third filter looks at images alone.
     embedder : embedder instance, "offline" or None, default=None
-        Makes vectors of nouns that have none, and of images. None is `CLIPEmbedder()`,
+        Makes vectors of nouns that have none, and of images. If None, `CLIPEmbedder()`;
         "offline" `OfflineEmbedder()`. Not used if neither is needed.
     n_clusters : int, default=8
         Number of image centers.
@@ -69,7 +69,7 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
         What the text encoder reads, with ``{}`` in place of the noun. The article
         before it follows the noun's first sound.
     random_state : int, RandomState instance or None, default=None
-        Draws the start of k-means and, from 20,000 images on, the rows it sees.
+        Draws the start of k-means and, with 20,000 images and more, the rows it uses.
 
     Attributes
     ----------
@@ -95,7 +95,7 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    Images are read in blocks and compared with all nouns only by way of their centers;
+    Images are read in blocks, and only their centers are compared with all nouns;
     memory beside `X` holds the vocabulary's vectors and a few blocks.
 
     References
@@ -256,7 +256,7 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
             As in :meth:`fit`.
         temperature : float, default=0.01
             Weights are ``softmax(cosines / temperature)``: the lower, the more the
-            nearest noun counts.
+            nearest noun dominates.
 
         Returns
         -------
@@ -303,13 +303,13 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
         return without_fit(self, kept, vocabulary=None)
 
     def _make_embedder(self):
-        # Made when needed: an encoder with its network is not kept or pickled.
+        # Created on demand: an encoder with its network is neither kept nor pickled.
         return make_embedder(self.embedder)
 
     def _fit_rows(self, rows, centers=None):
-        """Fit on :class:`UnitRows`, which an estimator that holds a space has.
+        """Fit on :class:`UnitRows`, for an estimator that holds a space.
 
-        It may have `centers` of the images, too: then k-means is not run again.
+        With `centers` of the images given, k-means is not run again.
         """
         self.n_features_in_ = rows.shape[1]
         if rows.shape[0] < self.n_clusters:
@@ -358,9 +358,8 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
         """Return the positions of the `gamma_r` nearest nouns of all image centers."""
         if not len(unique):
             return unique
-        centers = centers / np.linalg.norm(centers, axis=1, keepdims=True).clip(1e-12)
         k = min(self.gamma_r, len(unique))
-        indices, _ = nearest(centers, vectors[unique], k)
+        indices, _ = nearest(unit(centers), vectors[unique], k)
         return unique[np.unique(indices)]
 
     def _filter_hierarchy(self, rows, vectors, vocabulary, near):
@@ -410,4 +409,4 @@ def _unit_blocks(X, n_columns, zero_rows):
     """Yield ``(slice, unit rows in the dtype of X)``, sized for `n_columns` results."""
     size = max(1, BLOCK_BYTES // (X.itemsize * (n_columns + X.shape[1])))
     for block, x, norms in measured_blocks(X, zero_rows, size):
-        yield block, unit(x, norms).cpu().numpy()
+        yield block, divide_rows(x, norms).cpu().numpy()

@@ -167,7 +167,7 @@ class NounHierarchy:
 
 
 def _entries(path):
-    """Yield the lines of a database file after its licence, which is indented."""
+    """Yield the lines of a database file after its license, which is indented."""
     with open(path, encoding="utf-8") as file:
         yield from (line for line in file if not line.startswith(" "))
 

@@ -1,4 +1,4 @@
-"""Who is told that an epoch has ended: progress bars, user callbacks, scikit-learn."""
+"""Callbacks at the end of an epoch: progress bars, user callbacks, scikit-learn."""
 
 from collections import Counter
 from itertools import groupby
@@ -11,8 +11,8 @@ from ._net import StopTraining
 def training_phases(criterion, n_epochs):
     """Return the phases of a training, in order, as pairs of name and epochs.
 
-    A criterion that has phases names that of an epoch by ``phase(epoch)``, epochs
-    counting from 0. Without, the training is one phase of no name.
+    A criterion with phases names the phase of an epoch by ``phase(epoch)``, counting
+    epochs from 0. Otherwise the training is one phase without a name.
     """
     if not hasattr(criterion, "phase"):
         return [("", n_epochs)]
@@ -66,7 +66,7 @@ class ProgressBar:
         self._done = len(net.history)
 
     def close(self):
-        """Leave the bars as they are."""
+        """Leave the bars in place."""
         if self.bar is not None:
             self.bar.leave = self.bar.n > 0  # a phase that never began
             self.bar.close()
@@ -86,7 +86,7 @@ class ProgressBar:
 
 
 def _titles(name, phases):
-    """Yield title and epochs of each phase; those of one name are counted."""
+    """Yield title and epochs of each phase; phases of the same name are numbered."""
     total, seen = Counter(phase for phase, _ in phases), Counter[str]()
     for phase, n_epochs in phases:
         seen[phase] += 1

@@ -21,8 +21,8 @@ class Checkpoint:
     path : str or Path
         The file.
     identity : dict of str to JSON value
-        What the run is: class, parameters, seed, fingerprint of the data. A file with
-        another identity is refused.
+        Identity of the run: class, parameters, seed, fingerprint of the data. A file
+        with another identity is refused.
     generator : torch.Generator
         Source of all randomness of the training.
     """
@@ -83,7 +83,7 @@ class Checkpoint:
         try:
             write_atomically(self.path, lambda name: save_file(tensors, name, metadata))
         except (OSError, SafetensorError) as error:
-            # The run is worth more than its checkpoint: go on without.
+            # Losing a checkpoint is better than losing the run: continue.
             warnings.warn(
                 f"checkpoint={str(self.path)!r} could not be written ({error}); "
                 "training goes on, and the previous checkpoint, if any, is kept.",

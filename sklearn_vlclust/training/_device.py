@@ -1,4 +1,4 @@
-"""Where the arithmetic runs, and where its randomness comes from."""
+"""Devices and random generators."""
 
 import torch
 
@@ -45,10 +45,10 @@ def new_generator(seed):
 
 
 def to_device(tensor, device):
-    """Copy a CPU tensor to a device without waiting for what runs there.
+    """Copy a CPU tensor to a device without waiting for running work.
 
-    CUDA waits at every copy from memory that can be paged out, so that it is pinned
-    first. What is queued later finds the copy done.
+    CUDA waits at every copy from pageable memory, so it is pinned first. Work queued
+    later sees the copy.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ class StopTraining(Exception):
 class RandomBatches:
     """Batches of a source in random order, anew every epoch.
 
-    Rows are gathered a batch at a time from whole tensors or arrays. A DataLoader that
+    Rows are gathered batch by batch from whole tensors or arrays. A DataLoader that
     collates row by row was measured 2-5 times slower for heads as small as ours.
 
     Parameters
@@ -25,8 +25,8 @@ class RandomBatches:
         Has ``len()`` and ``batch(index) -> tuple of tensors``, where `index` is a CPU
         int64 tensor of row numbers.
     batch_size : int
-        Largest number of rows a batch. The rows are dealt out evenly, so that no
-        batch is left with a handful of rows.
+        Largest number of rows per batch. Batches have even sizes, so that the last one
+        is not tiny.
     generator : torch.Generator
         Source of the order.
     """
@@ -49,13 +49,13 @@ class ClusteringNet(NeuralNet):
     """A skorch net whose criterion sees module and batch, and names its loss terms.
 
     The criterion is a module called as ``criterion(module, *batch)``. It returns a dict
-    of scalar tensors, of which ``"loss"`` is minimised and all are recorded. Its method
+    of scalar tensors: all are recorded, and ``"loss"`` is minimized. Its method
     ``start_epoch(module, epoch)`` is called before every epoch. Its attribute
     `lr_factor`, where it has one, multiplies the learning rate of the epoch.
 
-    Losses stay on the device and are read once an epoch: skorch's ``.item()`` a batch
-    makes CUDA wait. So are the weights looked at: a step that failed, as a matrix could
-    not be factorised or a number grew out of range, has made them NaN.
+    Losses stay on the device and are read once per epoch: skorch's ``.item()`` per
+    batch makes CUDA wait. Weights are checked for NaN once per epoch as well: a failed
+    factorization or an overflow shows up there.
     """
 
     @property
@@ -74,7 +74,7 @@ class ClusteringNet(NeuralNet):
         return dataset
 
     def train_step(self, batch, **_):
-        """Take one optimiser step and return the loss terms."""
+        """Take one optimizer step and return the loss terms."""
         self.optimizer_.zero_grad(set_to_none=True)
         losses = self.criterion_(self.module_, *batch)
         losses["loss"].backward()
@@ -101,7 +101,7 @@ class ClusteringNet(NeuralNet):
             losses = step_fn(batch)
             steps.append(torch.stack([value.detach() for value in losses.values()]))
         means = torch.stack(steps).mean(dim=0)
-        # A sum is as finite as what it is of, and faster than a norm.
+        # A sum is finite if its terms are, and faster than a norm.
         weights = torch.stack([w.detach().sum() for w in self.module_.parameters()])
         *values, weight = torch.cat([means, weights.sum().to(means)[None]]).tolist()
         terms = dict(zip(losses, values))
@@ -127,8 +127,8 @@ class _AfterEpoch(Callback):
         self.hook = hook
 
     def on_epoch_end(self, net, **_):
-        # A callback that predicts sees what a fitted network would say, and leaves the
-        # running means of batch normalisation alone. A step trains in any case.
+        # In a callback, `predict` works like after the fit, and leaves the
+        # running means of batch normalization alone. A step trains in any case.
         net.module_.eval()
         self.hook(net)
 
@@ -146,7 +146,7 @@ def train(
     after_epoch=(),
     **optimizer_params,
 ):
-    """Train `module` to minimise `criterion`, from a checkpoint where there is one.
+    """Train `module` to minimize `criterion`, from a checkpoint where there is one.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def train(
     lr : float
         Learning rate.
     max_epochs : int
-        Number of epochs of the whole training, resumed ones counted.
+        Number of epochs of the whole training, including resumed ones.
     device : torch.device
         Where module and criterion are moved.
     checkpoint : Checkpoint, default=None
@@ -168,7 +168,7 @@ def train(
         Called as ``hook(net)`` after every epoch, once its checkpoint is written. A
         hook that raises `StopTraining` ends the training.
     **optimizer_params
-        Further arguments of the optimiser.
+        Further arguments of the optimizer.
 
     Returns
     -------
@@ -178,8 +178,8 @@ def train(
     Raises
     ------
     FloatingPointError
-        If the weights are not finite at the end of an epoch. The checkpoint, if any, is
-        that of the epoch before.
+        If the weights are not finite at the end of an epoch. The checkpoint, if any,
+        holds the epoch before.
     """
     hooks = ([checkpoint.save] if checkpoint else []) + list(after_epoch)
     net = ClusteringNet(

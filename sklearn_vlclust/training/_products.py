@@ -1,4 +1,4 @@
-"""Products of matrices, by the library that is fastest at them on a CPU."""
+"""Matrix products by the fastest library on a CPU."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ from torch.nn import functional as F
 
 from .._compat import find_one_dnn_linear
 
-# Multiplications from which on oneDNN was measured the faster one, 128 x 128 x 128.
+# Number of multiplications above which oneDNN was measured to be faster.
 ONE_DNN_SIZE = 2**21
-# Rows of an inference come in any number. oneDNN keeps what it has compiled for the
-# last thousand shapes, .6 MB each: only multiples of this go there.
+# Inference has any number of rows. oneDNN caches compiled code for the last thousand
+# shapes, 0.6 MB each: it gets only multiples of this.
 INFERENCE_ROWS = 1024
 _one_dnn: Any = find_one_dnn_linear()
 
@@ -20,8 +20,8 @@ def linear(x, weight, bias=None):
     """Return ``x @ weight.T + bias`` of matrices, with gradients.
 
     The same as :func:`torch.nn.functional.linear`, which multiplies by MKL on a CPU.
-    MKL was measured to have half the speed, on a processor of AMD, of oneDNN, which
-    torch brings along for the layers of compiled networks.
+    On an AMD processor MKL was measured at half the speed of oneDNN, which torch
+    contains for compiled networks.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def linear(x, weight, bias=None):
     Returns
     -------
     product : float tensor of shape (m, n)
-        It cannot be differentiated twice where oneDNN made it.
+        Cannot be differentiated twice if computed by oneDNN.
     """
     if not _is_for_one_dnn(x, weight):
         return F.linear(x, weight, bias)
@@ -46,9 +46,9 @@ def linear(x, weight, bias=None):
 
 
 def linear_of_directions(x, norms, weight, bias):
-    """Return :func:`linear` of rows at unit length, of which `norms` are the lengths.
+    """Return :func:`linear` of rows scaled to unit length; `norms` are their lengths.
 
-    Products are divided, not rows, which are wider; None are lengths of one.
+    Products are divided, not rows, which are wider. If None, the rows have unit length.
     """
     if norms is None:
         return linear(x, weight, bias)
@@ -56,14 +56,14 @@ def linear_of_directions(x, norms, weight, bias):
 
 
 class Linear(nn.Linear):
-    """A layer of torch that multiplies by :func:`linear`; it takes matrices alone.
+    """A torch layer that multiplies by :func:`linear`; it takes matrices only.
 
-    It is made with any weights, as by ``torch.nn.utils.skip_init``: the global seed
-    stays as it is. That function imports torch's compiler, which takes .3 s.
+    Its weights are uninitialized, as by ``torch.nn.utils.skip_init``, so the global
+    seed is left alone. That function would import torch's compiler, which takes 0.3 s.
     """
 
     def reset_parameters(self):
-        """Leave the weights to whoever makes the layer."""
+        """Leave the initialization to the caller."""
 
     def forward(self, x):
         return linear(x, self.weight, self.bias)

@@ -31,7 +31,7 @@ def vlclust(*arguments):
 
 
 def save_picture(path, color, seed):
-    """Write a noisy picture of one colour, 32 pixels wide."""
+    """Write a noisy picture of one color, 32 pixels wide."""
     noise = np.random.default_rng(seed).integers(-30, 30, (32, 32, 3))
     pixels = np.clip(np.array(color) + noise, 0, 255).astype(np.uint8)
     with open(path, "wb") as file:  # of any name
@@ -40,7 +40,7 @@ def save_picture(path, color, seed):
 
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory):
-    """A folder of 24 pictures in three colours, a folder each."""
+    """A folder of 24 pictures in three colors, a folder each."""
     folder = tmp_path_factory.mktemp("pictures") / "photos"
     for i, (name, color) in enumerate(COLORS.items()):
         (folder / name).mkdir(parents=True)

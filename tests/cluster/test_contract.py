@@ -399,7 +399,7 @@ def test_read_only_input_is_accepted_and_unchanged(small, make_mca):
 
 
 class ColorEmbedder(FunctionTransformer):
-    """The mean colour of an image, which tells these images apart."""
+    """The mean color of an image, which tells these images apart."""
 
     def transform(self, X):
         return np.array([np.asarray(Image.open(p)).mean(axis=(0, 1)) for p in X])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
 from sklearn_vlclust.cluster.contrastive_masked._views import (
-    GREY,
+    GRAY,
     StrongView,
     Views,
     blur,
@@ -68,10 +68,10 @@ def test_same_generator_same_views_and_the_global_seed_is_left_alone():
 
 def test_only_color_images_are_mirrored_and_recolored():
     color = StrongView.for_images(3)
-    assert color.flip > 0 and color.jitter > 0 and color.grey > 0
+    assert color.flip > 0 and color.jitter > 0 and color.gray > 0
     for channels in (1, 2, 4):
         other = StrongView.for_images(channels)
-        assert other.flip == other.jitter == other.grey == other.blur == 0
+        assert other.flip == other.jitter == other.gray == other.blur == 0
 
 
 def test_nothing_changes_where_all_ranges_are_nil():
@@ -137,7 +137,7 @@ def test_rotation_keeps_the_distance_from_the_center():
 
 @settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=3, max_size=3), st.floats(-0.5, 0.5))
-def test_hue_turns_colors_around_grey(color, turn):
+def test_hue_turns_colors_around_gray(color, turn):
     """In YIQ as colorsys has it, lightness and saturation stay."""
     found = hue_rotation(torch.tensor([2 * np.pi * turn]))[0] @ torch.tensor(color)
     back = hue_rotation(torch.tensor([-2 * np.pi * turn]))[0] @ found
@@ -154,13 +154,13 @@ def yiq(color):
     return axes @ np.array(color)
 
 
-def test_grey_images_have_equal_channels():
-    views = distort(pictures(60) / 255, grey=0.5)
-    is_grey = (views - views[:, :1]).abs().amax(dim=(1, 2, 3)) < 1e-3
-    assert 15 < is_grey.sum() < 45
-    luminance = torch.einsum("nchw,c->nhw", pictures(60) / 255, torch.tensor(GREY))
+def test_gray_images_have_equal_channels():
+    views = distort(pictures(60) / 255, gray=0.5)
+    is_gray = (views - views[:, :1]).abs().amax(dim=(1, 2, 3)) < 1e-3
+    assert 15 < is_gray.sum() < 45
+    luminance = torch.einsum("nchw,c->nhw", pictures(60) / 255, torch.tensor(GRAY))
     torch.testing.assert_close(
-        views[is_grey][:, 0], luminance[is_grey], atol=1e-3, rtol=0
+        views[is_gray][:, 0], luminance[is_gray], atol=1e-3, rtol=0
     )
 
 
@@ -175,7 +175,7 @@ def test_recolor_against_loops():
         for row in range(4):
             for column in range(5):
                 x[:, row, column] = matrix[i] @ images[i, :, row, column]
-        mean = sum(GREY[c] * x[c].mean() for c in range(3))
+        mean = sum(GRAY[c] * x[c].mean() for c in range(3))
         expected[i] = np.clip(mean + contrast[i] * (x - mean), 0, 1)
     found = recolor(
         torch.tensor(images, dtype=torch.float32),

@@ -206,7 +206,7 @@ def photos(tmp_path_factory):
 
 
 class ColorEmbedder(BaseEstimator):
-    """An encoder of a user: the mean colour of an image."""
+    """An encoder of a user: the mean color of an image."""
 
     def fit(self, X, y=None):
         return self

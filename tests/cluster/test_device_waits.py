@@ -20,7 +20,7 @@ N, WIDTH = 96, 24
 RNG = np.random.default_rng(0)
 DATA = {
     "rows": RNG.standard_normal((N, WIDTH), dtype=np.float32),
-    "grey": RNG.integers(256, size=(N, 8, 8, 1), dtype=np.uint8),
+    "gray": RNG.integers(256, size=(N, 8, 8, 1), dtype=np.uint8),
     "color": RNG.integers(256, size=(N, 12, 12, 3), dtype=np.uint8),
 }
 NOUNS = Vocabulary(

@@ -76,7 +76,7 @@ def test_fitted_attributes(kind, request, tmp_path):
     ("n", "batch_size", "epochs"), [(120, 30, 40), (60, 60, 160), (120, 12, 20)]
 )
 def test_few_images_have_as_many_steps(digits, n, batch_size, epochs):
-    """Eight batches an epoch, or so many more epochs: 20 of them are 160 steps."""
+    """Eight batches per epoch, or so many more epochs: 20 of them are 160 steps."""
     stages = {"contrast_epochs": 0, "head_epochs": "auto", "generator_epochs": 0}
     model = make(n_rounds=0, batch_size=batch_size, **stages).fit(digits[0][:n])
     assert model.n_iter_ == epochs

@@ -48,7 +48,7 @@ class GaussianDenoiser(nn.Module):
 
 
 class Gaussians(Diffusion):
-    """Two features, standardised as they are."""
+    """Two features, standardized as they are."""
 
     def __init__(self):
         super().__init__((2,), K, clip=100.0)
@@ -82,7 +82,7 @@ def make_image_generator(shape=(1, 8, 8), seed=0, **sizes):
 
 
 def make_embedding_generator(seed=0, n_features=12, n_axes=5):
-    model = EmbeddingGenerator(n_features, n_axes, K, width=16, depth=2)
+    model = EmbeddingGenerator(n_features, n_axes, K, width=16)
     axes = torch.linalg.qr(torch.randn(12, 5, generator=new_generator(9)))[0].T
     scales = torch.tensor([0.5, 1, 2, 1, 1])
     mean = torch.linspace(-0.2, 0.2, 12)
@@ -185,14 +185,6 @@ def test_few_steps_give_the_distribution_of_each_cluster(gaussians, n_steps):
         assert (spread - GaussianDenoiser.spread).abs().max() < 0.1
 
 
-def test_guidance_leads_away_from_any_cluster(gaussians):
-    labels = torch.zeros(300, dtype=torch.int64)
-    plain = gaussians.sample(labels, new_generator(0), n_steps=20)
-    guided = gaussians.sample(labels, new_generator(0), n_steps=20, guidance=0.5)
-    center = GaussianDenoiser.means[0]
-    assert (guided.mean(0) / center).min() > 1.2 > (plain.mean(0) / center).max()
-
-
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_images_of_any_size(shape):
     model, (images, labels) = make_image_generator(shape), make_images(shape, n=3)
@@ -217,7 +209,7 @@ def test_sizes_follow_the_image():
     }
 
 
-def test_embeddings_are_standardised_along_their_axes():
+def test_embeddings_are_standardized_along_their_axes():
     model, (rows, _) = make_embedding_generator(), make_rows()
     x = model.standardize(rows)
     unit = nn.functional.normalize(model.axes, dim=1)
@@ -251,17 +243,6 @@ def test_samples_come_from_the_averages():
     model.update_average()
     moved = model.sample(torch.arange(K), new_generator(0), n_steps=3)
     assert not torch.equal(moved, before)
-
-
-def test_dropped_labels_teach_what_any_cluster_is(case):
-    make, samples, labels = case
-    model = make()
-    train(model, samples, labels, new_generator(0), n_steps=3, lr=0.1)
-    for share, learns in ((0.0, [True] * K + [False]), (1.0, [False] * K + [True])):
-        model.zero_grad()
-        model.loss(samples, labels, new_generator(1), drop_labels=share).backward()
-        gradient = model.denoiser.class_embedding.weight.grad
-        assert gradient.any(dim=1).tolist() == learns
 
 
 def test_every_part_learns(case):
@@ -353,7 +334,7 @@ def test_embeddings_of_a_cluster_are_generated():
     mean = rows.mean(dim=0)
     values, axes = torch.linalg.eigh(torch.cov(rows.T))
     axes, spread = axes.T[-10:], values[-10:].sqrt()
-    model = EmbeddingGenerator(64, 10, K, width=64, depth=2)
+    model = EmbeddingGenerator(64, 10, K, width=64)
     model.start(new_generator(0), mean, axes, spread)
     optimizer = torch.optim.Adam(model.denoiser.parameters(), lr=3e-3)
     generator = new_generator(1)

@@ -165,7 +165,7 @@ def test_images_of_another_kind_leave_no_statistics():
     found = network.encode(real)
     with own_statistics(network):
         other = network.encode(255 - real)
-    # They are normalised by their own statistics, which are not kept.
+    # They are normalized by their own statistics, which are not kept.
     torch.testing.assert_close(other, copy.deepcopy(alone).encode(255 - real))
     torch.testing.assert_close(found, expected)
     for module, same in zip(network.modules(), alone.modules()):

@@ -184,7 +184,7 @@ def test_presets_of_table_5_can_be_fitted(small, name):
 
 def test_a_sample_starts_many_rows(small, make_mca, monkeypatch):
     monkeypatch.setattr(_partition, "START_ROWS", 60)
-    monkeypatch.setattr(_partition, "START_ROWS_A_CLUSTER", 5)
+    monkeypatch.setattr(_partition, "START_ROWS_PER_CLUSTER", 5)
     monkeypatch.setattr(_partition, "WARD_ROWS", 40)
     X, y, _ = small
     assert clustering_accuracy(y, make_mca().fit_predict(X)) > 0.95

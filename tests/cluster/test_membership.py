@@ -51,7 +51,7 @@ def test_exactly_symmetric_in_single_precision_whatever_the_threads(n_threads):
         torch.set_num_threads(before)
 
 
-def test_minimises_eq_3():
+def test_minimizes_eq_3():
     """No doubly stochastic matrix near it has a lower objective."""
     C, gamma = codes(4, 3), 0.3
     cosines = (C @ C.T).abs().numpy()
@@ -108,7 +108,7 @@ def test_gradient(monkeypatch):
 
 
 def test_gradient_without_a_solution_is_nan():
-    """Not that of another system: training looks for NaN once an epoch."""
+    """Not that of another system: training looks for NaN once per epoch."""
     # Entries of the membership are to be positive: here the diagonal is 0.
     similarities = torch.tensor([[-50.0, 1.0], [1.0, -50.0]], requires_grad=True)
     _membership.project(similarities, 0.1).square().sum().backward()

@@ -4,7 +4,7 @@ from sklearn.datasets import make_blobs
 from sklearn.metrics import normalized_mutual_info_score
 
 from sklearn_vlclust.cluster import _spherical_kmeans
-from sklearn_vlclust.cluster._kmeans_plusplus import draw_apart
+from sklearn_vlclust.cluster._kmeans_plusplus import kmeans_plusplus
 from sklearn_vlclust.cluster._spherical_kmeans import lloyd, spherical_kmeans
 
 
@@ -18,7 +18,7 @@ def blobs(n, centers, width=12, std=3.0, seed=0):
 
 
 def plain_lloyd(rows, centers, rounds):
-    """Compare every row with every centre in every round."""
+    """Compare every row with every center in every round."""
     rows = rows.astype(np.float64)
     labels = None
     for _ in range(rounds):
@@ -66,7 +66,7 @@ def test_few_rows_are_compared_again(monkeypatch):
         "_nearest",
         lambda x, centers: compared.append(len(x)) or nearest(x, centers),
     )
-    lloyd(rows, draw_apart(rows, 7, 1, np.random.RandomState(0))[0])
+    lloyd(rows, kmeans_plusplus(rows, 7, 1, np.random.RandomState(0))[0])
     assert compared[0] == 2000 and compared[-1] < 200
     assert sum(compared) < 0.7 * 2000 * len(compared)
 
@@ -81,12 +81,12 @@ def test_blocks_change_nothing(monkeypatch):
 
 def test_starts_lie_apart():
     rows, y = blobs(2000, 8, std=0.5)
-    starts = draw_apart(rows, 8, 4, np.random.RandomState(0))
+    starts = kmeans_plusplus(rows, 8, 4, np.random.RandomState(0))
     assert all(start.shape == (8, 12) for start in starts)
     places = [[np.flatnonzero((rows == row).all(1))[0] for row in s] for s in starts]
     assert len({tuple(place) for place in places}) == len(starts)
     assert [len(set(y[place])) for place in places] == [8] * len(starts)
-    one = draw_apart(rows, 1, 2, np.random.RandomState(0))
+    one = kmeans_plusplus(rows, 1, 2, np.random.RandomState(0))
     assert [start.shape for start in one] == [(1, 12), (1, 12)]
 
 
@@ -96,7 +96,7 @@ def test_starts_of_rows_of_any_length_are_as_likely_as_their_distances(scale):
     rows = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 3.0]], dtype=np.float32) * scale
     rng, seconds = np.random.RandomState(0), []
     for _ in range(300):
-        start = draw_apart(rows, 2, 1, rng)[0]
+        start = kmeans_plusplus(rows, 2, 1, rng)[0]
         if (start[0] == 0).all():
             seconds.append(np.flatnonzero((rows == start[1]).all(axis=1))[0])
     # 1 against 9: of two tries, neither is the far row once in a hundred.

@@ -114,7 +114,7 @@ def test_another_number_of_clusters(pets, tmp_path):
 
 def test_many_rows_are_clustered_by_a_sample(small, monkeypatch):
     monkeypatch.setattr(_partition, "START_ROWS", 60)
-    monkeypatch.setattr(_partition, "START_ROWS_A_CLUSTER", 5)
+    monkeypatch.setattr(_partition, "START_ROWS_PER_CLUSTER", 5)
     X, y, words = small
     model = VLClustering(5, semantic_space=words, random_state=0).fit(X)
     assert len(model.samples_) == 60 and len(model.labels_) == len(X)

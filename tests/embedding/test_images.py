@@ -73,7 +73,7 @@ def test_damaged_exif_does_not_matter(tmp_path):
 
 
 @pytest.mark.parametrize("dtype_mode", ["I;16", "I;16B", "I"])
-def test_16_bit_grey_is_scaled_not_clipped(tmp_path, dtype_mode):
+def test_16_bit_gray_is_scaled_not_clipped(tmp_path, dtype_mode):
     values = np.linspace(0, 65535, 48 * 64).reshape(48, 64).astype(np.uint16)
     if dtype_mode == "I":
         image = Image.fromarray(values.astype(np.int32))
@@ -81,9 +81,9 @@ def test_16_bit_grey_is_scaled_not_clipped(tmp_path, dtype_mode):
         order = ">u2" if dtype_mode.endswith("B") else "<u2"
         size = values.shape[::-1]
         image = Image.frombytes(dtype_mode, size, values.astype(order).tobytes())
-    image.save(tmp_path / "grey.tif")
+    image.save(tmp_path / "gray.tif")
     expected = np.rint(values / 257).astype(np.uint8)
-    for given_image in (image, tmp_path / "grey.tif"):
+    for given_image in (image, tmp_path / "gray.tif"):
         np.testing.assert_array_equal(decode(given_image)[:, :, 1], expected)
 
 
@@ -105,7 +105,7 @@ def test_16_bit_color_png(tmp_path):
     np.testing.assert_array_equal(decode(tmp_path / "deep.png"), gradient())
 
 
-def test_float_grey(tmp_path):
+def test_float_gray(tmp_path):
     ramp = np.linspace(0, 1, 256, dtype=np.float32).reshape(16, 16)
     Image.fromarray(ramp).save(tmp_path / "ramp.tif")
     expected = np.arange(256).reshape(16, 16)

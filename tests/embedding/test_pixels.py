@@ -37,15 +37,15 @@ def test_mixed_sizes_become_the_middle_square(mixed):
     assert typical_side([np.asarray(image) for image in opened]) == 30
 
 
-def test_grey_images_have_one_channel(tmp_path):
-    grey = np.random.default_rng(0).integers(0, 256, (4, 9, 9), dtype=np.uint8)
-    images = [Image.fromarray(image) for image in grey]
-    np.testing.assert_array_equal(read_pixels(images, 9)[:, 0], grey)
+def test_gray_images_have_one_channel(tmp_path):
+    gray = np.random.default_rng(0).integers(0, 256, (4, 9, 9), dtype=np.uint8)
+    images = [Image.fromarray(image) for image in gray]
+    np.testing.assert_array_equal(read_pixels(images, 9)[:, 0], gray)
     assert read_pixels(images, 9, n_channels=3).shape == (4, 3, 9, 9)
     color = np.zeros((9, 9, 3), dtype=np.uint8)
     color[0, 0] = 255, 0, 0
     assert read_pixels([*images, color], 9).shape == (5, 3, 9, 9)
-    with pytest.raises(ValueError, match=r"X\[4\] has colors; the fit had grey"):
+    with pytest.raises(ValueError, match=r"X\[4\] has colors; the fit had gray"):
         read_pixels([*images, color], 9, n_channels=1)
 
 

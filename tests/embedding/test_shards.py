@@ -244,7 +244,7 @@ def test_never_read_as_a_whole(tmp_path, monkeypatch):
     monkeypatch.setattr(_knn, "QUERY_ROWS", 50)
     monkeypatch.setattr(_knn, "KEY_ROWS", 50)
     monkeypatch.setattr(_partition, "START_ROWS", 50)
-    monkeypatch.setattr(_partition, "START_ROWS_A_CLUSTER", 25)
+    monkeypatch.setattr(_partition, "START_ROWS_PER_CLUSTER", 25)
     monkeypatch.setattr(MCAClustering, "_inference_rows", 50)
     monkeypatch.setattr(_generalization, "MAX_ROWS", 50)
     mca = MCAClustering(4, semantic_space=None, max_iter=1, batch_size=50).fit(folder)

@@ -122,8 +122,8 @@ def test_form_of_a_device():
     assert _coding_forms.choose_form(there.T) is _coding_forms.Samples
 
 
-def test_matrices_that_cannot_be_factorised_are_nan():
-    """Not an error, which would make a GPU wait: training looks once an epoch."""
+def test_matrices_that_cannot_be_factorized_are_nan():
+    """Not an error, which would make a GPU wait: training looks once per epoch."""
     good = torch.tensor([[2.0, 1.0], [1.0, 2.0]])
     factors = cholesky(torch.stack([good, -good, good * torch.nan]))
     torch.testing.assert_close(factors[0], torch.linalg.cholesky(good))

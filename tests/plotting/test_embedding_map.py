@@ -18,7 +18,7 @@ from sklearn_vlclust.plotting._embedding_map import (
 
 mpl.use("Agg")
 
-# Machado, Oliveira, Fernandes (2009): what the colour-blind see of linear RGB.
+# Machado, Oliveira, Fernandes (2009): what the color-blind see of linear RGB.
 PROTANOPIA = [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]]
 DEUTERANOPIA = [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]]
 TRITANOPIA = [[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]]
@@ -91,8 +91,8 @@ def test_one_scatter_a_cluster_and_its_number(groups):
     display = EmbeddingMapDisplay.from_embeddings(X, labels, random_state=0)
     assert [len(s.get_offsets()) for s in display.scatters_] == [8, 38, 38, 38, 38]
     assert display.scatters_[0].get_label() == "noise"
-    grey = mpl.colors.to_rgba(NOISE)
-    np.testing.assert_allclose(display.scatters_[0].get_facecolor()[0], grey)
+    gray = mpl.colors.to_rgba(NOISE)
+    np.testing.assert_allclose(display.scatters_[0].get_facecolor()[0], gray)
     assert [text.get_text() for text in display.texts_] == ["0", "1", "2", "3"]
     middle = np.median(display.coordinates[labels == 2], axis=0)
     np.testing.assert_allclose(display.texts_[2].get_position(), middle)

@@ -14,7 +14,7 @@ LABELS = np.array([0] * 12 + [1] * 7 + [2])
 
 @pytest.fixture(scope="module")
 def images():
-    """Twenty grey pictures, no two of one shade."""
+    """Twenty gray pictures, no two of one shade."""
     return np.broadcast_to(SHADES[:, None, None, None], (20, 10, 14, 3)).copy()
 
 

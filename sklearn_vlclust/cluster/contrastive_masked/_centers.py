@@ -15,8 +15,8 @@ CENTER_SCALE = 10.0
 class ClusterNetwork(nn.Module):
     """Network with ``tokens(x)`` and ``forward(tokens)`` -> features, logits.
 
-    Where no cluster head is trained (Table 7), the clusters are those of the nearest
-    of some centers of instance features.
+    Where no cluster head is trained (Table 7), a sample belongs to the nearest of some
+    centers of instance features.
     """
 
     centers: torch.Tensor
@@ -52,7 +52,7 @@ class ClusterNetwork(nn.Module):
     def split_cluster(self, new, old, weight, bias):
         """Let cluster `new` have the logit of `old` plus ``inputs @ weight + bias``.
 
-        Inputs are those of the first of the last layers, ``head_inputs(x)``.
+        Inputs are those of the first last layer, ``head_inputs(x)``.
         """
         for layer in self.last_cluster_layers():
             layer.weight[new] = layer.weight[old]

@@ -1,9 +1,9 @@
 """The network on embeddings: groups of principal axes as tokens (not in the paper).
 
-Transformers that start at random lose what embeddings know about nearness, and sets of
-a few thousand do not bring it back. So each map here is the linear one that keeps it,
-plus a perceptron whose last layer starts at zero. Attention between the groups was
-measured to add nothing: the encoder sees all visible groups at once.
+Transformers with random weights lose the similarity structure of embeddings, and a few
+thousand samples do not restore it. So each map here is a linear one that keeps it, plus
+a perceptron whose last layer starts at zero. Attention between the groups was measured
+to add nothing: the encoder sees all visible groups at once.
 """
 
 import torch
@@ -16,7 +16,7 @@ from .._partition import draw_sample, partition, partition_centers
 from ._centers import ClusterNetwork
 from ._network import pick
 
-# Principal axes that are seen, and starts of the first partition beside Ward's.
+# Number of principal axes used, and of k-means starts of the first partition.
 N_AXES, N_INIT = 64, 5
 # Factor of the cluster logits, which start as distances of unit rows.
 LOGIT_SCALE = 10.0
@@ -30,7 +30,7 @@ class EmbeddingNetwork(ClusterNetwork):
     n_features : int
         Width of the embeddings.
     n_axes : int
-        Principal axes of them that are seen.
+        Number of principal axes used.
     n_groups : int
         Tokens; group t has the axes t, t + n_groups, ..., a share of the large and of
         the small ones.
@@ -119,7 +119,7 @@ class EmbeddingNetwork(ClusterNetwork):
         return linear(x, self.axes.T, self.mean)
 
     def standardize(self, tokens):
-        """Tokens as they are reconstructed: entries of about unit variance."""
+        """Tokens scaled for reconstruction: entries of about unit variance."""
         return tokens * self.width**0.5
 
     def restore(self, x):
@@ -127,7 +127,7 @@ class EmbeddingNetwork(ClusterNetwork):
         return x / self.width**0.5
 
     def encode(self, x, visible=None, class_only=False):
-        """Encode standardised tokens, (n, L, g), to (n, width).
+        """Encode standardized tokens, (n, L, g), to (n, width).
 
         Masked groups are zero, and the visible ones scaled up. `class_only` is for
         networks whose tokens are encoded apart.
@@ -157,7 +157,7 @@ class EmbeddingNetwork(ClusterNetwork):
         return self.project(self.encode(self.standardize(tokens)))
 
     def head_inputs(self, u):
-        """What the linear layer of the cluster head sees of unit rows, (n, width)."""
+        """Inputs of the cluster head's linear layer for unit rows, (n, width)."""
         return F.normalize(self.encode(self.standardize(self.tokens(u))), dim=1)
 
     def last_cluster_layers(self):
@@ -171,7 +171,7 @@ def _perceptron(n_in, hidden, n_out, activation):
 
 
 def start_network(rows, n_clusters, n_groups, instance_dim, rng, generator):
-    """Return a network at principal axes, its clusters at a partition of them.
+    """Return a network that starts at principal axes and at a partition of them.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def start_network(rows, n_clusters, n_groups, instance_dim, rng, generator):
     n_clusters, n_groups : int
         Clusters, and (largest number of) groups of axes.
     instance_dim : int or None
-        Width of the instance features; None is that of the axes.
+        Width of the instance features. If None, the number of axes.
     rng : RandomState
         Draws the starts of the partition.
     generator : torch.Generator

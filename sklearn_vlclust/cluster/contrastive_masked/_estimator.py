@@ -9,7 +9,7 @@ import torch
 from ..._compat import Interval, StrOptions
 from ...training import RandomBatches
 from ...training._device import new_generator
-from .._batches import NeighborViews, as_they_are, near_rows
+from .._batches import NeighborViews, given_views, near_rows
 from .._image_base import EPOCHS, BaseImageClusterer
 from .._partition import kmeans
 from .._words import SEMANTIC_SPACE
@@ -32,7 +32,7 @@ SMALL_SIDE, SMALL_BACKBONE, LARGE_BACKBONE = 16, (64, 3, 4), (128, 3, 4)
 DECODER, IMAGE_INSTANCE_DIM = (32, 1, 4), 128
 # Temperature of the instance contrast. From 0.5, digits end at 90 instead of 95.
 IMAGE_TAU, ROW_TAU = 0.2, 0.5
-# Epochs of the stages, and optimiser steps after which larger sets have had enough.
+# Epochs of the stages, and optimizer steps after which larger sets have had enough.
 IMAGE_STAGES = {
     "pretrain_epochs": (20, 2_000),
     "train_epochs": (250, 25_000),
@@ -52,14 +52,14 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
     For images that no pre-trained encoder knows (satellites, pests, tissue):
     representation and clusters are learned from the pixels alone. Each image is seen in
     a weakly and a strongly changed view, both with half of their patches masked. A
-    transformer learns to fill in the masked patches, to recognise the two views of an
-    image among those of all others, and to give both the same cluster; in the end the
-    clusters are drawn towards those of k-means on the learned features [1]_.
+    transformer learns to fill in the masked patches, to recognize the two views of an
+    image among all others, and to give both the same cluster; in the end the clusters
+    are drawn towards k-means clusters of the learned features [1]_.
 
     Embeddings can be refined and clustered in the same three stages (not in the paper):
-    groups of their principal axes take the place of patches, a near row is the strong
-    view, the network starts as the linear map that keeps the embeddings as they are,
-    and the clusters start at a partition of them. No words are needed.
+    groups of their principal axes replace patches, a nearest neighbor is the strong
+    view, the network starts as the identity on these axes, and the clusters start from
+    a partition (a warm start). No words are needed.
 
     Parameters
     ----------
@@ -70,33 +70,33 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
 default=None
         Nouns for embeddings (not in the paper), with vectors or in a space that has an
         encoder. Each row is joined with its mixture of nouns, as far as these help: see
-        `semantic_weight_`. Clusters are named by them. None is the paper: no words and
-        no names.
+        `semantic_weight_`. Clusters are named by them. If None, as in the paper: no
+        words and no names.
     image_size : int, default=None
         Side in pixels to which images are brought: the shorter side is resized and the
-        middle square is taken. None is the (median) shorter side, at most 224, rounded
+        middle square is taken. If None, the (median) shorter side, at most 224, rounded
         down to whole patches.
     patch_size : int, default=None
-        Side of a patch in pixels. None grows as the square root of the side of the
-        images: 2 at 8 pixels, 4 at 32, 16 at 224.
+        Side of a patch in pixels. If None, it grows with the square root of the side of
+        the images: 2 at 8 pixels, 4 at 32, 16 at 224.
     mask_ratio : float, default=0.5
         Share of the patches that are masked in training, less than 1; with 0 there is
         nothing to reconstruct. Nothing is masked later.
     backbone : {"auto", "tiny", "small", "base"} or tuple, default="auto"
-        Width, depth and heads of the transformer; the names are those of Table 5.
+        Width, depth and heads of the transformer, or a name from Table 5.
         "auto" is a small one that learns on a CPU: (64, 3, 4) up to 16 pixels, above
         them (128, 3, 4), or what `weights` are for.
     decoder : tuple, default=None
-        Width, depth and heads of the decoder. None is (32, 1, 4); the paper's is
-        (512, 8, 16).
+        Width, depth and heads of the decoder. If None, (32, 1, 4); the paper's is (512,
+        8, 16).
     instance_dim : int, default=None
-        Width of the instance features. None is 128, and of embeddings the number of
-        principal axes, at most 64.
+        Width of the instance features. If None, 128 for images; for embeddings the
+        number of principal axes, at most 64.
     n_groups : int, default=16
-        Embeddings only: groups of principal axes, of which some are masked.
+        Embeddings only: groups of principal axes; some of them are masked.
     view_neighbors : int, default=10
-        Embeddings only: nearest rows of which one is the strong view; 0 leaves it to
-        the masks to make views differ.
+        Embeddings only: nearest neighbors, one of which is drawn as the strong view.
+        With 0 only the masks make views differ.
     tau_i : float or "auto", default="auto"
         Temperature of the contrast of instances (eq. 5); "auto" is 0.2 on images and
         0.5 on embeddings. The paper has 0.5, at which images are told apart later and
@@ -108,19 +108,20 @@ default=None
     instance_contrast, cluster_contrast : bool, default=True, True
         Whether instances and clusters are contrasted (PICD, eqs. 6 and 11).
     interaction : bool, default=True
-        Whether clusters are drawn towards those of the instance features (CLI, eq. 15).
+        Whether clusters are drawn towards k-means of the instance features (CLI, eq.
+        15).
     pretrain_epochs, train_epochs, boost_epochs : int or "auto", default="auto"
         Epochs of the three stages of Algorithm 1. "auto" is 20, 250 and 40 on images,
         5, 20 and 15 on embeddings, and fewer on large sets: see Notes. A stage whose
         module is off is left out.
     batch_size : int or "auto", default="auto"
-        Samples a batch; "auto" is 128 images or 512 embeddings.
+        Samples per batch; "auto" is 128 images or 512 embeddings.
     lr : float or "auto", default="auto"
         Learning rate of Adam; "auto" is 1e-3 on images and 3e-4 on embeddings.
     weights : str, default=None
         Weights of the transformer to start from: name of a vision transformer of timm,
         which is downloaded and decides on `backbone`, or path of a file with a state
-        dict of one. None draws them.
+        dict of one. If None, they are drawn at random.
     warm_start : bool, default=False
         Whether a further :meth:`fit` starts from the weights of the last one.
     amp : bool, default=False
@@ -129,12 +130,12 @@ default=None
         Whether `torch.compile` translates the transformer of images first, which takes
         minutes and saves time on a GPU.
     n_jobs : int, default=None
-        Threads that decode images; None is one a processor, at most 8.
+        Threads that decode images. If None, one per processor, at most 8.
     device : str or torch.device, default="auto"
         "auto" is CUDA, else MPS, else the CPU. Results are NumPy arrays in any case.
     checkpoint : str or Path, default=None
-        File that is replaced after every epoch. A fit that finds it goes on where it
-        stopped and ends with the labels of one that was not interrupted.
+        File that is replaced after every epoch. A fit that finds it continues from
+        there, and ends with the labels of an uninterrupted fit.
     callbacks : list of objects, default=None
         Each has ``on_epoch_end(estimator, epoch, losses)``, and ends the training by
         returning True. During the call the estimator can predict.
@@ -179,7 +180,7 @@ default=None
     n_iter_ : int
         Number of epochs run.
     n_features_in_ : int
-        Numbers an image has, or width of the embeddings.
+        Values per image, or width of the embeddings.
     feature_names_in_ : ndarray of str
         Names of the columns, if `X` had any.
 
@@ -190,7 +191,7 @@ default=None
 
     Notes
     -----
-    With "auto" a stage has at most 2,000, 25,000 and 4,000 optimiser steps on images,
+    With "auto" a stage has at most 2,000, 25,000 and 4,000 optimizer steps on images,
     and 250, 1,000 and 750 on embeddings.
 
     The equations are in ``cluster/contrastive_masked/_losses.py``, one function each;
@@ -324,7 +325,7 @@ default=None
             The images, with the predicted patches in place of the masked ones; for
             embeddings, float rows of shape (n_samples, n_features).
         masked : ndarray of the same shape
-            The images, with mean grey in place of the masked patches. Only with
+            The images, with mean gray in place of the masked patches. Only with
             `return_masked`.
         """
         generator = new_generator(0)
@@ -363,7 +364,7 @@ default=None
             network = self._start_on_embeddings(rows, rng, generator)
             near = near_rows(rows, self.view_neighbors, rng, device)
             source: Any = NeighborViews(rows, near, generator, device)
-            views: Any = as_they_are
+            views: Any = given_views
         else:
             network = self._start_on_images(rows, generator)
             source = Images(rows, device)
@@ -499,7 +500,7 @@ default=None
         )
 
     def _find_clusters(self, rows, rng):
-        """Without a trained cluster head, clusters are those of k-means (Table 7)."""
+        """Without a trained cluster head, clusters come from k-means (Table 7)."""
         if not (self.cluster_contrast or self.interaction):
             features = self._instance_features(rows)
             centers = kmeans(features, self._n_clusters, rng, n_init=3).cluster_centers_

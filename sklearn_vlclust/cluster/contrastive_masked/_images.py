@@ -13,7 +13,7 @@ from ._views import as_floats
 MAX_SIDE = 224
 # Images from which the mean and spread of colors are taken.
 SAMPLED_IMAGES = 4096
-# Sizes that follow from those of images and patches.
+# Sizes that follow from the sizes of images and patches.
 _DERIVED = "n_tokens", "token_dim", "n_clusters"
 
 
@@ -25,7 +25,7 @@ class ImageNetwork(ClusterNetwork, MaskedAutoencoder):
     image_shape : (int, int, int)
         Channels, height and width of an image.
     patch_size : int
-        Side of a patch, of which height and width are multiples.
+        Side of a patch; height and width are multiples of it.
     n_clusters : int
         Clusters.
     n_centers : int, default=0
@@ -66,7 +66,7 @@ class ImageNetwork(ClusterNetwork, MaskedAutoencoder):
         return x * self.scale + self.mean
 
     def head_inputs(self, images):
-        """What the last layer of the cluster head sees, (n, width)."""
+        """Inputs of the last layer of the cluster head, (n, width)."""
         h = self.encode(self.standardize(self.tokens(images)), class_only=True)
         return self.cluster_mlp[:-1](h[:, 0])
 
@@ -86,7 +86,7 @@ def color_range(pixels, patch_size):
     Parameters
     ----------
     pixels : uint8 array of shape (n, channels, height, width)
-        Images, of which some thousand are looked at.
+        Images; a few thousand of them are used.
     patch_size : int
         Side of a patch.
 
@@ -108,7 +108,7 @@ def choose_patch(side):
 
 
 def choose_sizes(side, image_size=None, patch_size=None):
-    """Choose the side of images and that of their patches.
+    """Choose the side of images and the side of their patches.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The loss terms of PICI, one function an equation.
+"""The loss terms of PICI, one function per equation.
 
 Zhang, Huang, Ling, Zhang, Sun, Wen, "Learning Representations for Clustering via
 Partial Information Discrimination and Cross-Level Interaction", 2024. Throughout: n
@@ -24,7 +24,7 @@ def reconstruction_loss(predicted, target):
     ----------
     predicted, target : tensor of shape (2 n, masked, p)
         Masked patches of both views, one after the other: the mean over all of them is
-        that of the two views' errors.
+        the mean of the two views' errors.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def assignment_entropy(q_a, q_b):
     """Entropy of the sizes of the clusters, summed over the views: eqs. 9 and 10.
 
     Eq. 10 as printed divides a column of assignments by its own sum, which is 1 for
-    any; the share of the cluster, its sum divided by that of all columns, is meant.
+    any; the share of the cluster, its sum divided by the sum of all columns, is meant.
 
     Parameters
     ----------
@@ -107,8 +107,8 @@ def cross_level_interaction(logits_a, logits_b, labels):
     Returns
     -------
     loss : scalar tensor
-        Mean over images, where eq. 15 as printed sums: the weight of a term is not to
-        depend on the size of the batch.
+        Mean over images, where eq. 15 as printed sums: the weight of a term should not
+        depend on the batch size.
     """
     return (F.cross_entropy(logits_a, labels) + F.cross_entropy(logits_b, labels)) / 2
 

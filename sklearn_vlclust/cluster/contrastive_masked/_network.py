@@ -4,9 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ...training._products import pick_outputs
-
-# Standard deviation of the positions at the start: about that of embedded tokens.
+# Initial standard deviation of the positions: about as for embedded tokens.
 # From the usual 0.02, digits took twice the epochs.
 POSITION_SCALE = 0.5
 
@@ -24,16 +22,15 @@ def make_blocks(width, depth, n_heads):
 
 
 class MaskedAutoencoder(nn.Module):
-    """Transformer over tokens of which only the visible ones pass the encoder.
+    """Transformer over tokens; only the visible ones pass the encoder.
 
-    A token is a patch of an image, or a group of features of an embedding. The class
-    token's output is what the two MLPs see. Nothing is masked in `features` and
-    `logits`, which therefore draw no random numbers.
+    A token is a patch of an image, or a group of features of an embedding. The two
+    MLPs read the output of the class token.
 
     Parameters
     ----------
     n_tokens, token_dim : int
-        Tokens a sample, and width of each.
+        Tokens per sample, and width of each.
     n_clusters : int
         Clusters.
     width, depth, n_heads : int
@@ -97,7 +94,7 @@ class MaskedAutoencoder(nn.Module):
         """Draw all weights from `generator`, as masked auto-encoders do.
 
         `mean` and `scale`, numbers or tensors of shape (n_tokens, token_dim) or
-        (token_dim,), standardise the tokens.
+        (token_dim,), standardize the tokens.
         """
         self.mean.copy_(torch.as_tensor(mean))
         self.scale.copy_(torch.as_tensor(scale))
@@ -118,9 +115,9 @@ class MaskedAutoencoder(nn.Module):
         return (tokens - self.mean) / self.scale
 
     def encode(self, x, visible=None, class_only=False):
-        """Encode standardised tokens `x`, (n, L, p): class token first, (n, 1 + v, w).
+        """Encode standardized tokens `x`, (n, L, p): class token first, (n, 1 + v, w).
 
-        `visible`, int of shape (n, v), are the tokens that pass; None is all of them.
+        `visible`, int of shape (n, v), are the tokens that pass; if None, all of them.
         With `class_only` only the class token is returned, (n, 1, w).
         """
         positions: torch.Tensor = self.positions
@@ -136,7 +133,7 @@ class MaskedAutoencoder(nn.Module):
     def decode(self, encoded, visible, masked):
         """Predict the tokens `masked`, (n, L - v, p), from the encoded visible ones.
 
-        Blocks do not mind the order of tokens, so that masked ones just follow the
+        Blocks do not mind the order of tokens, so masked ones just follow the
         visible ones.
         """
         tokens = self.to_decoder(encoded)
@@ -163,23 +160,11 @@ class MaskedAutoencoder(nn.Module):
         """Instance features and cluster logits of raw tokens, nothing masked."""
         return self.project(self.encode(self.standardize(tokens), class_only=True))
 
-    def features(self, tokens):
-        """Instance features of raw tokens, (n, d), unit rows."""
-        return self(tokens)[0]
-
-    def logits(self, tokens):
-        """Cluster logits of raw tokens, (n, k)."""
-        return self(tokens)[1]
-
-    def permute_clusters(self, order):
-        """Renumber the clusters: new cluster i is old cluster ``order[i]``."""
-        pick_outputs(self.cluster_mlp[-1], order)
-
 
 def run_blocks(blocks, x, wanted):
     """Apply Transformer blocks and return the tokens of the slice `wanted`.
 
-    Behind its attention a token is alone: the last block finishes the wanted ones only.
+    Tokens do not interact after attention: the last MLP runs on the wanted ones only.
     """
     *blocks, last = blocks
     for block in blocks:

@@ -12,14 +12,14 @@ from . import _losses as losses
 from ._network import draw_mask, pick
 from ._views import as_floats
 
-# Samples a forward pass where no gradient is wanted.
+# Samples per forward pass without gradients.
 INFERENCE_ROWS = 1024
-# Images that are held on the device as a whole.
+# Largest size of images that are held on the device as a whole.
 HELD_BYTES = 4 * 2**30
 
 
 class Images:
-    """uint8 images as batches: on the device, or fetched as they are asked for.
+    """Batches of uint8 images: on the device, or fetched on demand.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class ContrastiveMaskedObjective(nn.Module):
     reconstruction, instance_contrast, cluster_contrast, interaction : bool
         Modules (Tables 6 and 7).
     anchored : bool, default=False
-        Whether k-means starts at the clusters of the head, for one that started well.
+        Warm start: whether k-means starts at the clusters of the head.
     amp : bool, default=False
         Whether the network runs in bfloat16; losses are in float32 in any case.
     generator : torch.Generator

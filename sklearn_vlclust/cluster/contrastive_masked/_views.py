@@ -8,8 +8,8 @@ from torch.nn import functional as F
 
 from ...training._device import to_device
 
-# Shares of red, green and blue in grey (ITU-R BT.601).
-GREY = 0.299, 0.587, 0.114
+# Shares of red, green and blue in gray (ITU-R BT.601).
+GRAY = 0.299, 0.587, 0.114
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class StrongView:
         Largest change of brightness, contrast and saturation, as a factor around 1.
     hue : float
         Largest change of hue, in turns.
-    grey : float
-        Probability of a grey image.
+    gray : float
+        Probability of a gray image.
     blur : float
         Probability of a blurred image.
     outside : {"zeros", "border"}
@@ -53,7 +53,7 @@ class StrongView:
     jitter: float = 0.0
     color: float = 0.4
     hue: float = 0.1
-    grey: float = 0.0
+    gray: float = 0.0
     blur: float = 0.0
     outside: str = "zeros"
 
@@ -61,9 +61,9 @@ class StrongView:
     def for_images(cls, channels):
         """Return the strong view of images with that many channels.
 
-        Color images are taken for photographs: crops, flips, colors and blur, as in
-        the paper. Others may be signs, of which a mirrored one is another: they are
-        moved, turned and slanted a little (not in the paper).
+        Color images are treated as photographs: crops, flips, colors and blur, as in
+        the paper. Others may be characters, which mirroring would change: they are
+        shifted, rotated and sheared a little (not in the paper).
         """
         if channels != 3:
             return cls()
@@ -75,14 +75,14 @@ class StrongView:
             shear=0.0,
             flip=0.5,
             jitter=0.8,
-            grey=0.2,
+            gray=0.2,
             blur=0.5,
             outside="border",
         )
 
 
 class Views:
-    """Makes two views of images (Section 3.1): as they are, and strongly changed.
+    """Make two views of images (Section 3.1): unchanged and strongly augmented.
 
     Every image has its own parameters, but all are changed in the same few operations
     on the whole batch: one affine sampling, one matrix of colors, one blur.
@@ -102,8 +102,8 @@ class Views:
     def __call__(self, images):
         """Return the weak and the strong view of uint8 images, (n, c, h, w) in [0, 1].
 
-        The paper's weak view resizes and normalises: images have their size already,
-        and the network normalises.
+        The paper's weak view resizes and normalizes: images have their size already,
+        and the network normalizes.
         """
         weak = as_floats(images)
         return weak, self.distort(weak)
@@ -119,7 +119,7 @@ class Views:
         x = F.grid_sample(
             images, grid, padding_mode=strong.outside, align_corners=False
         )
-        if images.shape[1] == 3 and (strong.jitter > 0 or strong.grey > 0):
+        if images.shape[1] == 3 and (strong.jitter > 0 or strong.gray > 0):
             colors = self._draw_colors(len(images))
             matrix, contrast = (to_device(drawn, device) for drawn in colors)
             x = recolor(x, matrix, contrast)
@@ -159,11 +159,11 @@ class Views:
             1 + jittered * draw(n, -strong.color, strong.color) for _ in range(3)
         )
         angle = jittered * draw(n, -strong.hue, strong.hue) * 2 * math.pi
-        saturation = saturation * (1 - self._happens(n, strong.grey))
+        saturation = saturation * (1 - self._happens(n, strong.gray))
         turn = hue_rotation(angle)  # (n, 3, 3)
-        grey = torch.tensor(GREY).expand(3, 3)
+        gray = torch.tensor(GRAY).expand(3, 3)
         saturation = saturation[:, None, None]
-        matrix = saturation * turn + (1 - saturation) * grey
+        matrix = saturation * turn + (1 - saturation) * gray
         return brightness[:, None, None] * matrix, contrast[:, None, None, None]
 
     def _draw_blurs(self, n, side):
@@ -192,7 +192,7 @@ def as_floats(images):
 
 
 def recolor(images, matrix, contrast):
-    """Multiply colors by a matrix, and stretch them around the mean grey.
+    """Multiply colors by a matrix, and stretch them around the mean gray.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def recolor(images, matrix, contrast):
     matrix : tensor of shape (n, 3, 3)
         Brightness, saturation and hue: all are linear maps of a pixel's color.
     contrast : tensor of shape (n, 1, 1, 1)
-        Factor of the differences from the mean grey.
+        Factor of the differences from the mean gray.
 
     Returns
     -------
@@ -209,8 +209,8 @@ def recolor(images, matrix, contrast):
         Clipped to [0, 1].
     """
     x = (matrix @ images.flatten(2)).view_as(images)
-    grey = to_device(torch.tensor(GREY), x.device)
-    mean = (x.mean(dim=(2, 3)) @ grey)[:, None, None, None]
+    gray = to_device(torch.tensor(GRAY), x.device)
+    mean = (x.mean(dim=(2, 3)) @ gray)[:, None, None, None]
     return (mean + contrast * (x - mean)).clamp_(0, 1)
 
 
@@ -240,8 +240,8 @@ def blur(images, kernels):
 
 
 def hue_rotation(angle):
-    """Matrices that turn the colors around grey, (n, 3, 3): a rotation in YIQ."""
-    to_yiq = torch.tensor([GREY, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)])
+    """Matrices that turn the colors around gray, (n, 3, 3): a rotation in YIQ."""
+    to_yiq = torch.tensor([GRAY, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112)])
     cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
     turn = torch.stack([zero + 1, zero, zero, zero, cos, -sin, zero, sin, cos], dim=1)
     return torch.linalg.inv(to_yiq) @ turn.view(-1, 3, 3) @ to_yiq

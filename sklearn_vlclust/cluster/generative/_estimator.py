@@ -15,7 +15,7 @@ from ..._compat import Interval
 from ...training import RandomBatches
 from ...training._device import new_generator
 from .._axes import half_whitening
-from .._batches import NeighborViews, as_they_are, near_rows
+from .._batches import NeighborViews, given_views, near_rows
 from .._image_base import EPOCHS, BaseImageClusterer
 from .._partition import draw_sample
 from .._words import SEMANTIC_SPACE
@@ -40,9 +40,10 @@ ROW_STAGES = {
     "head_epochs": 10,
     "generator_epochs": 40,
 }
-# Most samples that are generated a round.
+# Largest number of samples generated per round.
 MAX_GENERATED = 4096
-# Share of generated samples taken for their cluster, beyond chance, that is warned of.
+# A warning is given below this share of generated samples in the intended cluster,
+# beyond chance.
 POOR = 0.25
 
 
@@ -64,18 +65,19 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
 default=None
         Nouns for embeddings (not in the paper), with vectors or in a space that has an
         encoder. Each row is joined with its mixture of nouns, as far as these help: see
-        `semantic_weight_`. Clusters are named by them. None is the paper: no words and
-        no names.
+        `semantic_weight_`. Clusters are named by them. If None, as in the paper: no
+        words and no names.
     image_size : int, default=None
         Side in pixels to which images are brought: the shorter side is resized and the
-        middle square is taken. None is the (median) shorter side, at most 224.
+        middle square is taken. If None, the (median) shorter side, at most 224.
     width : int, default=32
         Channels of the first stage of the residual network; 64 is ResNet-18.
     instance_dim : int, default=None
-        Width of the instance features. None is 128, and of embeddings the number of
-        principal axes, at most 64.
+        Width of the instance features. If None, 128 for images; for embeddings the
+        number of principal axes, at most 64.
     generator_width : int, default=None
-        Width of the diffusion model's first layers; None follows the images.
+        Width of the diffusion model's first layers. If None, it depends on the size of
+        the images.
     tau : float, default=0.5
         Temperature of the contrast (eq. 1).
     kernel_matching, class_wise_matching, metric_learning : bool, default=True
@@ -87,37 +89,37 @@ default=None
     n_rounds : int, default=3
         Rounds of stage II.
     calibration_epochs, refinement_epochs : int, default=5, 2
-        Epochs a round: of the clusters against generated samples, and of the diffusion
-        model.
+        Epochs per round of training the clusters on generated samples, and the
+        diffusion model.
     n_generated : int, default=None
-        Samples that are generated once a round; None is as many as there are, at most
-        4,096.
+        Samples generated per round. If None, as many as the data has, at most 4,096.
     sampling_steps : int, default=20
         Steps in which a sample is generated (DDIM), of the 1,000 of the diffusion.
     view_neighbors : int, default=10
-        Embeddings only: nearest rows of which one is the second view.
+        Embeddings only: nearest neighbors, one of which is drawn as the second view.
     batch_size : int or "auto", default="auto"
-        Samples a batch; "auto" is 256 images or 512 embeddings.
+        Samples per batch; "auto" is 256 images or 512 embeddings.
     lr : float or "auto", default="auto"
         Learning rate of Adam; "auto" is 1e-3 on images and 3e-4 on embeddings.
     calibration_lr : float, default=1e-4
-        That of the calibration, which a larger one leads astray: generated samples are
-        not always what they were meant to be. It falls to 0 with the share that the
-        cluster head takes for that, from halfway between all and 1 / `n_clusters`.
+        Learning rate of the calibration. A larger one does harm, as some generated
+        samples do not show their cluster. It falls to 0 with the share of samples that
+        the cluster head assigns to the intended cluster, starting halfway between 1 and
+        1 / `n_clusters`.
     generator_lr : float, default=1e-3
-        That of the diffusion model.
+        Learning rate of the diffusion model.
     amp : bool, default=False
         Whether to train in bfloat16 where that is safe (mixed precision).
     compile : bool, default=False
         Whether `torch.compile` translates the networks of images first, which takes
         minutes and saves time on a GPU.
     n_jobs : int, default=None
-        Threads that decode images; None is one a processor, at most 8.
+        Threads that decode images. If None, one per processor, at most 8.
     device : str or torch.device, default="auto"
         "auto" is CUDA, else MPS, else the CPU. Results are NumPy arrays in any case.
     checkpoint : str or Path, default=None
-        File that is replaced after every epoch. A fit that finds it goes on where it
-        stopped and ends with the labels of one that was not interrupted.
+        File that is replaced after every epoch. A fit that finds it continues from
+        there, and ends with the labels of an uninterrupted fit.
     callbacks : list of objects, default=None
         Each has ``on_epoch_end(estimator, epoch, losses)``, and ends the training by
         returning True. During the call the estimator can predict.
@@ -157,11 +159,11 @@ default=None
     history_ : list of dict
         Per epoch its stage (``"phase"``) and the mean of each loss term by name. In a
         calibration ``"confirmed"`` is the share of generated samples that the cluster
-        head took for what they were meant to be.
+        head assigns to the intended cluster.
     n_iter_ : int
         Number of epochs run.
     n_features_in_ : int
-        Numbers an image has, or width of the embeddings.
+        Values per image, or width of the embeddings.
     feature_names_in_ : ndarray of str
         Names of the columns, if `X` had any.
 
@@ -172,8 +174,8 @@ default=None
     Notes
     -----
     The equations are in ``cluster/generative/_losses.py`` and ``_generator.py``; the
-    stages are in ``CalibrationObjective`` beside them. The diffusion model is of the
-    package diffusers: ``pip install "sklearn-vlclust[generative]"``.
+    stages are in ``CalibrationObjective`` beside them. The diffusion model comes from
+    the package diffusers: ``pip install "sklearn-vlclust[generative]"``.
 
     References
     ----------
@@ -353,7 +355,7 @@ default=None
         else:
             network = self._start_on_embeddings(rows, rng, generator)
             near = near_rows(rows, self.view_neighbors, rng, device)
-            source, views = NeighborViews(rows, near, generator, device), as_they_are
+            source, views = NeighborViews(rows, near, generator, device), given_views
         self.network_ = network
         n_generated = self.n_generated or min(n, MAX_GENERATED)
         criterion = CalibrationObjective(

@@ -10,16 +10,18 @@ from torch.nn import functional as F
 from ...training._device import to_device
 from ...training._products import Linear, linear, pick_outputs
 
-# Linear schedule of the noise (the paper leaves it open): that of DDPM.
+# Linear noise schedule of DDPM (the paper leaves it open).
 N_STEPS, BETA_START, BETA_END = 1000, 1e-4, 0.02
-# Samples that are generated at once, which bounds the memory. Noise is drawn for as
-# many, so that another number would give other samples.
+# Samples generated at once, which bounds the memory. Noise is drawn for this many at a
+# time, so another number would give other samples.
 GENERATED_AT_ONCE = 256
-# Images are halved down to about this side, at most so often.
+# Images are halved down to about this side, at most this many times.
 SMALLEST_SIDE, MAX_HALVINGS = 4, 3
-# The widest layers of the U-Net are so many times as wide as the first.
+# Ratio of the widest layers of the U-Net to the first.
 MAX_WIDENING = 4
-# Entries of standardised embeddings beyond this are not believed.
+# Residual blocks of the perceptron that denoises embeddings.
+PERCEPTRON_BLOCKS = 3
+# Entries of standardized embeddings are clipped to this absolute value.
 EMBEDDING_RANGE = 5.0
 
 
@@ -39,18 +41,19 @@ class Diffusion(nn.Module):
     """Denoising diffusion conditioned on clusters, with averaged weights to sample.
 
     A subclass says what samples are: `make_denoiser`, `standardize` and `restore`. The
-    denoiser is called with noisy standardised samples, steps, int64 of shape (n,), and
+    denoiser is called with noisy standardized samples, steps, int64 of shape (n,), and
     labels of the same shape. Nothing in it is random: the dropout of the paper would
     draw from the global generator.
 
     Parameters
     ----------
     sample_shape : tuple of int
-        Shape of a standardised sample.
+        Shape of a standardized sample.
     n_clusters : int
-        Clusters. Label `n_clusters` stands for "of any cluster".
+        Number of clusters. The label embedding has one more row, which is not used
+        but is part of saved networks.
     clip : float
-        Largest absolute entry of a standardised sample.
+        Largest absolute entry of a standardized sample.
     """
 
     config: dict
@@ -76,7 +79,7 @@ class Diffusion(nn.Module):
         raise NotImplementedError
 
     def standardize(self, samples):
-        """Samples as they are diffused: entries of about unit size."""
+        """Samples scaled for diffusion: entries of about unit size."""
         raise NotImplementedError
 
     def restore(self, x):
@@ -106,15 +109,15 @@ class Diffusion(nn.Module):
         self.n_averaged.zero_()
 
     def add_noise(self, x, noise, t):
-        """Standardised samples after the steps `t`, int64 (n,), at once: eq. 3.
+        """Standardized samples after the steps `t`, int64 (n,), at once: eq. 3.
 
-        The text below eq. 3 weighs the noise with ``1 - alpha``; its square root makes
-        the variance that of the line above.
+        The text below eq. 3 weights the noise with ``1 - alpha``; its square root gives
+        the variance of the line above.
         """
         alpha = self.signal[t].view(-1, *[1] * (x.dim() - 1))
         return alpha.sqrt() * x + (1 - alpha).sqrt() * noise
 
-    def loss(self, samples, labels, generator, drop_labels=0.0, amp=False):
+    def loss(self, samples, labels, generator, amp=False):
         """Error of the predicted noise: eq. 6, mean over all entries.
 
         Parameters
@@ -125,9 +128,6 @@ class Diffusion(nn.Module):
             Their clusters.
         generator : torch.Generator
             On the CPU; draws steps and noise, the same ones for any device.
-        drop_labels : float, default=0.0
-            Share of samples that are shown as of any cluster. More than 0 is needed for
-            `guidance` in `sample`, about 0.1.
         amp : bool, default=False
             Whether the denoiser runs in bfloat16.
 
@@ -138,10 +138,6 @@ class Diffusion(nn.Module):
         x = self.standardize(samples)
         t = to_device(torch.randint(N_STEPS, (len(x),), generator=generator), x.device)
         noise = to_device(torch.randn(x.shape, generator=generator), x.device)
-        if drop_labels > 0:
-            dropped = torch.rand(len(x), generator=generator) < drop_labels
-            dropped = to_device(dropped, labels.device)
-            labels = labels.masked_fill(dropped, self.n_clusters)
         noisy = self.add_noise(x, noise, t)
         return F.mse_loss(self._predict(self.denoiser, noisy, t, labels, amp), noise)
 
@@ -151,21 +147,19 @@ class Diffusion(nn.Module):
 
     @torch.no_grad()
     def update_average(self, decay=0.999):
-        """Move the averaged weights towards those of the denoiser, after each step.
+        """Move the averaged weights towards the denoiser's, after each step.
 
         The first averages are over few steps: ``(1 + n) / (10 + n)`` is the decay of
         the n-th until it reaches `decay`.
         """
         n = self.n_averaged
         share = 1 - torch.clamp((1 + n) / (10 + n), max=decay)
-        averages = list(self.average.parameters())
-        changes = torch._foreach_sub(list(self.denoiser.parameters()), averages)
-        torch._foreach_mul_(changes, share)
-        torch._foreach_add_(averages, changes)
+        for average, new in zip(self.average.parameters(), self.denoiser.parameters()):
+            average.lerp_(new, share)
         n.add_(1)
 
     @torch.no_grad()
-    def sample(self, labels, generator, n_steps=50, guidance=0.0, eta=0.0, amp=False):
+    def sample(self, labels, generator, n_steps=50, eta=0.0, amp=False):
         """Generate a sample for each label with the averaged weights.
 
         Parameters
@@ -176,9 +170,6 @@ class Diffusion(nn.Module):
             On the CPU; draws the noise, the same one for any device.
         n_steps : int, default=50
             Steps of DDIM, of the 1,000 of the diffusion.
-        guidance : float, default=0.0
-            How far to go beyond the prediction for the cluster, away from that for any
-            (classifier-free guidance). Costs twice the time; see `drop_labels`.
         eta : float, default=0.0
             Share of fresh noise: 0 is DDIM, and 1 with 1,000 steps is DDPM, eqs. 4
             and 5. Eq. 5 as printed divides by ``alpha``; the square root of ``1 -
@@ -193,7 +184,7 @@ class Diffusion(nn.Module):
         """
         device = self.n_averaged.device
         parts = [
-            self._denoise(y, generator, n_steps, guidance, eta, amp)
+            self._denoise(y, generator, n_steps, eta, amp)
             for y in to_device(labels, device).split(GENERATED_AT_ONCE)
         ]
         return torch.cat(parts)
@@ -204,9 +195,9 @@ class Diffusion(nn.Module):
 
     def permute_clusters(self, order):
         """Renumber the clusters: new cluster i is old cluster ``order[i]``."""
-        anything = torch.tensor([self.n_clusters])
+        last = torch.tensor([self.n_clusters])
         for denoiser in self.denoisers():
-            pick_outputs(denoiser.class_embedding, torch.cat([order, anything]))
+            pick_outputs(denoiser.class_embedding, torch.cat([order, last]))
         self.n_clusters = self.config["n_clusters"] = len(order)
 
     @torch.no_grad()
@@ -220,19 +211,15 @@ class Diffusion(nn.Module):
         with torch.autocast(x.device.type, torch.bfloat16, enabled=amp):
             return self.predict_noise(denoiser, x, t, labels).to(x.dtype)
 
-    def _denoise(self, labels, generator, n_steps, guidance, eta, amp):
+    def _denoise(self, labels, generator, n_steps, eta, amp):
         """Take noise to samples step by step."""
         scheduler = self._make_scheduler()
         scheduler.set_timesteps(n_steps)  # on the CPU: nothing waits for the device
         shape = len(labels), *self.sample_shape
         x = to_device(torch.randn(shape, generator=generator), labels.device)
-        anything = torch.full_like(labels, self.n_clusters)
         for step in scheduler.timesteps.tolist():
             t = torch.full_like(labels, step)
             noise = self._predict(self.average, x, t, labels, amp)
-            if guidance > 0:
-                other = self._predict(self.average, x, t, anything, amp)
-                noise = noise + guidance * (noise - other)
             fresh = None
             if eta > 0:
                 fresh = to_device(torch.randn(shape, generator=generator), x.device)
@@ -267,24 +254,19 @@ class ImageGenerator(Diffusion):
     n_clusters : int
         Clusters.
     width : int, default=None
-        Width of the first layers, a multiple of 8; None grows with the side of the
-        image, 16 at 8 pixels and 64 at 32.
-    depth : int, default=1
-        Residual blocks a resolution on the way down; on the way up it is one more. With
-        2 the images of 32 pixels go through 22 of them, as in DDPM; the paper has 16.
+        Width of the first layers, a multiple of 8. If None, it grows with the side of
+        the image: 16 at 8 pixels, 64 at 32.
     """
 
-    def __init__(self, image_shape, n_clusters, *, width=None, depth=1):
+    def __init__(self, image_shape, n_clusters, *, width=None):
         halvings = round(math.log2(max(1, min(image_shape[1:]) / SMALLEST_SIDE)))
         self._n_halvings = min(MAX_HALVINGS, halvings)
         self._width = width or 8 * 2**self._n_halvings
-        self._depth = depth
         super().__init__(image_shape, n_clusters, clip=1.0)
         self.config = {
             "image_shape": list(image_shape),
             "n_clusters": n_clusters,
             "width": self._width,
-            "depth": depth,
         }
 
     def start(self, generator):
@@ -295,7 +277,7 @@ class ImageGenerator(Diffusion):
         """Return a U-Net, with attention where the sides are shortest."""
         n, channels = self._n_halvings, self.sample_shape[0]
         widths = [self._width * min(MAX_WIDENING, 2**i) for i in range(n + 1)]
-        return UNet(channels, self.n_clusters + 1, widths, self._depth)
+        return UNet(channels, self.n_clusters + 1, widths)
 
     def standardize(self, samples):
         """Images between -1 and 1 of uint8 ones."""
@@ -314,26 +296,25 @@ class EmbeddingGenerator(Diffusion):
     n_features : int
         Width of the embeddings.
     n_axes : int
-        Principal axes that are generated; what is outside them is the mean's.
+        Principal axes that are generated; other directions stay at the mean.
     n_clusters : int
         Clusters.
-    width, depth : int, default=256, 3
-        Width and number of the residual blocks.
+    width : int, default=256
+        Width of the residual blocks.
     """
 
     mean: torch.Tensor
     axes: torch.Tensor
     spread: torch.Tensor
 
-    def __init__(self, n_features, n_axes, n_clusters, *, width=256, depth=3):
-        self._width, self._depth = width, depth
+    def __init__(self, n_features, n_axes, n_clusters, *, width=256):
+        self._width = width
         super().__init__((n_axes,), n_clusters, clip=EMBEDDING_RANGE)
         self.config = {
             "n_features": n_features,
             "n_axes": n_axes,
             "n_clusters": n_clusters,
             "width": width,
-            "depth": depth,
         }
         self.register_buffer("mean", torch.zeros(n_features))
         self.register_buffer("axes", torch.zeros(n_axes, n_features))
@@ -342,10 +323,10 @@ class EmbeddingGenerator(Diffusion):
     def make_denoiser(self):
         """Return a perceptron."""
         (n_axes,), n_labels = self.sample_shape, self.n_clusters + 1
-        return Perceptron(n_axes, n_labels, self._width, self._depth)
+        return Perceptron(n_axes, n_labels, self._width)
 
     def predict_noise(self, denoiser, x, t, labels):
-        """Noise in `x`: what is best of a normal distribution, corrected by a denoiser.
+        """Predict the noise: optimal for Gaussian data, plus the denoiser's correction.
 
         The denoiser learns much faster so (not in the paper): with 37 clusters, 86 % of
         the samples were nearest to their own after 150 steps, 63 % without.
@@ -355,7 +336,7 @@ class EmbeddingGenerator(Diffusion):
 
     @torch.no_grad()
     def start(self, generator, mean, axes, spread):
-        """Draw all weights, and set what standardises the embeddings.
+        """Draw all weights, and set what standardizes the embeddings.
 
         Parameters
         ----------
@@ -395,11 +376,9 @@ class UNet(nn.Module):
         Labels.
     widths : list of int
         Channels at each resolution, each half of the one before.
-    depth : int
-        Residual blocks at each on the way down.
     """
 
-    def __init__(self, channels, n_labels, widths, depth):
+    def __init__(self, channels, n_labels, widths):
         super().__init__()
         n = len(widths) - 1
         self.multiple = 2**n
@@ -409,7 +388,7 @@ class UNet(nn.Module):
             down_block_types=["DownBlock2D"] * n + ["AttnDownBlock2D"],
             up_block_types=["AttnUpBlock2D"] + ["UpBlock2D"] * n,
             block_out_channels=widths,
-            layers_per_block=depth,
+            layers_per_block=1,
             norm_num_groups=8,
             attention_head_dim=None,  # one head, as in DDPM
             num_class_embeds=n_labels,
@@ -438,11 +417,11 @@ class Perceptron(nn.Module):
         Width of a sample.
     n_labels : int
         Labels.
-    width, depth : int
-        Width and number of the blocks.
+    width : int
+        Width of the residual blocks.
     """
 
-    def __init__(self, n_features, n_labels, width, depth):
+    def __init__(self, n_features, n_labels, width):
         super().__init__()
         from diffusers.models.embeddings import TimestepEmbedding, Timesteps
 
@@ -450,7 +429,7 @@ class Perceptron(nn.Module):
         self.time_embedding = TimestepEmbedding(width, width)
         self.class_embedding = nn.Embedding(n_labels, width)
         self.first = Linear(n_features, width)
-        self.blocks = nn.ModuleList(_Block(width) for _ in range(depth))
+        self.blocks = nn.ModuleList(_Block(width) for _ in range(PERCEPTRON_BLOCKS))
         self.last = Linear(width, n_features)
 
     def forward(self, x, t, labels):

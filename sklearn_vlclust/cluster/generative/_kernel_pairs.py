@@ -5,10 +5,11 @@ import torch
 
 from ..contrastive_masked._losses import TINY
 
-# The bandwidth is the median distance of at most so many samples.
+# The median distance is taken over at most this many samples.
 MEDIAN_OF = 512
-# Beyond that, a CPU takes the pairs of each cluster alone: in blocks of the size of the
-# largest, if that is at most this share of the samples, and at most so many places.
+# Above MEDIAN_OF samples the CPU path computes only pairs within clusters, padded to
+# the largest cluster. Used if that cluster holds at most LARGEST of the samples and
+# padding gives at most PLACES times as many rows.
 LARGEST, PLACES = 1 / 4, 4
 
 
@@ -24,7 +25,7 @@ def match(x, labels, n, bandwidth):
     n : int
         Number of real samples.
     bandwidth : float or None
-        That of the kernel; None is the median distance.
+        Bandwidth of the kernel. If None, the median distance.
 
     Returns
     -------
@@ -128,7 +129,7 @@ def _spread(x):
 
 
 def _scale(squares, bandwidth):
-    """Return the bandwidth squared; None is the median distance."""
+    """Return the squared bandwidth; if None, the squared median distance."""
     if bandwidth is None:
         return _median_of_pairs(squares).clamp_min(TINY)
     return squares.new_full((), bandwidth**2)

@@ -1,8 +1,8 @@
-"""The loss terms of GCC, one function an equation.
+"""The loss terms of GCC, one function per equation.
 
 Xia, Huang, Ding, "GCC: Generative Calibration Clustering", 2024. Throughout: n real
 and g generated samples in a batch, k clusters, d features. A generated sample is
-labelled by the cluster it was generated for, a real one by the cluster head.
+labeled by the cluster it was generated for, a real one by the cluster head.
 
 Eq. 1 is the contrast of two views that PICI has as well: `instance_contrast`.
 """
@@ -36,8 +36,8 @@ def pseudo_label_loss(logits, labels):
     Returns
     -------
     loss : scalar tensor
-        Mean over samples, where eq. 2 as printed sums: the weight of a term is not to
-        depend on the size of the batch.
+        Mean over samples, where eq. 2 as printed sums: the weight of a term should not
+        depend on the batch size.
     """
     return F.cross_entropy(logits, labels)
 
@@ -54,7 +54,7 @@ def kernel_matching(real, real_labels, generated, generated_labels, bandwidth=No
     not 0 but about 2 / n, and falls where features shrink to a point; with the 14
     samples that a cluster of 37 has in a batch, that cost Oxford-IIIT Pets 4 points of
     accuracy and 12 of neighbor purity. And it is the mean over the clusters, not the
-    sum: the weight of a term is not to depend on their number.
+    sum: the weight of a term should not depend on their number.
 
     The kernel, which the paper leaves open, is ``exp(-|x - y|^2 / (2 bandwidth^2))``.
     One pass over its matrix gives all clusters; with many clusters on a CPU, over the
@@ -72,9 +72,9 @@ def kernel_matching(real, real_labels, generated, generated_labels, bandwidth=No
     generated_labels : int tensor of shape (g,)
         Clusters they were generated for. Eq. 9 writes both kinds of labels alike.
     bandwidth : float, default=None
-        None is the median distance of two of the n + g samples (of at most 512 of them,
-        spread evenly), of which no gradient is taken: the scale of the features then
-        does not matter.
+        If None, the median distance between two of the n + g samples (at most 512 of
+        them, evenly spaced). No gradient flows through it. The scale of the features
+        then does not matter.
 
     Returns
     -------
@@ -125,7 +125,7 @@ def metric_learning(scores, labels):
     """Push clusters that outdo the one generated for back to its score: eq. 11, `L_ml`.
 
     A sample that is scored highest for its cluster costs nothing, unlike with
-    cross-entropy: generated samples are not always what they were meant to be.
+    cross-entropy: generated samples do not always show the intended cluster.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from ..contrastive_masked._views import as_floats
 
 # Images of larger sides are shrunk by the first layers, as in ResNet for ImageNet.
 SMALL_SIDE = 64
-# Residual blocks a stage, and stages: ResNet-18.
+# Residual blocks per stage, and stages: ResNet-18.
 BLOCKS, STAGES = 2, 4
 
 
@@ -70,7 +70,7 @@ class ResidualNetwork(nn.Module):
     def start(self, generator, mean=0.0, scale=1.0):
         """Draw all weights from `generator`, as in torchvision's ResNet.
 
-        `mean` and `scale`, numbers or tensors of shape (channels,), standardise the
+        `mean` and `scale`, numbers or tensors of shape (channels,), standardize the
         colors.
         """
         self.mean.copy_(torch.as_tensor(mean))
@@ -127,7 +127,7 @@ class ResidualNetwork(nn.Module):
         self.config["n_clusters"] = len(order)
 
     def head_inputs(self, x):
-        """What the last layer of the cluster head sees, (n, width)."""
+        """Inputs of the last layer of the cluster head, (n, width)."""
         return self.cluster_mlp[:-1](self.encode(x))
 
     @torch.no_grad()
@@ -141,15 +141,15 @@ class ResidualNetwork(nn.Module):
 class RowNetwork(EmbeddingNetwork):
     """PICI's network on embeddings with nothing masked: `F`, instance head and `C`.
 
-    All starts at linear maps of principal axes, as embeddings know more of nearness
-    than sets of a few thousand can teach; see :class:`EmbeddingNetwork`.
+    All maps start linear in the principal axes, as a few thousand samples cannot teach
+    more about similarity than embeddings hold; see :class:`EmbeddingNetwork`.
 
     Parameters
     ----------
     n_features : int
         Width of the embeddings.
     n_axes : int
-        Principal axes of them that are seen.
+        Number of principal axes used.
     n_clusters : int
         Clusters.
     instance_dim : int
@@ -186,15 +186,15 @@ class RowNetwork(EmbeddingNetwork):
         return self(x)[1]
 
     def head_inputs(self, u):
-        """What the linear layer of the cluster head sees of unit rows, (n, n_axes)."""
+        """Inputs of the cluster head's linear layer for unit rows, (n, n_axes)."""
         return F.normalize(self.encode(u), dim=1)
 
 
 @contextmanager
 def own_statistics(network):
-    """Let batches of another kind be normalised by themselves, and leave no trace.
+    """Normalize generated images by their own statistics, without side effects.
 
-    Generated images are not distributed as real ones are. Normalised in one batch with
+    Generated images are not distributed as real ones are. Normalized in one batch with
     them, or counted in the running statistics, they move the features of real images.
     """
     kept = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
@@ -209,7 +209,7 @@ def own_statistics(network):
 
 
 def _stem(channels, width, small):
-    """Return the first layers; those of large images shrink them four times."""
+    """Return the first layers, which shrink large images four times."""
     size, stride, padding = (3, 1, 1) if small else (7, 2, 3)
     convolution = nn.Conv2d(channels, width, size, stride, padding, bias=False)
     layers = [convolution, nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
@@ -217,7 +217,7 @@ def _stem(channels, width, small):
 
 
 def _stage(block, n_in, n_out, stride):
-    """Return residual blocks, of which the first may shrink the images."""
+    """Return residual blocks; the first may shrink the images."""
     shortcut = None
     if stride > 1:
         convolution = nn.Conv2d(n_in, n_out, 1, stride, bias=False)

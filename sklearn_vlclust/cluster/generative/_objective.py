@@ -13,8 +13,8 @@ from . import _losses as losses
 from ._generator import GENERATED_AT_ONCE, EmbeddingGenerator, ImageGenerator
 from ._network import ResidualNetwork, RowNetwork, own_statistics
 
-# Share of generated samples taken for what they were meant to be, beyond chance, from
-# which on the calibration has its full learning rate.
+# Share of generated samples assigned to the intended cluster, beyond chance, above
+# which the calibration has its full learning rate.
 TRUSTED = 0.5
 
 
@@ -24,7 +24,7 @@ def above_chance(share, n_clusters):
 
 
 class CalibratedNetwork(nn.Module):
-    """Both branches: what clusters samples, and what generates them.
+    """Both branches: the clustering network and the generator.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class CalibratedNetwork(nn.Module):
     clustering, generative : dict
         Arguments of the networks of the branches.
     n_clusters : int
-        Clusters, which both know.
+        Number of clusters of both branches.
     """
 
     clustering: Any
@@ -66,7 +66,7 @@ class CalibratedNetwork(nn.Module):
         return self.clustering.logits(x)
 
     def large_parts(self):
-        """Return what takes most of the time of networks of images."""
+        """Return the modules that take most of the time on images."""
         return self.clustering.stages, *self.generator.denoisers()
 
     def permute_clusters(self, order):
@@ -76,7 +76,7 @@ class CalibratedNetwork(nn.Module):
         self.config["n_clusters"] = len(order)
 
     def head_inputs(self, x):
-        """What the last layer of the cluster head sees, (n, width)."""
+        """Inputs of the last layer of the cluster head, (n, width)."""
         return self.clustering.head_inputs(x)
 
     def split_cluster(self, new, old, weight, bias):
@@ -92,11 +92,11 @@ class CalibrationObjective(nn.Module):
     stage        epochs                      loss
     ===========  ==========================  ===========================================
     contrast     `contrast_epochs`           eq. 1
-    head         `head_epochs`               eq. 2, on features that stay as they are
+    head         `head_epochs`               eq. 2, on frozen features
     generator    `generator_epochs`          eq. 6, on the labels of the cluster head
-    calibration  `calibration_epochs` a      eq. 12: `L_d`, `L_cwm` and `L_ml`, against
-                 round                       samples generated once a round
-    refinement   `refinement_epochs` a       eq. 6, on the new labels
+    calibration  `calibration_epochs` per    eq. 12: `L_d`, `L_cwm` and `L_ml`, against
+                 round                       samples generated once per round
+    refinement   `refinement_epochs` per     eq. 6, on the new labels
                  round
     ===========  ==========================  ===========================================
 
@@ -108,11 +108,11 @@ class CalibrationObjective(nn.Module):
     views : callable
         Gives the two views of a batch's samples.
     sample : tensor of shape (...,)
-        Any sample: shape and dtype of what is generated.
+        Any sample: shape and dtype of generated samples.
     n_clusters : int
         Clusters.
     n_generated : int
-        Samples that are generated a round.
+        Samples generated per round.
     sampling_steps : int
         Steps of DDIM.
     tau : float
@@ -122,11 +122,11 @@ class CalibrationObjective(nn.Module):
     calibration_epochs, refinement_epochs : int
         Epochs of a round.
     calibration_lr : float
-        Learning rate of the calibration, as a multiple of that of the other stages.
+        Learning rate of the calibration, relative to the other stages.
     kernel_matching, class_wise_matching, metric_learning : bool
         Terms of eq. 12 (Figure 2a).
     anchored : bool
-        Whether k-means starts at the clusters of the head.
+        Warm start: whether k-means starts at the clusters of the head.
     amp : bool, default=False
         Whether the networks run in bfloat16 where gradients are taken and samples
         generated; losses are in float32 in any case.
@@ -181,7 +181,7 @@ class CalibrationObjective(nn.Module):
         self.generator = generator
         self.stage = ""
         self._hidden: Any = None
-        # In the state, so that a fit that broke off goes on with the same ones.
+        # In the state, so that an interrupted fit continues with the same ones.
         self.register_buffer("confirmed", torch.zeros(()))
         shape = n_generated, *sample.shape
         self.register_buffer("generated", torch.zeros(shape, dtype=sample.dtype))
@@ -288,9 +288,9 @@ class CalibrationObjective(nn.Module):
     def _cluster(self, network):
         """Return pseudo-labels of all samples (Section 3.2.2).
 
-        The paper has k-means of the features. As contrast spreads the samples of a
-        group, k-means comes to halve some groups and join others: on the digits the
-        nearest rows are 97 % of the own class, and k-means has an accuracy of 70.
+        The paper runs k-means on the features. Contrast spreads the samples of a group,
+        and k-means then splits some groups and joins others: on the digits, 97 % of the
+        nearest neighbors share the class, but k-means has an accuracy of 70 %.
         """
         seed = int(torch.randint(2**31 - 1, (), generator=self.generator))
         rng, k = np.random.RandomState(seed), network.config["n_clusters"]

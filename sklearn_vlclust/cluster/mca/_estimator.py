@@ -15,6 +15,7 @@ from ...neighbors import kneighbors, nearest
 from ...training import RandomBatches, resolve_device
 from .._averaged_cuts import AveragedCuts, principal_components
 from .._base import BaseDeepClusterer
+from .._batches import near_rows
 from .._partition import draw_sample, partition
 from .._separate import separate_groups
 from .._words import SEMANTIC_SPACE, find_words, join
@@ -22,10 +23,8 @@ from . import _start
 from ._network import MCANetwork
 from ._objective import AlignedBatches, MCAObjective
 
-# Images whose near nouns are gathered at a time.
+# Images whose nearest nouns are gathered at a time.
 ATTENTION_ROWS = 1024
-# Rows up to which near images are found exhaustively.
-EXACT_ROWS = 50_000
 
 
 class MCAClustering(BaseDeepClusterer):
@@ -33,17 +32,17 @@ class MCAClustering(BaseDeepClusterer):
 
     Images cluster with the help of words: a semantic space of nouns is built for the
     images at hand, and a linear head on images and one on nouns are trained together,
-    so that near images agree (image consistency), images agree with their near nouns
-    (instance level), each cluster of images with its nouns (prototype level), and
-    images with the pseudo-labels that attention over their near nouns gives (semantic
-    level) [1]_.
+    so that neighboring images agree (image consistency), images agree with their
+    nearest nouns (instance level), each cluster of images with its nouns (prototype
+    level), and images with the pseudo-labels given by attention over their nearest
+    nouns (semantic level) [1]_.
 
     Three things are ours and not in the paper, because MCA as written collapses on
     small sets. Training starts from a partition of the images, joined with their noun
-    mixtures and smoothed over their neighbourhoods, instead of random heads. Nouns that
-    do not cover the images do harm, so that the alignment is weighted by how far they
-    help, measured without labels and reported in `semantic_weight_`. And the defaults
-    are ours, one set for all data; the paper's are in
+    mixtures and smoothed over their neighborhoods, instead of random heads. Nouns that
+    do not cover the images do harm, so the alignment is weighted by how much they help,
+    measured without labels and reported in `semantic_weight_`. And the defaults are
+    ours, one set for all data; the paper's are in
     :data:`sklearn_vlclust.cluster.mca.presets.MCA`.
 
     Parameters
@@ -58,16 +57,16 @@ default="wordnet"
         `random_state` following this estimator's. "wordnet" is all nouns of WordNet.
         With None there are no words, and image consistency works alone.
     embedder : None, "offline" or encoder instance, default=None
-        Embeds images, and nouns that carry no vector. None is
-        :class:`~sklearn_vlclust.CLIPEmbedder`, "offline"
+        Embeds images, and nouns that carry no vector. If None,
+        :class:`~sklearn_vlclust.CLIPEmbedder`; "offline"
         :class:`~sklearn_vlclust.OfflineEmbedder`; an instance is cloned. Not used for
         embeddings with nouns that carry vectors.
     semantic_weight : "auto" or float in [0, 1], default="auto"
-        How far the nouns are trusted. "auto" compares how well noun mixtures and
-        images keep near images together (not in the paper).
+        How far the nouns are trusted. "auto" compares how well noun mixtures and images
+        keep neighboring images together (not in the paper).
     k_i, k_s, k_p : int, default=10, 5, 5
-        Number of near images of an image (`k_I`; at most half the mean size of a
-        cluster), near nouns of an image (`k_S`) and near nouns that make a text
+        Number of nearest neighbors of an image (`k_I`; at most half the mean size of a
+        cluster), nearest nouns of an image (`k_S`) and nearest nouns of a text
         prototype (`k_p`).
     tau_ia, tau_pa : float, default=0.2, 0.2
         Temperatures of the instance level (eq. 2) and the prototype level (eq. 3).
@@ -100,19 +99,19 @@ default="wordnet"
         Factor of the attention logits. "auto" is one over the temperature of the noun
         mixtures: cosines of CLIP differ in the second digit.
     n_names : int, default=5
-        Largest number of names a cluster.
+        Largest number of names per cluster.
     max_iter : int or "auto", default="auto"
-        Number of epochs, warm-up included. "auto" is 30, above 5 batches an epoch as
-        many as make 150 steps, but 8: from there on, few labels move.
+        Number of epochs, warm-up included. "auto" trains for 150 optimizer steps, but
+        at least 8 and at most 30 epochs: beyond that, few labels change.
     batch_size : int, default=512
-        Images a batch.
+        Images per batch.
     lr : float, default=1e-3
         Learning rate of Adam.
     device : str or torch.device, default="auto"
         "auto" is CUDA, else MPS, else the CPU. Results are NumPy arrays in any case.
     checkpoint : str or Path, default=None
-        File that is replaced after every epoch. A fit that finds it goes on where it
-        stopped and ends with the labels of one that was not interrupted.
+        File that is replaced after every epoch. A fit that finds it continues from
+        there, and ends with the labels of an uninterrupted fit.
     callbacks : list of objects, default=None
         Each has ``on_epoch_end(estimator, epoch, losses)``, and ends the training by
         returning True. During the call the estimator can predict.
@@ -197,8 +196,8 @@ default="wordnet"
 
     semantic_space_: Any  # a SemanticSpace, or None
 
-    # Fewest and most, and steps that are enough: of 3,669 to 60,000 rows, accuracy was
-    # measured to be that of 30 epochs, or better.
+    # With 3,669 to 60,000 rows, accuracy was measured to be as with 30 epochs, or
+    # better.
     _auto_epochs = 8, 30, 150
 
     _parameter_constraints: dict = {
@@ -300,7 +299,7 @@ default="wordnet"
         self.random_state = random_state
 
     def attention(self, X):
-        """Neighbouring nouns of each image and their weights: eq. 4, Figure 4.
+        """Neighboring nouns of each image and their weights: eq. 4, Figure 4.
 
         Parameters
         ----------
@@ -375,18 +374,12 @@ default="wordnet"
         """Return the near images of all images, and the labels of the sample."""
         near, labels = self._partition_sample(joint[sample], len(joint), rng, device)
         if len(labels) < len(joint):
-            # One neighbour is drawn at a time: a few that are missed do not matter.
-            near, _ = kneighbors(
-                joint,
-                near.shape[1],
-                exact_limit=EXACT_ROWS,
-                random_state=rng,
-                device=device,
-            )
+            # One neighbor is drawn at a time: a few that are missed do not matter.
+            near = near_rows(joint, near.shape[1], rng, device)
         return near, labels
 
     def _partition_sample(self, x, n, rng, device):
-        # Of small clusters, many neighbours would lie outside.
+        # Of small clusters, many neighbors would lie outside.
         k_i = max(1, min(self.k_i, max(2, n // (2 * self._n_clusters)), len(x) - 1))
         near, _ = kneighbors(x, k_i, random_state=rng, device=device)
         if self.start == "uneven":

@@ -1,7 +1,7 @@
-"""The loss terms of MCA, one function an equation.
+"""The loss terms of MCA, one function per equation.
 
 Qiu, Zhang, Chen, Cai, "Multi-level Cross-modal Alignment for Image Clustering", AAAI
-2024. Throughout: b images in a batch, c clusters, m nouns, k_S neighbouring nouns an
+2024. Throughout: b images in a batch, c clusters, m nouns, k_S neighboring nouns per
 image, d features. `q` are soft assignments of images, `p` of nouns; rows sum to one.
 """
 
@@ -20,7 +20,7 @@ def image_consistency(q, q_neighbor):
     Parameters
     ----------
     q, q_neighbor : tensor of shape (b, c)
-        Assignments of the images and of a random neighbour of each.
+        Assignments of the images and of a random neighbor of each.
 
     Returns
     -------
@@ -79,7 +79,7 @@ def instance_alignment(q, p, neighbor, tau):
 
 
 def prototype_alignment(rho_image, rho_text, tau):
-    """Agreement of each pair of prototypes, against that of the other pairs: eq. 3.
+    """Agreement of each pair of prototypes, compared with all other pairs: eq. 3.
 
     As printed, the denominator holds the other pairs ``h_l^I . h_l^S``. The proof of
     Theorem 6 has ``h_j^I . h_l^S`` in places; that form was measured to lose clusters
@@ -103,14 +103,14 @@ def prototype_alignment(rho_image, rho_text, tau):
 
 
 def attention_weights(queries, keys):
-    """Weights of each image's neighbouring nouns: eq. 4, softmax.
+    """Weights of each image's neighboring nouns: eq. 4, softmax.
 
     Parameters
     ----------
     queries : tensor of shape (b, d)
         ``W^I u_i``; or ``W^S^T W^I u_i`` with the nouns themselves as keys.
     keys : tensor of shape (b, k_S, d)
-        ``W^S v_j`` of the neighbouring nouns.
+        ``W^S v_j`` of the neighboring nouns.
 
     Returns
     -------
@@ -121,14 +121,14 @@ def attention_weights(queries, keys):
 
 
 def semantic_assignment(weights, p):
-    """Assignment of an image as its neighbouring nouns see it: eq. 4.
+    """Assignment of an image as its neighboring nouns see it: eq. 4.
 
     Parameters
     ----------
     weights : tensor of shape (b, k_S)
         See `attention_weights`.
     p : tensor of shape (b, k_S, c)
-        Assignments of the neighbouring nouns.
+        Assignments of the neighboring nouns.
 
     Returns
     -------
@@ -141,7 +141,7 @@ def semantic_assignment(weights, p):
 def semantic_alignment(q, p_prime):
     """Cross-entropy of images against the pseudo-labels of their nouns: eqs. 5 and 6.
 
-    The arg max of eq. 5 has no gradient, so that `W^I`, `W^S` and `f_S` would learn
+    The arg max of eq. 5 has no gradient, so `W^I`, `W^S` and `f_S` would learn
     nothing here. A straight-through estimator (not in the paper) passes the gradient of
     the one-hot label on to `p_prime`.
 
@@ -150,7 +150,7 @@ def semantic_alignment(q, p_prime):
     q : tensor of shape (b, c)
         Assignments of images.
     p_prime : tensor of shape (b, c)
-        Assignments by neighbouring nouns; their arg max is the pseudo-label.
+        Assignments by neighboring nouns; their arg max is the pseudo-label.
 
     Returns
     -------

@@ -15,7 +15,7 @@ from ._losses import attention_weights
 class MCANetwork(nn.Module):
     """Heads `f_I`, `f_S` and attention matrices `W^I`, `W^S`.
 
-    Each modality is centred and scaled before its head: the mean image and the mean
+    Each modality is centered and scaled before its head: the mean image and the mean
     noun of CLIP lie far apart (the modality gap), and unit rows need a logit scale for
     the softmax to move at all. Neither is in the paper.
 
@@ -52,14 +52,14 @@ class MCANetwork(nn.Module):
             self.register_buffer(f"{modality}_spread", torch.ones(()))
 
     def standardize_nouns(self, v):
-        """Centre and scale rows in the space of nouns, (m, d)."""
+        """Center and scale rows in the space of nouns, (m, d)."""
         return (v - self.text_mean) / self.text_spread
 
     def logits(self, x, norms=None):
         """Cluster logits of image rows: (n, d) -> (n, c).
 
         Rows that are not of unit length come with their lengths, (n,): the logits are
-        divided then, which are fewer than features.
+        divided then, as they are fewer than the features.
         """
         return self._head_logits(
             self.image_head, x, self.image_mean, self.image_spread, norms
@@ -82,7 +82,7 @@ class MCANetwork(nn.Module):
         return linear_of_directions(x, norms, weight, bias)
 
     def attend(self, u, nouns, near):
-        """Attention of images (b, d) to their near ones of the nouns (m, d): eq. 4.
+        """Attention of images (b, d) to their nearest of the nouns (m, d): eq. 4.
 
         ``(W^I u)^T W^S v = (W^S^T W^I u)^T v = u^T (W^I^T W^S v)``: both matrices are
         applied to the images, or to the nouns where that is less work.
@@ -96,9 +96,9 @@ class MCANetwork(nn.Module):
 
     @torch.no_grad()
     def start_head(self, head, centers):
-        """Make `head` the nearest-centre classifier of standardised `centers`, (c, d).
+        """Make `head` the nearest-center classifier of standardized `centers`, (c, d).
 
-        Its logits are minus half the squared distance, up to a constant a row.
+        Its logits are minus half the squared distance, up to a constant per row.
         """
         head.weight.copy_(centers)
         head.bias.copy_(-centers.square().sum(dim=1) / 2)
@@ -110,7 +110,7 @@ class MCANetwork(nn.Module):
         self.config["n_clusters"] = len(order)
 
     def head_inputs(self, x, norms=None):
-        """What the head sees of image rows: see `split_cluster`, (n, d)."""
+        """Inputs of the image head, see `split_cluster`, (n, d)."""
         x = x if norms is None else x / norms[:, None]
         return (x - self.image_mean) / self.image_spread
 

@@ -11,7 +11,7 @@ from . import _losses as losses
 
 
 class AlignedBatches(RowBatches):
-    """Images with one random near image, their near nouns and one of these at random.
+    """Images, a random neighbor of each, their nearest nouns and one of these.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ class AlignedBatches(RowBatches):
     near_nouns : int array of shape (n, k_S)
         Nearest nouns of each image; `k_S` may be 0.
     generator : torch.Generator
-        Draws the neighbours (`rn` in eqs. 1 and 2).
+        Draws the neighbors (`rn` in eqs. 1 and 2).
     device : torch.device
         Where batches are wanted.
     """
@@ -53,7 +53,7 @@ class MCAObjective(nn.Module):
     Parameters
     ----------
     source : AlignedBatches
-        All images; the prototypes are computed over them once an epoch.
+        All images; the prototypes are computed over them once per epoch.
     nouns : float tensor of shape (m, d)
         Unit rows of the nouns; `m` may be 0.
     near_prototypes : int tensor of shape (m, k_p)
@@ -67,8 +67,8 @@ class MCAObjective(nn.Module):
     warm_up : int
         Epochs before the semantic-level term (not in the paper).
     shares : ndarray of shape (c,), default=None
-        Share of the images that each cluster is kept to (not in the paper); None are
-        even ones.
+        Share of the images that each cluster is kept at (not in the paper). If None,
+        even shares.
     """
 
     shares: torch.Tensor
@@ -109,7 +109,7 @@ class MCAObjective(nn.Module):
         self._prototypes: tuple[torch.Tensor, ...] = ()
 
     def start_epoch(self, network, epoch):
-        """Renew the prototypes: once an epoch, as `h` moves slowly."""
+        """Renew the prototypes: once per epoch, as `h` moves slowly."""
         self._semantic = self.lambda_sa > 0 and epoch >= self.warm_up
         if self.lambda_pa > 0:
             self._prototypes = self.find_prototypes(network)
@@ -157,7 +157,7 @@ class MCAObjective(nn.Module):
         if self._semantic:
             u = pairs[: len(q)]
             weights = network.attend(u, self.nouns, near_nouns)  # (b, k_S)
-            # An embedding: its gradient is faster than that of an index.
+            # An embedding: its gradient is faster than an index's.
             p_near = F.embedding(near_nouns, p)  # (b, k_S, c)
             p_prime = losses.semantic_assignment(weights, p_near)
             terms["semantic_alignment"] = losses.semantic_alignment(q, p_prime)

@@ -1,4 +1,4 @@
-"""Where training starts (not in the paper).
+"""Warm start of the training (not in the paper).
 
 Heads started at random collapse: the pseudo-labels of eq. 5 come from a text head that
 nothing keeps balanced. Started from a partition of the images, they do not.
@@ -9,19 +9,19 @@ from torch.nn import functional as F
 
 from ...embedding._rows import as_tensor
 
-# Rounds in which every row moves half-way to the mean of its neighbours.
+# Rounds in which every row moves halfway to the mean of its neighbors.
 SMOOTHING_ROUNDS = 2
 
 
 def smooth(x, near):
-    """Move rows towards their neighbours, so that groups stand apart.
+    """Move rows towards their neighbors, so that groups stand apart.
 
     Parameters
     ----------
     x : ndarray of shape (n, d)
         Rows.
     near : int array of shape (n, k)
-        Neighbours of each row.
+        Neighbors of each row.
 
     Returns
     -------

@@ -1,22 +1,23 @@
-"""What a cluster is known by (not in the paper)."""
+"""Main directions of a cluster, by which it is recognized (not in the paper)."""
 
 import numpy as np
 from sklearn.cluster import KMeans
 
-# Directions that stand for a cluster, and rows that each of them needs.
-DIRECTIONS, ROWS_A_DIRECTION = 4, 10
+from ...embedding._rows import unit
+
+# Number of directions per cluster, and rows needed for each.
+DIRECTIONS, ROWS_PER_DIRECTION = 4, 10
 
 
 def main_directions(features):
     """Return unit means of the parts of a cluster, (DIRECTIONS, d), by k-means.
 
-    Of a small cluster there are fewer, and some are repeated.
+    A small cluster has fewer, and some are repeated.
     """
-    k = min(DIRECTIONS, max(1, len(features) // ROWS_A_DIRECTION))
+    k = min(DIRECTIONS, max(1, len(features) // ROWS_PER_DIRECTION))
     k = min(k, len(np.unique(features, axis=0))) if k > 1 else k
     if k == 1:
         means = features.mean(axis=0, keepdims=True)
     else:
         means = KMeans(k, n_init=1, random_state=0).fit(features).cluster_centers_
-    means /= np.linalg.norm(means, axis=1, keepdims=True).clip(1e-12)
-    return means[np.arange(DIRECTIONS) % k]
+    return unit(means)[np.arange(DIRECTIONS) % k]

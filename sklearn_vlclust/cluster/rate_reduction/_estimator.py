@@ -30,9 +30,9 @@ from ._membership import (
 from ._network import RateReductionNetwork
 from ._objective import RateReductionObjective
 
-# Least and greatest width of features, and least width of embeddings a feature: the
-# last principal axes are noise.
-MIN_WIDTH, MAX_WIDTH, FEATURES_A_COMPONENT = 64, 128, 4
+# Least and greatest width of the features, and least number of embedding dimensions per
+# feature: the last principal axes are noise.
+MIN_WIDTH, MAX_WIDTH, FEATURES_PER_COMPONENT = 64, 128, 4
 
 
 class RateReductionClustering(BaseDeepClusterer):
@@ -41,18 +41,19 @@ class RateReductionClustering(BaseDeepClusterer):
     Features are learned that fill their space as a whole but only a few directions
     within a cluster, so that clusters come to lie in subspaces at right angles. The
     membership of images in clusters is learned beside them: a doubly stochastic matrix
-    that says of every two images how far they belong together, and does not know the
-    number of clusters [1]_. Spectral clustering of it then gives any number of
-    clusters, of which the best can be chosen without training again. No words are
-    needed, so that embeddings can come from any encoder.
+    of how strongly each pair of images belongs together, for which the number of
+    clusters is not needed [1]_. Spectral clustering of it then gives any number of
+    clusters, and the best number can be chosen without training again. No words are
+    needed, so embeddings can come from any encoder.
 
     Several things are ours and not in the paper, whose recipe is for tens of thousands
     of images and loses the structure of smaller sets. Features start as half-whitened
     principal axes instead of random layers. Each image is trained together with one of
-    its near images, as two views of one sample. All images, too many for a matrix of
-    all pairs, are cut by the graph of their near ones. And new images get the cluster
-    of the nearest of a few mean directions of each, as do those of the fit. The paper's
-    own parameters are in :data:`sklearn_vlclust.cluster.rate_reduction.presets.CPP`.
+    its nearest neighbors, as two views of one sample. The clusters come from the
+    k-nearest-neighbor graph of all images, as a matrix of all pairs would be too large.
+    And each image, of the fit or new, gets the cluster with the nearest of a few mean
+    directions. The paper's own parameters are in
+    :data:`sklearn_vlclust.cluster.rate_reduction.presets.CPP`.
 
     Parameters
     ----------
@@ -64,16 +65,16 @@ class RateReductionClustering(BaseDeepClusterer):
 default=None
         Nouns for embeddings (not in the paper). Each row is joined with its mixture of
         nouns, as far as these help: see `semantic_weight_`. Clusters are named by them.
-        None is the paper: no words and no names.
+        If None, as in the paper: no words and no names.
     n_components : int or "auto", default="auto"
-        Width `d` of the features. "auto" is 64, or 128 above 64 clusters: subspaces at
-        right angles need a direction each. It is at most a quarter of the width of the
+        Width `d` of the features. "auto" is 64, or 128 above 64 clusters: orthogonal
+        subspaces need one direction each. It is at most a quarter of the width of the
         embeddings, whose last principal axes are noise, and at most `batch_size`.
     hidden_dim : int or None, default=None
-        Width of the pre-feature layer of Table 7a, which starts at random. None leaves
-        it out: features are then linear in the embeddings.
+        Width of the pre-feature layer of Table 7a, which starts at random. If None,
+        there is none, and features are linear in the embeddings.
     embedder : None, "offline" or encoder instance, default=None
-        Embeds images. None is :class:`~sklearn_vlclust.CLIPEmbedder`, "offline"
+        Embeds images. If None, :class:`~sklearn_vlclust.CLIPEmbedder`; "offline"
         :class:`~sklearn_vlclust.OfflineEmbedder`; an instance is cloned. Not used for
         embeddings.
     eps : float, default=0.1
@@ -82,8 +83,8 @@ default=None
         Entropy of the membership in training (eq. 3); the larger, the more images
         belong together.
     n_columns : int or None, default=16
-        Columns of the membership, drawn anew each batch, that stand for all in eq. 2.
-        None takes all, as the paper.
+        Columns of the membership, drawn anew for each batch, that stand for all in eq.
+        2. If None, all, as in the paper.
     membership_penalty : float, default=0.0
         Weight of half the squared norm of the membership, which makes it more even (in
         the authors' code, 0.05, not in the paper).
@@ -91,29 +92,29 @@ default=None
         Epochs of eq. 4, which spreads the features alone. Random layers need one or
         two, principal axes are spread already.
     view_neighbors : int, default=10
-        Nearest images of which one is the second view; 0 trains on each image alone, as
-        the paper.
+        Nearest neighbors of an image, one of which is drawn as its second view. With 0
+        each image is trained on alone, as in the paper.
     n_neighbors : int, default=16
-        Nearest images of an image in the graph that is cut. Two more are cut: one that
-        weighs the nearest more, taken if its clusters leak three tenths less of the
-        first one's membership (images that belong mostly to other clusters are outliers
-        there, no cluster), and one in which images hardly belong to themselves, so that
-        clusters are more even, taken if they save a twentieth of the coding rate
-        (eq. 2).
+        Number of nearest neighbors in the graph that is cut. Two more graphs are tried.
+        A sharp one, where the nearest neighbors dominate, is taken if its clusters leak
+        30 % less of the first graph's membership (images that belong mostly to other
+        clusters are outliers in it). A balanced one, where images hardly belong to
+        themselves, so that clusters are more even, is taken if it saves 5 % of the
+        coding rate (eq. 2).
     max_iter : int or "auto", default="auto"
-        Number of epochs, warm-up included. "auto" is 20, and above 25 batches an epoch
-        as many as make 500 steps.
+        Number of epochs, warm-up included. "auto" is 20, or with more than 25 batches
+        per epoch as many as make 500 steps.
     batch_size : int, default=1024
-        Images a batch, their second views not counted.
+        Images per batch, not counting their second views.
     optimizer : "adam" or "sgd", default="adam"
-        "sgd" is that of Table 8b, with its momentum and weight decay.
+        "sgd" has the momentum and weight decay of Table 8b.
     lr : float, default=1e-3
         Learning rate.
     device : str or torch.device, default="auto"
         "auto" is CUDA, else MPS, else the CPU. Results are NumPy arrays in any case.
     checkpoint : str or Path, default=None
-        File that is replaced after every epoch. A fit that finds it goes on where it
-        stopped and ends with the labels of one that was not interrupted.
+        File that is replaced after every epoch. A fit that finds it continues from
+        there, and ends with the labels of an uninterrupted fit.
     callbacks : list of objects, default=None
         Each has ``on_epoch_end(estimator, epoch, losses)``, and ends the training by
         returning True. During the call the estimator can transform; clusters are cut
@@ -139,7 +140,7 @@ default=None
     k_values_ : ndarray of int
         Numbers of clusters that were compared.
     k_scores_ : dict of str to ndarray
-        Curves over `k_values_`; ``"reproducibility"`` is what the estimate has most of.
+        Curves over `k_values_`; the estimate has the largest ``"reproducibility"``.
     cuts_ : list of objects
         The graphs of the samples (of copies, one) and their eigenvectors, for
         :meth:`set_n_clusters`.
@@ -155,7 +156,7 @@ default=None
     network_ : torch.nn.Module
         Layers and clusters, on the CPU.
     embedder_ : encoder or None
-        What embedded the images; None if `X` was embeddings.
+        The encoder of the images; None if `X` was embeddings.
     history_ : list of dict
         Per epoch the mean of each loss term by name. ``"membership_residual"`` is the
         largest difference of a row sum of the membership from 1.
@@ -199,7 +200,7 @@ default=None
     _lies_apart = False  # whether the rows are groups that must not be cut evenly
     _joins_words = True
     _learns_features = True
-    _auto_epochs = 1, 20, 500  # fewest and most, and steps that are enough
+    _auto_epochs = 1, 20, 500
 
     _parameter_constraints: dict = {
         **BaseDeepClusterer._parameter_constraints,
@@ -310,7 +311,7 @@ default=None
         check_memory(
             4 * len(codes) ** 2 * codes.itemsize,
             f"The membership of {len(codes):,} samples in one another",
-            "Give fewer: it is that of a batch.",
+            "Give fewer samples: training needs only a batch at a time.",
         )
         Pi = sinkhorn_membership(torch.from_numpy(codes), self.gamma)
         warn_not_converged(membership_residual(Pi).item(), self.gamma)
@@ -367,7 +368,7 @@ default=None
         n_features = rows.shape[1]
         d = self._choose_width(n_features)
         if self.hidden_dim is None:
-            # About their mean, rows of a group that is nearly all have no direction.
+            # Centered rows of a group that holds nearly all rows have no direction.
             self._lies_apart = self._has_separate_groups(rows)
             mean, axes = half_whitening(rows, d, centered=not self._lies_apart)
             network = RateReductionNetwork(n_features, d, n_axes=len(axes))
@@ -390,7 +391,7 @@ default=None
 
     @property
     def _cut_features(self):
-        """Features of the distinct rows, which are cut."""
+        """Features of the distinct rows, which are clustered."""
         if self._copies is None or len(self.features_) == self._copies.n_groups:
             return self.features_
         return self.features_[self._copies.representatives]
@@ -403,7 +404,7 @@ default=None
         if self.n_components == "auto":
             bits = (self._n_clusters - 1).bit_length()
             wanted = min(max(MIN_WIDTH, 2**bits), MAX_WIDTH)
-            wanted = min(wanted, max(2, n_features // FEATURES_A_COMPONENT))
+            wanted = min(wanted, max(2, n_features // FEATURES_PER_COMPONENT))
             return min(wanted, self.batch_size)
         if self.batch_size < self.n_components:
             raise ValueError(
@@ -427,7 +428,7 @@ default=None
         }
 
     def _find_clusters(self, rows, rng):
-        """Cut the membership of all rows, a graph of near codes: Section 3.2."""
+        """Cut the membership of all rows, a kNN graph of codes: Section 3.2."""
         warn_not_converged(
             self.history_[-1].get("membership_residual", 0.0), self.gamma
         )
@@ -443,9 +444,9 @@ default=None
         self._cut(k)
 
     def _cut(self, k):
-        """Let the network know `k` clusters by a few directions of each.
+        """Represent each of `k` clusters by a few directions.
 
-        Spectral clusters need not be round: with their means alone, digits lose five
+        Spectral clusters need not be spherical: with one mean each, digits lose five
         points of accuracy.
         """
         features = self._cut_features

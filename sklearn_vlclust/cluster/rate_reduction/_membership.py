@@ -11,12 +11,11 @@ from ...training._products import linear
 
 # The error at least halves in a round where the membership has no negative eigenvalue.
 MAX_ROUNDS = 30
-# Rounds before the residual is looked at, which costs about as much as a round.
+# Rounds between checks of the residual, which cost about as much as a round.
 BLIND_ROUNDS = 2
-# Entries that torch shares out to one more thread, and those that a vectorised loop
-# takes at a time, at most.
+# Number of entries per thread of torch, and at most per step of a vectorized loop.
 THREAD_ENTRIES, LOOP_ENTRIES = 2**15, 2**5
-# Largest difference of a row sum from 1 that is passed over in silence.
+# Largest difference of a row sum from 1 without a warning.
 RESIDUAL = 1e-2
 
 
@@ -69,9 +68,9 @@ def warn_not_converged(residual, gamma):
 def _kernel(similarities, gamma):
     """Return ``exp((similarities - 1) / gamma)``, exactly symmetric where they are.
 
-    As a power of 2, which is four times as fast as one of e. But the last few entries
-    of a thread's share, fewer than a loop takes at a time, are rounded in another way.
-    So the shares are filled up; where that cannot be, the power is one of e.
+    Computed by exp2, which is four times as fast as exp. But the last few entries of a
+    thread, fewer than a vectorized step, are rounded differently. So the entries are
+    padded; where that is not possible, exp is used.
     """
     m = len(similarities)
     entries = _round_up(m * m, LOOP_ENTRIES * torch.get_num_threads())
@@ -98,8 +97,8 @@ class _Sinkhorn(torch.autograd.Function):
     with a vector. At the fixed point ``log s + log(K s) = 0``, so that
     ``(I + Pi) d log s = -(Pi * d log K) 1``: one linear system gives the gradient, and
     no round has to be kept. It is positive definite, as the entries of `Pi` are
-    positive and rows sum to 1: a diagonal entry, ``1 + Pi_ii``, outdoes the rest of its
-    row, ``1 - Pi_ii``. Where rounding has it otherwise, the gradient is NaN.
+    positive and rows sum to 1: a diagonal entry, ``1 + Pi_ii``, is larger than the rest
+    of its row, ``1 - Pi_ii``. Where rounding breaks this, the gradient is NaN.
     """
 
     @staticmethod
@@ -107,7 +106,7 @@ class _Sinkhorn(torch.autograd.Function):
         K = _kernel(similarities, gamma)
         s = K.sum(dim=1).rsqrt()
         tolerance = torch.finfo(K.dtype).eps ** 0.5 / 2
-        # Elsewhere than on the CPU, looking at the residual would wait for it.
+        # On a device other than the CPU, reading the residual would synchronize.
         first_look = BLIND_ROUNDS if K.device.type == "cpu" else MAX_ROUNDS
         for i in range(MAX_ROUNDS):
             sums = K @ s

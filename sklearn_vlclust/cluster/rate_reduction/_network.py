@@ -13,19 +13,19 @@ LOGIT_SCALE = 10.0
 class RateReductionNetwork(nn.Module):
     """Features `Z` and codes `C` of unit rows, and the clusters they are cut into.
 
-    The pre-feature layer is that of Table 7a, or a fixed projection on principal axes:
+    The pre-feature layer is as in Table 7a, or a fixed projection on principal axes:
     then both heads are linear maps of the embeddings (not in the paper).
 
     Parameters
     ----------
     n_features, n_components : int
-        Width of the embeddings, and `d`, that of features and codes.
+        Width of the embeddings, and width `d` of features and codes.
     hidden_dim : int or None, default=None
-        Width of the trained pre-feature layer; None is the projection.
+        Width of the trained pre-feature layer. If None, the fixed projection.
     n_axes : int, default=0
         Number of axes of the projection.
     n_clusters, n_directions : int, default=1, 1
-        Number of clusters, and of the directions that stand for each.
+        Number of clusters, and of directions per cluster.
     """
 
     mean: torch.Tensor
@@ -95,7 +95,7 @@ class RateReductionNetwork(nn.Module):
     def classify(self, features):
         """Cosine with the nearest direction of each cluster, times a scale, (n, k).
 
-        Features of any length: the cosines are divided by it, which are fewer.
+        Features of any length: the cosines are divided by it, as they are fewer.
         """
         products = linear(features, self.directions.flatten(0, 1))
         nearest = products.unflatten(1, self.directions.shape[:2]).amax(2)
@@ -106,7 +106,7 @@ class RateReductionNetwork(nn.Module):
         """Features or codes of any length."""
         if self.pre_feature is not None:
             return head(self.pre_feature(x if norms is None else x / norms[:, None]))
-        # One matrix for centring, axes and head: (d, n_features).
+        # One matrix for centering, axes and head: (d, n_features).
         weight = head.weight @ self.axes
         bias = head.bias - weight @ self.mean
         return linear_of_directions(x, norms, weight, bias)
@@ -131,7 +131,7 @@ class RateReductionNetwork(nn.Module):
 
     @torch.no_grad()
     def copy_feature_head(self):
-        """Let codes start as features: the initialisation of `Pi` after eq. 4."""
+        """Let codes start as features: the initialization of `Pi` after eq. 4."""
         self.cluster_head.load_state_dict(self.feature_head.state_dict())
 
     def set_clusters(self, directions):

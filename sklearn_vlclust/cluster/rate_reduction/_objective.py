@@ -9,7 +9,7 @@ from ._membership import membership_residual, sinkhorn_membership
 
 
 class RateReductionObjective(nn.Module):
-    """``R_c(Z, Pi) - R(Z)``, to be minimised: (MLC), and ``-R(Z)`` to warm up: eq. 4.
+    """``R_c(Z, Pi) - R(Z)``, to be minimized: (MLC), and ``-R(Z)`` to warm up: eq. 4.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class RateReductionObjective(nn.Module):
         self._warm = warm_up == 0
 
     def phase(self, epoch):
-        """Return what an epoch is for."""
+        """Return the name of an epoch's phase."""
         return "warm-up" if epoch < self.warm_up else "train"
 
     def start_epoch(self, network, epoch):
@@ -53,8 +53,8 @@ class RateReductionObjective(nn.Module):
     def forward(self, network, u, u_near=None):
         """Return the terms by name; ``"loss"`` is their weighted sum.
 
-        A row and its neighbor are two views of one sample: they share a code, the mean
-        of theirs, and with it a row of the membership.
+        A row and its neighbor are two views of one sample: they share their mean code,
+        and so a row of the membership.
         """
         Z, C = network(u if u_near is None else torch.cat([u, u_near]))
         rate = coding_rate(Z, self.eps)

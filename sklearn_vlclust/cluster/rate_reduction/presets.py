@@ -25,8 +25,8 @@ def _preset(n_clusters, d, hidden_dim, gamma, warm_up, epochs, batch_size):
 
 
 #: Name of the paper's data set -> keyword arguments of `RateReductionClustering`:
-#: Tables 8a, 8c and 8d. Numbers of clusters that are no classes are those of Section
-#: 4.3.
+#: Tables 8a, 8c and 8d. Numbers of clusters that are not numbers of classes are from
+#: Section 4.3.
 CPP = {
     "cifar-10": _preset(10, 128, 4096, 0.175, 1, 5, 1024),
     "cifar-20": _preset(20, 128, 4096, 0.13, 1, 15, 1024),

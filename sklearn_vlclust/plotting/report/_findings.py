@@ -1,10 +1,11 @@
-"""What is worth seeing among clustered images, from their embeddings."""
+"""Findings about clustered images, from their embeddings."""
 
 from dataclasses import dataclass
 from itertools import zip_longest
 
 import numpy as np
 
+from ...embedding._rows import unit
 from ...metrics._clusters import cluster_means
 from ...neighbors import kneighbors, nearest
 from .._features import absolute_cosines
@@ -45,8 +46,7 @@ def measure_clusters(rows, labels):
         nan = np.full(len(labels), np.nan)
         return ClusterGeometry(clusters, nan, nan.copy(), np.empty((0, 0)))
     number = np.where(labels < 0, k, np.searchsorted(clusters, labels))
-    means = cluster_means(rows, number, k + 1)[:k]
-    means /= np.linalg.norm(means, axis=1, keepdims=True).clip(1e-12)
+    means = unit(cluster_means(rows, number, k + 1)[:k])
     near, cosines = nearest(rows, means, min(2, k))
     typicality = cosines[:, 0].copy()
     for block, x in rows.blocks():

@@ -137,7 +137,7 @@ def _noun_table(nouns):
 
 
 def _digits(values, digits):
-    """Return rounded floats as lists; what is not finite is None."""
+    """Return rounded floats as lists, with None for non-finite values."""
     array = np.round(np.asarray(values, dtype=float), digits)
     known = array.astype(object)
     known[~np.isfinite(array)] = None
@@ -153,7 +153,7 @@ def _unit_square(coordinates):
 
 
 def _alike_first(similarities):
-    """Return an order of the clusters in which like ones are neighbours."""
+    """Return an order of the clusters in which like ones are neighbors."""
     k = len(similarities)
     if k < 3:
         return list(range(k))

@@ -20,8 +20,9 @@ _DUPLICATES, _OUTLIERS = 100, 60  # at most
 class ClusterReport:
     """Clusters of images on one page, in one HTML file that needs no network.
 
-    How many clusters and why, pictures and names of each, a map of all images, what is
-    alike, what may be there twice and what does not fit in. Any browser opens the file.
+    It shows how many clusters there are and why, pictures and names of each, a map of
+    all images, similar clusters, possible duplicates and outliers. Any browser opens
+    the file.
 
     Build it by :meth:`from_estimator`.
 
@@ -30,7 +31,7 @@ class ClusterReport:
     thumbnails : list of `n` bytes
         A small picture of each image that is shown, a WebP file.
     image_names : list of `n` str
-        What each image is called.
+        Name of each image.
     labels : ndarray of shape (n,), int
         Cluster of each image; a negative one is noise.
     coordinates : ndarray of shape (n, 2)
@@ -38,7 +39,7 @@ class ClusterReport:
     typicality : ndarray of shape (n,)
         How typical each is of its cluster: a cosine.
     certainty : ndarray of shape (n,)
-        How sure its cluster is: a probability, or a margin of cosines. May be NaN.
+        Certainty of its cluster: a probability, or a margin of cosines. May be NaN.
     sizes : dict of int to int
         Number of images of each cluster, whether shown or not, and of noise as -1.
     similarities : ndarray of shape (k, k)
@@ -46,21 +47,21 @@ class ClusterReport:
     cluster_names : dict of int to list of (str, float), default=None
         Nouns of clusters and their scores, best first.
     nouns : list of `n` lists of (str, float), default=None
-        Nouns that are near to each image, and their weights.
+        Nearest nouns of each image, and their weights.
     duplicates : list of (int, int, float) or None, default=()
-        Pairs of images that may be the same, and their cosine. None: not looked for.
+        Pairs of images that may be duplicates, and their cosine. None if not searched.
     outliers : list of (int, float), default=()
-        Images that do not fit in, and by how much.
+        Outliers, and how far they are from their cluster.
     curves : list of CodingLengthDisplay, default=()
         How the number of clusters was chosen.
     method : str, default=""
-        What clustered the images.
+        Name of the clusterer.
     params : dict of str to str, default=None
         Its parameters.
     certainty_name : {"probability", "margin"}, default="margin"
-        What `certainty` is.
+        Meaning of `certainty`.
     name_score : str, default="score"
-        What the scores of nouns are.
+        Meaning of the nouns' scores.
     title : str, default=None
         Title of the page.
 
@@ -75,7 +76,7 @@ class ClusterReport:
     The thumbnails share 18 MiB (24 MiB as text): of 10,000 photographs each is about
     96 pixels wide. Nothing in the page is loaded from elsewhere, and its content
     security policy forbids it. File names are shown from the folder on that all images
-    have in common, so that a report tells nobody where they lie.
+    have in common, so that a report does not reveal where they are stored.
 
     Examples
     --------
@@ -150,30 +151,30 @@ class ClusterReport:
         Parameters
         ----------
         estimator : clusterer
-            Fitted: clusters are those of its `predict`, or `labels_` where it cannot
-            predict. What `predict_proba` says is shown, if there is such a method.
+            Fitted; clusters come from its `predict`, or from `labels_` if it cannot
+            predict. Probabilities are shown if it has `predict_proba`.
         images : images
             As for the encoders: paths, PIL images or arrays.
         embeddings : array-like of shape (n_images, n_features), default=None
             Embeddings of `images`, for an estimator that was fitted on embeddings.
-            None embeds the images by the estimator's `embedder_`, or takes the features
-            of an estimator that learned from pixels.
+            If None, the estimator's `embedder_` embeds the images, or features are used
+            if the estimator learned from pixels.
         captioner : ClusterCaptioner, default=None
-            Fitted on these clusters: names them. None takes the estimator's
+            Fitted on these clusters: names them. If None, names are the estimator's
             `cluster_names_`, if it has any.
         selector : CodingLengthKSelector, default=None
             Fitted: shows how the number of clusters was chosen. Not needed for a
             :class:`~sklearn_vlclust.RateReductionClustering` that chose it itself.
         title : str, default=None
-            Title of the page; None makes one.
+            Title of the page. If None, one is made.
         max_images : int, default=10_000
             Largest number of images with a thumbnail and a place on the map. Of more,
             typical and doubtful ones of each cluster are shown, and others evenly
             between; numbers, duplicates and outliers are of all.
         duplicate_cosine : float, default=0.97
-            Pairs of images with a higher cosine are listed as possible duplicates. They
-            are not looked for among the features of an estimator that learned from
-            pixels: those make all images of a cluster alike.
+            Pairs of images with a higher cosine are listed as possible duplicates. None
+            are listed for an estimator that learned from pixels: its features make all
+            images of a cluster similar.
 
         Returns
         -------

@@ -18,8 +18,9 @@ _SAMPLE, _MARGIN = 64, 1.1
 def make_thumbnails(images, budget=BUDGET, n_jobs=None):
     """Return the middle square of each image as a small WebP file.
 
-    One file an image, not sheets of many: a browser then decodes what is on the screen
-    alone, and each has its own name for a screen reader. WebP has hardly any header.
+    One file per image, not sheets of many: a browser then decodes only what is on the
+    screen alone, and each has its own name for a screen reader. WebP has hardly any
+    header.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ HOSTILE = [
 
 
 def draw_report(names, labels, seed=0, **more):
-    """Return a report of plain pictures, each of another colour."""
+    """Return a report of plain pictures, each of another color."""
     rng = np.random.default_rng(seed)
     labels = np.asarray(labels)
     n, clusters = len(labels), np.unique(labels)
@@ -67,6 +67,6 @@ def report():
         curves=[CodingLengthDisplay([2, 3, 4, 5], [1.0, 3.0, np.nan, 2.0], 3)],
         method="KMeans",
         params={"n_clusters": "5"},
-        name_score="votes an image",
+        name_score="votes per image",
         title="Ninety images",
     )

@@ -235,7 +235,7 @@ def test_marks_are_drawn_where_images_are(report, open_report):
     )
     want = page.evaluate("images.cluster.map((_, i) => clusterOf(i).color)")
     hits = [a == b for a, b in zip(seen, want)]
-    assert np.mean(hits) > 0.6  # others lie below a neighbour or a number
+    assert np.mean(hits) > 0.6  # others lie below a neighbor or a number
 
 
 def test_the_keyboard_reaches_gallery_and_map(report, open_report):
@@ -304,7 +304,7 @@ def test_why_a_cluster_has_its_name(report, open_report):
     card.locator(".why summary").click()
     card.locator(".why tbody tr").first.wait_for()  # drawn when it opens
     text = card.locator(".why").inner_text()
-    for part in ("noun 1", "0.500", "votes an image", "< 0.001", "tabby", "lynx"):
+    for part in ("noun 1", "0.500", "votes per image", "< 0.001", "tabby", "lynx"):
         assert part in text
     row = card.locator(".why tr", has_text="shared")
     assert row.get_by_role("link").count() == 4  # the other clusters that it is near

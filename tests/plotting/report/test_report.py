@@ -51,7 +51,7 @@ def nouns():
 
 
 class MeanColors(BaseEstimator):
-    """The smallest encoder: mean colours of nine parts of an image."""
+    """The smallest encoder: mean colors of nine parts of an image."""
 
     def transform(self, images):
         small = [

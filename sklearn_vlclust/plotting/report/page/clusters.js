@@ -116,7 +116,7 @@ function nearNouns(group) {
       thumbnailList(nearest, `Images nearest to ${data.nouns[noun]}`, { small: true }),
     ];
   });
-  const header = ["neighbouring noun", "attention an image", "of the images", "nearest images"];
+  const header = ["neighboring noun", "attention per image", "of the images", "nearest images"];
   return [
     el("h4", {}, "Nouns that its images lie next to"),
     el("div", { class: "scroll" }, fillTable(el("table"), header, rows, { 1: "number", 2: "number" })),
