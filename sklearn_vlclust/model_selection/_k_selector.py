@@ -425,7 +425,7 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
             ),
             shape=(len(near), self.n_clusters_),
         )
-        return votes.argmax(axis=1)
+        return np.ravel(votes.argmax(axis=1))  # (n, 1) in SciPy 1.13
 
 
 def _all_integers(numbers):
