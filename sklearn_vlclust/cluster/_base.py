@@ -92,9 +92,9 @@ class BaseDeepClusterer(
       `split_cluster(new, old, weight, bias)` and `permute_clusters(order)`, by which
       clusters that `order` lacks are left out;
     - optionally `_find_clusters(rows, rng)`, called after training if the trained
-    network has no clusters yet;
+      network has no clusters yet;
     - optionally `_describe(rows)`, called once the clusters are final, to name them if
-    there are words.
+      there are words.
 
     A method whose `_joins_words` is True has a parameter `semantic_space`. With words,
     its `_prepare` and its network see joint rows [image; noun mixture]; all other

@@ -54,8 +54,8 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
 
         - None: spectral cuts, as above;
         - :class:`~sklearn_vlclust.RateReductionClustering`: partitions of its learned
-        features, without training again. A fitted one is used unchanged; otherwise a
-        clone is fitted once;
+          features, without training again. A fitted one is used unchanged; otherwise a
+          clone is fitted once;
         - any clusterer with a parameter `n_clusters`: a clone is fitted with the
           number; by coding length, one with every number.
     k_range : None, tuple (least, greatest) or iterable of int, default=None
