@@ -15,6 +15,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
+from sklearn_vlclust._backend._device import new_generator
+from sklearn_vlclust.cluster._views import StrongView, Views
 from sklearn_vlclust.cluster.contrastive_masked._network import (
     MaskedAutoencoder,
     draw_mask,
@@ -24,9 +26,7 @@ from sklearn_vlclust.cluster.contrastive_masked._objective import (
     Images,
 )
 from sklearn_vlclust.cluster.contrastive_masked._patches import patchify
-from sklearn_vlclust.cluster.contrastive_masked._views import StrongView, Views
 from sklearn_vlclust.training import RandomBatches
-from sklearn_vlclust.training._device import new_generator
 
 from .machine import take_turns
 

@@ -9,8 +9,8 @@ fast as either.
 
 import torch
 
+from sklearn_vlclust._backend._device import new_generator
 from sklearn_vlclust.cluster.generative._losses import kernel_matching
-from sklearn_vlclust.training._device import new_generator
 
 from .machine import take_turns
 

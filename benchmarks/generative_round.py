@@ -11,7 +11,7 @@ import time
 import torch
 
 from sklearn_vlclust import GenerativeCalibrationClustering
-from sklearn_vlclust.training._device import new_generator
+from sklearn_vlclust._backend._device import new_generator
 
 from .machine import EpochClock
 from .masked_quality import digits

@@ -32,12 +32,12 @@ from sklearn_vlclust import (
     MCAClustering,
     Vocabulary,
 )
+from sklearn_vlclust._backend._device import new_generator
 from sklearn_vlclust.cluster._batches import NeighborBatches
 from sklearn_vlclust.cluster.rate_reduction._network import RateReductionNetwork
 from sklearn_vlclust.cluster.rate_reduction._objective import RateReductionObjective
-from sklearn_vlclust.embedding._rows import UnitRows
+from sklearn_vlclust.data._rows import UnitRows
 from sklearn_vlclust.training import RandomBatches, resolve_device, train
-from sklearn_vlclust.training._device import new_generator
 
 from .clip_speed import TINY_CLIP, run_embedding
 from .fit import PARTS as PARTS_OF_FIT

@@ -26,13 +26,13 @@ from sklearn.metrics import normalized_mutual_info_score
 
 from sklearn_vlclust import CodingLengthKSelector
 from sklearn_vlclust.cluster._axes import half_whitening
-from sklearn_vlclust.cluster._n_clusters import estimate_n_clusters
-from sklearn_vlclust.cluster._spectral import (
+from sklearn_vlclust.cluster.spectral._cut import (
     SpectralCut,
     doubly_stochastic,
     knn_affinity,
 )
-from sklearn_vlclust.embedding._rows import UnitRows
+from sklearn_vlclust.cluster.spectral._n_clusters import estimate_n_clusters
+from sklearn_vlclust.data._rows import UnitRows
 from sklearn_vlclust.metrics import coding_length
 
 from . import shared_data

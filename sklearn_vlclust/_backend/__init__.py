@@ -1,1 +1,1 @@
-"""What all rooms compute and write with."""
+"""Matrix products, devices and files: what knows nothing of clusters."""

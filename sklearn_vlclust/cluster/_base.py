@@ -18,6 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from .._backend._device import new_generator, to_device
 from .._compat import (
     CallbackSupportMixin,
     HasMethods,
@@ -25,11 +26,11 @@ from .._compat import (
     StrOptions,
     _fit_context,
 )
-from ..embedding._distributed import by_blocks, without_fit
-from ..embedding._memory import check_memory
-from ..embedding._read import read_embeddings
+from ..data._distributed import by_blocks, without_fit
+from ..data._memory import check_memory
+from ..data._read import read_embeddings
+from ..data._rows import UnitRows, measured_blocks, row_blocks, unit
 from ..embedding._resolve import embed_images, make_embedder
-from ..embedding._rows import UnitRows, measured_blocks, row_blocks, unit
 from ..metrics import learned_information
 from ..metrics._clusters import cluster_means, cluster_members
 from ..neighbors import distinct_rows, group_copies
@@ -49,11 +50,10 @@ from ..training import (
     training_phases,
 )
 from ..training._checkpoint import read_checkpoint
-from ..training._device import new_generator, to_device
-from ._n_clusters import estimate_n_clusters
 from ._partition import draw_sample
 from ._split import most_divided, plane_between
 from ._words import find_words, join
+from .spectral._n_clusters import estimate_n_clusters
 
 # Parameters that may differ between a killed fit and the one that resumes it.
 _FREE_PARAMS = {"callbacks", "checkpoint", "device", "verbose"}

@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from ..embedding._rows import row_blocks
+from .._backend._device import to_device
+from ..data._rows import row_blocks
 from ..neighbors import kneighbors
-from ..training._device import to_device
 
 # Largest number of rows for an exhaustive neighbor search.
 EXACT_ROWS = 50_000

@@ -10,11 +10,11 @@ from sklearn.utils.validation import check_is_fitted
 from torch.nn.functional import adaptive_avg_pool2d
 
 from .._compat import Interval, StrOptions
-from ..embedding._distributed import by_blocks, gather, is_dask
-from ..embedding._images import is_images
-from ..embedding._pixels import read_pixels, typical_side
-from ..embedding._read import read_embeddings
-from ..embedding._rows import as_tensor, divide_rows
+from ..data._distributed import by_blocks, gather, is_dask
+from ..data._images import is_images
+from ..data._pixels import read_pixels, typical_side
+from ..data._read import read_embeddings
+from ..data._rows import as_tensor, divide_rows
 from ..metrics import learned_information
 from ._base import BaseDeepClusterer, _features, _most_likely
 

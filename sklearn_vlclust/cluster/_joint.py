@@ -4,7 +4,7 @@ from copy import copy
 
 import numpy as np
 
-from ..embedding._rows import DENSE_BYTES, row_blocks
+from ..data._rows import DENSE_BYTES, row_blocks
 
 
 class StandardRows:

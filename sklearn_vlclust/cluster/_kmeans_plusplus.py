@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from ..embedding._rows import as_tensor
-from ..training._products import linear
+from .._backend._products import linear
+from ..data._rows import as_tensor
 
 
 def kmeans_plusplus(x, n_clusters, n_starts, rng):

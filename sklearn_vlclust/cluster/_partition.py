@@ -7,9 +7,9 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.exceptions import ConvergenceWarning
 
-from ..embedding._rows import as_tensor, row_blocks
+from .._backend._products import linear
+from ..data._rows import as_tensor, row_blocks
 from ..metrics._clusters import cluster_means
-from ..training._products import linear
 from ._kmeans_plusplus import kmeans_plusplus
 
 # Ward compares all pairs: above this many rows it joins micro-clusters instead.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..embedding._rows import unit
+from ..data._rows import unit
 from ..metrics._clusters import cluster_means
 
 # Least silhouette of each cluster: "reasonable structure" begins there (Kaufman and

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.linalg import qr
 from scipy.sparse import csc_array
 
-from ..embedding._rows import row_blocks, unit
+from ..data._rows import row_blocks, unit
 from ._kmeans_plusplus import kmeans_plusplus
 
 # Size of the sample that starts are tried on, in rows and in rows per cluster.

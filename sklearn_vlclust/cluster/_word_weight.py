@@ -12,8 +12,8 @@ from scipy.linalg import eigh
 from scipy.sparse.linalg import eigsh
 from sklearn.metrics import adjusted_mutual_info_score
 
-from ..embedding._rows import unit
-from ..training._products import linear
+from .._backend._products import linear
+from ..data._rows import unit
 from ._partition import pairwise_distances
 
 # Images that are halved, and how often: few of them more often, up to a factor.

@@ -11,11 +11,11 @@ import torch
 from sklearn.base import clone
 from torch import nn
 
+from .._backend._products import linear
 from .._compat import StrOptions
 from ..metrics._clusters import cluster_means
 from ..semantics import SemanticSpace, Vocabulary
 from ..semantics._mixture import NounMixture, top_mixture
-from ..training._products import linear
 from ._joint import JointRows, StandardRows
 from ._partition import kmeans
 from ._word_weight import weigh_words

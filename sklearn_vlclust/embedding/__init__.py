@@ -1,9 +1,9 @@
 """Images and words -> unit vectors of one space."""
 
+from ..data._images import check_images, is_images
+from ..data._shards import open_shards
 from ._clip import CLIPEmbedder
-from ._images import check_images, is_images
 from ._offline import OfflineEmbedder
-from ._shards import open_shards
 
 __all__ = [
     "CLIPEmbedder",

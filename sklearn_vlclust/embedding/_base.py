@@ -19,9 +19,9 @@ from sklearn.base import (
 from torch.nn import functional as F
 
 from .._compat import Interval, StrOptions
+from ..data._distributed import by_blocks, is_dask
+from ..data._images import UnreadableImageError, check_images, iter_decoded
 from ._cache import EmbeddingCache, cached_rows
-from ._distributed import by_blocks, is_dask
-from ._images import UnreadableImageError, check_images, iter_decoded
 
 # Networks in use, shared by clones: a grid search loads the weights once. An entry
 # lasts as long as an estimator holds the network.

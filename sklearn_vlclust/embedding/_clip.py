@@ -186,7 +186,7 @@ class CLIPEmbedder(BaseEmbedder):
 
     @torch.inference_mode()
     def _encode_image_batch(self, batch):
-        from ..training._device import to_device
+        from .._backend._device import to_device
 
         network = self._network
         images = to_device(batch, network.device).to(network.dtype)
@@ -194,7 +194,7 @@ class CLIPEmbedder(BaseEmbedder):
 
     @torch.inference_mode()
     def _encode_text_batch(self, texts):
-        from ..training._device import to_device
+        from .._backend._device import to_device
 
         network = self._network
         tokens = to_device(network.tokenizer(texts), network.device)

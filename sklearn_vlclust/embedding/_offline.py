@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from ..data._rows import unit
 from ._base import BaseEmbedder
-from ._rows import unit
 
 _N_CLASSES = 1000
 # The network's own preprocessing: 7/8 of the shorter side, pixels to about [-1, 1].

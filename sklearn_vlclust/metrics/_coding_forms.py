@@ -11,7 +11,7 @@ the gradient of `p` that goes through the matrices, and adds the gradient of `Z`
 
 import torch
 
-from ..training._products import linear
+from .._backend._products import linear
 
 # Largest number of floats of the matrices that are made at a time, and of the outer
 # products of rows: 64 and 128 MiB in single precision. And of those matrices that are

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..embedding._rows import as_tensor, row_blocks
+from .._backend._products import linear
+from ..data._rows import as_tensor, row_blocks
 from ..metrics._clusters import cluster_means, cluster_members
-from ..training._products import linear
 from ._knn import _cell_centers, nearest
 
 # Narrower rows are no embeddings: in few dimensions, rows lie close by chance.

@@ -7,17 +7,17 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state, gen_batches
 
-from ..embedding._rows import UnitRows, as_tensor, row_blocks
+from .._backend._device import to_device
+from .._backend._products import linear
+from ..data._rows import UnitRows, as_tensor, row_blocks
 from ..metrics._clusters import cluster_members
-from ..training._device import to_device
-from ..training._products import linear
 
 # A tile of similarities: measured best of 256..4096 x 4,096..65,536 on one CPU core.
 QUERY_ROWS, KEY_ROWS = 1024, 16_384
 # Rows that a device other than the CPU holds whole, not tile by tile.
 HELD_BYTES = 4 * 2**30
 # Rows of a cell, and of its candidates, are padded to multiples of these: products of
-# many different shapes take memory, see `training._products`.
+# many different shapes take memory, see `_backend._products`.
 QUERY_UNIT, KEY_UNIT = 256, 2048
 # Rows per cell that k-means is trained on; faiss asks for 39.
 CELL_SAMPLE = 40

@@ -19,9 +19,9 @@ from .._compat import (
     StrOptions,
     _fit_context,
 )
-from ..embedding._read import read_embeddings
+from ..data._read import read_embeddings
+from ..data._rows import UnitRows, unit
 from ..embedding._resolve import embed_images, make_embedder
-from ..embedding._rows import UnitRows, unit
 from ..metrics._clusters import cluster_means
 from ..neighbors import nearest
 from ..training import resolve_device

@@ -16,11 +16,11 @@ from .._compat import (
     _check_feature_names_in,
     _fit_context,
 )
-from ..embedding._distributed import by_blocks, without_fit
-from ..embedding._memory import check_memory
-from ..embedding._read import read_embeddings
+from ..data._distributed import by_blocks, without_fit
+from ..data._memory import check_memory
+from ..data._read import read_embeddings
+from ..data._rows import UnitRows, divide_rows, measured_blocks, unit
 from ..embedding._resolve import embed_images, make_embedder
-from ..embedding._rows import UnitRows, divide_rows, measured_blocks, unit
 from ..neighbors import nearest
 from ._encoding import noun_vectors, read_vocabulary
 from ._vocabulary import Vocabulary

@@ -1,5 +1,6 @@
 """The one training loop that all methods share, and how its results are kept."""
 
+from .._backend._device import resolve_device
 from ..persistence import load_model, save_model  # as version 0.1.0 had them
 from ._callbacks import (
     ProgressBar,
@@ -10,7 +11,6 @@ from ._callbacks import (
     training_phases,
 )
 from ._checkpoint import Checkpoint
-from ._device import resolve_device
 from ._net import ClusteringNet, RandomBatches, StopTraining, train
 
 __all__ = [

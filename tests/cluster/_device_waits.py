@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import sklearn_vlclust
-from sklearn_vlclust.training._device import to_device
+from sklearn_vlclust._backend._device import to_device
 
 DEVICE = torch.device("meta")
 # Operations of ATen of which the CPU reads a result, or the size of one.

@@ -6,7 +6,7 @@ import torch
 
 from sklearn_vlclust.cluster._batches import NeighborBatches
 from sklearn_vlclust.cluster.mca._objective import AlignedBatches
-from sklearn_vlclust.embedding._rows import UnitRows
+from sklearn_vlclust.data._rows import UnitRows
 
 
 @pytest.fixture

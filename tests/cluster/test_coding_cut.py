@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
-from sklearn_vlclust.cluster import _coding_cut
-from sklearn_vlclust.cluster._coding_cut import (
+from sklearn_vlclust.cluster.spectral import _coding_cut
+from sklearn_vlclust.cluster.spectral._coding_cut import (
     ClusterRates,
     cut_and_merge,
     partition_by_rate,
 )
-from sklearn_vlclust.cluster._spectral import (
+from sklearn_vlclust.cluster.spectral._cut import (
     SpectralCut,
     doubly_stochastic,
     neighbor_affinity,

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
+from sklearn_vlclust._backend._device import new_generator
+from sklearn_vlclust.cluster._views import StrongView, Views
 from sklearn_vlclust.cluster.contrastive_masked._network import (
     MaskedAutoencoder,
     draw_mask,
@@ -20,9 +22,7 @@ from sklearn_vlclust.cluster.contrastive_masked._objective import (
     Images,
 )
 from sklearn_vlclust.cluster.contrastive_masked._patches import patchify, unpatchify
-from sklearn_vlclust.cluster.contrastive_masked._views import StrongView, Views
 from sklearn_vlclust.training import RandomBatches, load_model, save_model, train
-from sklearn_vlclust.training._device import new_generator
 
 CPU = torch.device("cpu")
 SMALL = {

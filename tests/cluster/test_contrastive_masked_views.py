@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from sklearn_vlclust.cluster.contrastive_masked._views import (
+from sklearn_vlclust._backend._device import new_generator
+from sklearn_vlclust.cluster._views import (
     GRAY,
     StrongView,
     Views,
@@ -18,7 +19,6 @@ from sklearn_vlclust.cluster.contrastive_masked._views import (
     hue_rotation,
     recolor,
 )
-from sklearn_vlclust.training._device import new_generator
 
 STILL = StrongView(window=(1.0, 1.0), shift=0.0, rotation=0.0, shear=0.0)
 

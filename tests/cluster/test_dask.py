@@ -29,7 +29,8 @@ from sklearn_vlclust import (  # noqa: E402
     VLClustering,
     Vocabulary,
 )
-from sklearn_vlclust.embedding import _distributed, is_images  # noqa: E402
+from sklearn_vlclust.data import _distributed  # noqa: E402
+from sklearn_vlclust.embedding import is_images  # noqa: E402
 from sklearn_vlclust.model_selection import neighbor_consistency_score  # noqa: E402
 from tests._open_clip import save_random_clip  # noqa: E402
 from tests._workers import forked_workers  # noqa: E402

@@ -12,8 +12,8 @@ from sklearn_vlclust import (
     RateReductionClustering,
     Vocabulary,
 )
+from sklearn_vlclust._backend._device import to_device
 from sklearn_vlclust.cluster import _base
-from sklearn_vlclust.training._device import to_device
 from tests.cluster._device_waits import DEVICE, DeviceWaits
 
 N, WIDTH = 96, 24

@@ -4,9 +4,12 @@ from scipy.sparse import csr_array, diags_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.datasets import make_blobs
 
-from sklearn_vlclust.cluster import _eigenpairs
-from sklearn_vlclust.cluster._eigenpairs import dense_eigenpairs, lanczos_eigenpairs
-from sklearn_vlclust.cluster._spectral import knn_affinity
+from sklearn_vlclust.cluster.spectral import _eigenpairs
+from sklearn_vlclust.cluster.spectral._cut import knn_affinity
+from sklearn_vlclust.cluster.spectral._eigenpairs import (
+    dense_eigenpairs,
+    lanczos_eigenpairs,
+)
 
 NONE = csr_array((600, 0))
 

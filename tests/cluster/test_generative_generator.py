@@ -10,6 +10,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import nn
 
+from sklearn_vlclust._backend._device import new_generator
 from sklearn_vlclust.cluster.generative._generator import (
     BETA_END,
     BETA_START,
@@ -19,7 +20,6 @@ from sklearn_vlclust.cluster.generative._generator import (
     ImageGenerator,
 )
 from sklearn_vlclust.training import load_model, save_model
-from sklearn_vlclust.training._device import new_generator
 
 pytest.importorskip(
     "diffusers", reason='needs pip install "sklearn-vlclust[generative]"'

@@ -8,15 +8,15 @@ import torch
 from sklearn.datasets import load_digits
 from torch import nn
 
+from sklearn_vlclust._backend._device import new_generator
 from sklearn_vlclust.cluster._axes import half_whitening
 from sklearn_vlclust.cluster.generative._network import (
     ResidualNetwork,
     RowNetwork,
     own_statistics,
 )
-from sklearn_vlclust.embedding._rows import UnitRows
+from sklearn_vlclust.data._rows import UnitRows
 from sklearn_vlclust.training import load_model, save_model
-from sklearn_vlclust.training._device import new_generator
 
 K = 5
 SHAPES = [(1, 8, 8), (3, 32, 32), (3, 12, 20), (1, 3, 3)]

@@ -11,7 +11,7 @@ from sklearn_vlclust.cluster import _partition
 from sklearn_vlclust.cluster.mca import presets
 from sklearn_vlclust.cluster.mca._network import MCANetwork
 from sklearn_vlclust.cluster.mca._objective import AlignedBatches, MCAObjective
-from sklearn_vlclust.embedding._rows import UnitRows
+from sklearn_vlclust.data._rows import UnitRows
 from sklearn_vlclust.metrics import clustering_accuracy, match_clusters
 
 

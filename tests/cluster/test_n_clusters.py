@@ -8,8 +8,8 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import adjusted_rand_score, mutual_info_score
 
 from benchmarks import shared_data
-from sklearn_vlclust.cluster import _n_clusters
-from sklearn_vlclust.cluster._n_clusters import estimate_n_clusters
+from sklearn_vlclust.cluster.spectral import _n_clusters
+from sklearn_vlclust.cluster.spectral._n_clusters import estimate_n_clusters
 
 
 def estimate(X, k_range=None, seed=0):

@@ -11,13 +11,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_vlclust import RateReductionClustering
-from sklearn_vlclust.cluster import _graph_cuts
 from sklearn_vlclust.cluster._axes import half_whitening
 from sklearn_vlclust.cluster.rate_reduction import _membership, presets
 from sklearn_vlclust.cluster.rate_reduction._membership import sinkhorn_membership
 from sklearn_vlclust.cluster.rate_reduction._network import RateReductionNetwork
 from sklearn_vlclust.cluster.rate_reduction._objective import RateReductionObjective
-from sklearn_vlclust.embedding._rows import UnitRows
+from sklearn_vlclust.cluster.spectral import _graph_cuts
+from sklearn_vlclust.data._rows import UnitRows
 from sklearn_vlclust.metrics import (
     cluster_coding_rate,
     clustering_accuracy,

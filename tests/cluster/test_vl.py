@@ -9,7 +9,10 @@ from sklearn.metrics import adjusted_rand_score
 
 from sklearn_vlclust import VLClustering, Vocabulary
 from sklearn_vlclust.cluster import _partition
-from sklearn_vlclust.cluster._averaged_cuts import AveragedCuts, principal_components
+from sklearn_vlclust.cluster.spectral._averaged_cuts import (
+    AveragedCuts,
+    principal_components,
+)
 from sklearn_vlclust.metrics import clustering_accuracy
 
 

@@ -14,7 +14,7 @@ from sklearn_vlclust import (
 )
 from sklearn_vlclust.cluster import _joint
 from sklearn_vlclust.cluster._words import Words, join
-from sklearn_vlclust.embedding._rows import UnitRows
+from sklearn_vlclust.data._rows import UnitRows
 from sklearn_vlclust.metrics import clustering_accuracy
 from sklearn_vlclust.semantics._mixture import NounMixture
 

@@ -19,12 +19,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from sklearn_vlclust.embedding import check_images, is_images
-from sklearn_vlclust.embedding._images import (
+from sklearn_vlclust.data._images import (
     ImageSource,
     UnreadableImageError,
     iter_decoded,
 )
+from sklearn_vlclust.embedding import check_images, is_images
 
 
 def decode(image):

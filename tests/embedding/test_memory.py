@@ -14,9 +14,11 @@ from sklearn_vlclust import (
     SemanticSpace,
     Vocabulary,
 )
-from sklearn_vlclust.cluster import _eigenpairs, _spectral
 from sklearn_vlclust.cluster.rate_reduction._membership import sinkhorn_membership
-from sklearn_vlclust.embedding import _memory, open_shards
+from sklearn_vlclust.cluster.spectral import _cut as _spectral
+from sklearn_vlclust.cluster.spectral import _eigenpairs
+from sklearn_vlclust.data import _memory
+from sklearn_vlclust.embedding import open_shards
 from sklearn_vlclust.plotting import SimilarityDisplay
 
 

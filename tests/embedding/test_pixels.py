@@ -5,9 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
-from sklearn_vlclust.embedding import _pixels
-from sklearn_vlclust.embedding._images import UnreadableImageError
-from sklearn_vlclust.embedding._pixels import read_pixels, typical_side
+from sklearn_vlclust.data import _pixels
+from sklearn_vlclust.data._images import UnreadableImageError
+from sklearn_vlclust.data._pixels import read_pixels, typical_side
 
 
 @pytest.fixture

@@ -23,8 +23,9 @@ from sklearn_vlclust import (
     Vocabulary,
 )
 from sklearn_vlclust.cluster import _joint, _partition
-from sklearn_vlclust.embedding import _rows, is_images, open_shards
-from sklearn_vlclust.embedding._shards import ShardedRows
+from sklearn_vlclust.data import _rows
+from sklearn_vlclust.data._shards import ShardedRows
+from sklearn_vlclust.embedding import is_images, open_shards
 from sklearn_vlclust.metrics import _generalization
 from sklearn_vlclust.model_selection import neighbor_consistency_score
 from sklearn_vlclust.neighbors import _copies, _knn

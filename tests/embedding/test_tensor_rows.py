@@ -15,8 +15,8 @@ from sklearn_vlclust import (
     SemanticSpace,
     Vocabulary,
 )
-from sklearn_vlclust.embedding._rows import UnitRows
-from sklearn_vlclust.embedding._tensor_rows import TensorRows
+from sklearn_vlclust.data._rows import UnitRows
+from sklearn_vlclust.data._tensor_rows import TensorRows
 
 NOUNS = Vocabulary([f"noun {i}" for i in range(8)], embeddings=np.eye(8) + 0.05)
 CLUSTERERS = [

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits, make_blobs
 
-from sklearn_vlclust.embedding._rows import UnitRows
+from sklearn_vlclust.data._rows import UnitRows
 from sklearn_vlclust.neighbors import distinct_rows, group_copies
 
 

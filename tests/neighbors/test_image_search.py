@@ -271,7 +271,7 @@ def test_learned_features(tmp_path):
 
 
 def test_a_memmap_is_read_in_place(tmp_path, monkeypatch):
-    from sklearn_vlclust.embedding import _rows
+    from sklearn_vlclust.data import _rows
 
     np.save(tmp_path / "X.npy", rows(200, 8).astype(np.float32))
     X = np.load(tmp_path / "X.npy", mmap_mode="r")

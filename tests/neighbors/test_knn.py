@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sklearn_vlclust.embedding._rows import UnitRows
+from sklearn_vlclust.data._rows import UnitRows
 from sklearn_vlclust.neighbors import _knn, kneighbors, nearest
 
 

@@ -6,6 +6,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
+from sklearn_vlclust._backend._device import new_generator, to_device
 from sklearn_vlclust.training import (
     Checkpoint,
     RandomBatches,
@@ -14,7 +15,6 @@ from sklearn_vlclust.training import (
     train,
 )
 from sklearn_vlclust.training._checkpoint import read_checkpoint
-from sklearn_vlclust.training._device import new_generator, to_device
 
 
 class Rows:

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from sklearn_vlclust.training import _products
-from sklearn_vlclust.training._products import Linear, linear
+from sklearn_vlclust._backend import _products
+from sklearn_vlclust._backend._products import Linear, linear
 
 SHAPES = {"small": (5, 7, 3), "large": (160, 130, 150)}
 

@@ -6,18 +6,19 @@ from typing import Any
 
 import torch
 
+from ..._backend._device import new_generator
 from ..._compat import Interval, StrOptions
 from ...training import RandomBatches
-from ...training._device import new_generator
 from .._batches import NeighborViews, given_views, near_rows
 from .._image_base import EPOCHS, BaseImageClusterer
+from .._image_batches import Images, color_range
 from .._partition import kmeans
+from .._row_network import start_network
+from .._views import StrongView, Views
 from .._words import SEMANTIC_SPACE
-from ._embeddings import start_network
-from ._images import ImageNetwork, choose_sizes, color_range
+from ._images import ImageNetwork, choose_sizes
 from ._network import draw_mask
-from ._objective import ContrastiveMaskedObjective, Images
-from ._views import StrongView, Views
+from ._objective import ContrastiveMaskedObjective
 from ._weights import (
     backbone_of,
     check_sizes,

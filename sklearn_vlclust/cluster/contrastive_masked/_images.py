@@ -4,15 +4,12 @@ import math
 
 import torch
 
-from ._centers import ClusterNetwork
+from .._image_batches import MAX_SIDE
+from .._networks import ClusterNetwork
+from .._views import as_floats
 from ._network import MaskedAutoencoder
 from ._patches import patchify, unpatchify
-from ._views import as_floats
 
-# Largest side of images whose size is not given.
-MAX_SIDE = 224
-# Images from which the mean and spread of colors are taken.
-SAMPLED_IMAGES = 4096
 # Sizes that follow from the sizes of images and patches.
 _DERIVED = "n_tokens", "token_dim", "n_clusters"
 
@@ -78,28 +75,6 @@ class ImageNetwork(ClusterNetwork, MaskedAutoencoder):
         """Let torch translate the blocks at their first call."""
         for block in (*self.encoder, *self.decoder):
             block.compile()
-
-
-def color_range(pixels, patch_size):
-    """Mean and standard deviation of each channel, for every value of a patch.
-
-    Parameters
-    ----------
-    pixels : uint8 array of shape (n, channels, height, width)
-        Images; a few thousand of them are used.
-    patch_size : int
-        Side of a patch.
-
-    Returns
-    -------
-    mean, spread : tensors of shape (channels * patch_size**2,)
-        In [0, 1].
-    """
-    some = pixels[:: -(-len(pixels) // SAMPLED_IMAGES)]
-    x = torch.from_numpy(some / 255.0).float()
-    mean, spread = x.mean(dim=(0, 2, 3)), x.std(dim=(0, 2, 3))
-    spread[spread < 1e-6] = 1.0  # images of one color
-    return (v.repeat_interleave(patch_size**2) for v in (mean, spread))
 
 
 def choose_patch(side):

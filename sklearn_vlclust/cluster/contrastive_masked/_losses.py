@@ -8,7 +8,15 @@ images in a batch, two views a and b of each, m clusters, d instance features.
 import torch
 from torch.nn import functional as F
 
-from ...training._products import linear
+from .._contrast import contrast, instance_contrast
+
+__all__ = [
+    "assignment_entropy",
+    "cluster_contrast",
+    "cross_level_interaction",
+    "instance_contrast",
+    "reconstruction_loss",
+]
 
 # Keeps logarithms finite where a cluster is numerically empty.
 TINY = 1e-12
@@ -33,26 +41,6 @@ def reconstruction_loss(predicted, target):
     return F.mse_loss(predicted, target)
 
 
-def instance_contrast(z_a, z_b, tau):
-    """Contrast of the two views of an image with all other images: eqs. 5 and 6.
-
-    As printed, the sum of eq. 5 also holds the similarity of a view with itself, a
-    constant. It is left out: by the text an image has 2 (n - 1) negative pairs.
-
-    Parameters
-    ----------
-    z_a, z_b : tensor of shape (n, d)
-        Instance features of the views, unit rows.
-    tau : float
-        Temperature `tau_I`.
-
-    Returns
-    -------
-    loss : scalar tensor
-    """
-    return _contrast(torch.cat([z_a, z_b]), tau)
-
-
 def cluster_contrast(q_a, q_b, tau):
     """Contrast of the two views of a cluster with all other clusters: eq. 8, mean.
 
@@ -71,7 +59,7 @@ def cluster_contrast(q_a, q_b, tau):
     loss : scalar tensor
         First term of eq. 11.
     """
-    return _contrast(F.normalize(torch.cat([q_a.T, q_b.T]), dim=1), tau)
+    return contrast(F.normalize(torch.cat([q_a.T, q_b.T]), dim=1), tau)
 
 
 def assignment_entropy(q_a, q_b):
@@ -111,11 +99,3 @@ def cross_level_interaction(logits_a, logits_b, labels):
         depend on the batch size.
     """
     return (F.cross_entropy(logits_a, labels) + F.cross_entropy(logits_b, labels)) / 2
-
-
-def _contrast(rows, tau):
-    """Cross-entropy of each unit row's other view among all other rows; (2 n, d)."""
-    n = len(rows) // 2
-    similarity = (linear(rows, rows) / tau).fill_diagonal_(-torch.inf)
-    other = torch.arange(2 * n, device=rows.device).roll(n)
-    return F.cross_entropy(similarity, other)

@@ -4,6 +4,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from .._networks import mlp, pick
+
 # Initial standard deviation of the positions: about as for embedded tokens.
 # From the usual 0.02, digits took twice the epochs.
 POSITION_SCALE = 0.5
@@ -83,8 +85,8 @@ class MaskedAutoencoder(nn.Module):
             self.decoder = make_blocks(decoder_width, decoder_depth, decoder_heads)
             self.decoder_norm = nn.LayerNorm(decoder_width)
             self.to_token = nn.Linear(decoder_width, token_dim)
-            self.instance_mlp = _mlp(width, instance_dim)
-            self.cluster_mlp = _mlp(width, n_clusters)
+            self.instance_mlp = mlp(width, instance_dim)
+            self.cluster_mlp = mlp(width, n_clusters)
             self.register_buffer("mean", torch.empty(n_tokens, token_dim))
             self.register_buffer("scale", torch.empty(n_tokens, token_dim))
         self.to_empty(device="cpu")
@@ -193,14 +195,3 @@ def draw_mask(n, n_tokens, mask_ratio, generator):
     n_visible = max(1, n_tokens - round(mask_ratio * n_tokens))
     order = torch.rand(n, n_tokens, generator=generator).argsort(dim=1)
     return order[:, :n_visible], order[:, n_visible:]
-
-
-def pick(x, index):
-    """Tokens `index`, int of shape (n, v), of each sample of x: (n, v, p)."""
-    return x.gather(1, index[:, :, None].expand(-1, -1, x.shape[2]))
-
-
-def _mlp(width, n_outputs):
-    return nn.Sequential(
-        nn.Linear(width, width), nn.ReLU(), nn.Linear(width, n_outputs)
-    )

@@ -5,55 +5,12 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import nn
 
-from ...embedding._rows import row_blocks
-from ...training._device import to_device
+from ..._backend._device import to_device
+from .._networks import pick
 from .._partition import kmeans, kmeans_from
+from .._views import as_floats
 from . import _losses as losses
-from ._network import draw_mask, pick
-from ._views import as_floats
-
-# Samples per forward pass without gradients.
-INFERENCE_ROWS = 1024
-# Largest size of images that are held on the device as a whole.
-HELD_BYTES = 4 * 2**30
-
-
-class Images:
-    """Batches of uint8 images: on the device, or fetched on demand.
-
-    Parameters
-    ----------
-    images : uint8 array of shape (n, channels, height, width)
-        All images; a memmap may be of any size.
-    device : torch.device
-        Where batches are wanted.
-    """
-
-    def __init__(self, images, device):
-        self.images, self.device = images, device
-        self._held = None
-        if images.nbytes <= HELD_BYTES:
-            held = np.require(images, requirements=["C", "W"])
-            self._held = torch.from_numpy(held).to(device)
-
-    def __len__(self):
-        return len(self.images)
-
-    def batch(self, index):
-        """Return the images `index` and `index` itself."""
-        if self._held is not None:
-            return self._held[to_device(index, self.device)], index
-        images = torch.from_numpy(self.images[index.numpy()])
-        return to_device(images, self.device), index
-
-    def blocks(self):
-        """Yield all images block by block."""
-        if self._held is not None:
-            yield from self._held.split(INFERENCE_ROWS)
-            return
-        for block in row_blocks(len(self), INFERENCE_ROWS):
-            images = np.ascontiguousarray(self.images[block])
-            yield to_device(torch.from_numpy(images), self.device)
+from ._network import draw_mask
 
 
 class ContrastiveMaskedObjective(nn.Module):

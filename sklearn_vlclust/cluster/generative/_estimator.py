@@ -11,18 +11,17 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from ..._backend._device import new_generator
 from ..._compat import Interval
 from ...training import RandomBatches
-from ...training._device import new_generator
 from .._axes import half_whitening
 from .._batches import NeighborViews, given_views, near_rows
 from .._image_base import EPOCHS, BaseImageClusterer
+from .._image_batches import MAX_SIDE, Images, color_range
 from .._partition import draw_sample
+from .._row_network import N_AXES
+from .._views import StrongView, Views
 from .._words import SEMANTIC_SPACE
-from ..contrastive_masked._embeddings import N_AXES
-from ..contrastive_masked._images import MAX_SIDE, color_range
-from ..contrastive_masked._objective import Images
-from ..contrastive_masked._views import StrongView, Views
 from ._generator import import_diffusers
 from ._objective import CalibratedNetwork, CalibrationObjective, above_chance
 

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ...training._device import to_device
-from ...training._products import Linear, linear, pick_outputs
+from ..._backend._device import to_device
+from ..._backend._products import Linear, linear, pick_outputs
 
 # Linear noise schedule of DDPM (the paper leaves it open).
 N_STEPS, BETA_START, BETA_END = 1000, 1e-4, 0.02

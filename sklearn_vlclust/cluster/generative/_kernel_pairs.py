@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from ..contrastive_masked._losses import TINY
-
+# Keeps bandwidths away from zero.
+TINY = 1e-12
 # The median distance is taken over at most this many samples.
 MEDIAN_OF = 512
 # Above MEDIAN_OF samples the CPU path computes only pairs within clusters, padded to

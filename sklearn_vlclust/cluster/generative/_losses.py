@@ -10,8 +10,8 @@ Eq. 1 is the contrast of two views that PICI has as well: `instance_contrast`.
 import torch
 from torch.nn import functional as F
 
-from ...training._products import linear
-from ..contrastive_masked._losses import instance_contrast
+from ..._backend._products import linear
+from .._contrast import instance_contrast
 from ._kernel_pairs import match
 
 __all__ = [

@@ -6,10 +6,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ...training._products import pick_outputs
-from ..contrastive_masked._embeddings import EmbeddingNetwork
-from ..contrastive_masked._network import _mlp
-from ..contrastive_masked._views import as_floats
+from ..._backend._products import pick_outputs
+from .._networks import mlp
+from .._row_network import EmbeddingNetwork
+from .._views import as_floats
 
 # Images of larger sides are shrunk by the first layers, as in ResNet for ImageNet.
 SMALL_SIDE = 64
@@ -60,8 +60,8 @@ class ResidualNetwork(nn.Module):
                     for i, (n_in, n_out) in enumerate(zip([width, *widths], widths))
                 )
             )
-            self.instance_mlp = _mlp(widths[-1], instance_dim)
-            self.cluster_mlp = _mlp(widths[-1], n_clusters)
+            self.instance_mlp = mlp(widths[-1], instance_dim)
+            self.cluster_mlp = mlp(widths[-1], n_clusters)
             self.register_buffer("mean", torch.empty(channels))
             self.register_buffer("scale", torch.empty(channels))
         self.to_empty(device="cpu")
@@ -157,8 +157,9 @@ class RowNetwork(EmbeddingNetwork):
     """
 
     def __init__(self, n_features, n_axes, n_clusters, instance_dim):
-        super().__init__(n_features, n_axes, 1, n_clusters, instance_dim)
-        del self.decoder
+        super().__init__(
+            n_features, n_axes, 1, n_clusters, instance_dim, has_decoder=False
+        )
         self.config = {
             "n_features": n_features,
             "n_axes": n_axes,

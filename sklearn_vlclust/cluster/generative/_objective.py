@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from ...training._device import to_device
-from .._coding_cut import partition_by_rate
+from ..._backend._device import to_device
 from .._partition import kmeans_from
+from ..spectral._coding_cut import partition_by_rate
 from . import _losses as losses
 from ._generator import GENERATED_AT_ONCE, EmbeddingGenerator, ImageGenerator
 from ._network import ResidualNetwork, RowNetwork, own_statistics

@@ -9,16 +9,16 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from ..._compat import Interval, StrOptions
-from ...embedding._rows import UnitRows
+from ...data._rows import UnitRows
 from ...metrics._clusters import cluster_means
 from ...neighbors import kneighbors, nearest
 from ...training import RandomBatches, resolve_device
-from .._averaged_cuts import AveragedCuts, principal_components
 from .._base import BaseDeepClusterer
 from .._batches import near_rows
 from .._partition import draw_sample, partition
 from .._separate import separate_groups
 from .._words import SEMANTIC_SPACE, find_words, join
+from ..spectral._averaged_cuts import AveragedCuts, principal_components
 from . import _start
 from ._network import MCANetwork
 from ._objective import AlignedBatches, MCAObjective

@@ -8,7 +8,7 @@ image, d features. `q` are soft assignments of images, `p` of nouns; rows sum to
 import torch
 from torch.nn import functional as F
 
-from ...training._products import linear
+from ..._backend._products import linear
 
 # Keeps logarithms finite where an assignment is numerically zero.
 TINY = 1e-12

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from ...training._products import (
+from ..._backend._products import (
     Linear,
     linear,
     linear_of_directions,

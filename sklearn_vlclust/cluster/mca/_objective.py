@@ -4,8 +4,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ...training._device import to_device
-from ...training._products import linear
+from ..._backend._device import to_device
+from ..._backend._products import linear
 from .._batches import RowBatches
 from . import _losses as losses
 

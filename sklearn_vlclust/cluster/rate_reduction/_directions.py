@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.cluster import KMeans
 
-from ...embedding._rows import unit
+from ...data._rows import unit
 
 # Number of directions per cluster, and rows needed for each.
 DIRECTIONS, ROWS_PER_DIRECTION = 4, 10

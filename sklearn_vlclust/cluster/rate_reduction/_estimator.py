@@ -7,20 +7,20 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from ..._compat import Interval, StrOptions
-from ...embedding._distributed import by_blocks
-from ...embedding._memory import check_memory
+from ...data._distributed import by_blocks
+from ...data._memory import check_memory
 from ...metrics._clusters import cluster_members
 from ...neighbors import kneighbors
 from ...training import RandomBatches, resolve_device
 from .._axes import half_whitening
 from .._base import BaseDeepClusterer, _features
 from .._batches import NeighborBatches, near_rows
-from .._coding_cut import RATED_ROWS
-from .._graph_cuts import GRAPHS, RESIDUE, choose_cut, cut_graphs
 from .._separate import separate_groups
-from .._spectral import SpectralCut
 from .._split import most_divided
 from .._words import SEMANTIC_SPACE
+from ..spectral._coding_cut import RATED_ROWS
+from ..spectral._cut import SpectralCut
+from ..spectral._graph_cuts import GRAPHS, RESIDUE, choose_cut, cut_graphs
 from ._directions import main_directions
 from ._membership import (
     membership_residual,

@@ -6,8 +6,8 @@ import warnings
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
+from ..._backend._products import linear
 from ...metrics._coding_rate import cholesky
-from ...training._products import linear
 
 # The error at least halves in a round where the membership has no negative eigenvalue.
 MAX_ROUNDS = 30

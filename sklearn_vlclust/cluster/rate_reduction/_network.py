@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ...training._products import Linear, linear, linear_of_directions
+from ..._backend._products import Linear, linear, linear_of_directions
 
 # Factor of the cosines between features and clusters: the softmax of bare ones is flat.
 LOGIT_SCALE = 10.0

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..._compat import Interval, StrOptions
-from ...embedding._rows import UnitRows
+from ...data._rows import UnitRows
 from ...training import resolve_device
 from .._base import BaseDeepClusterer, _head_inputs, _most_likely
 from .._partition import draw_sample
@@ -122,7 +122,7 @@ class VLClustering(BaseDeepClusterer):
     clustered; the others get their clusters as new images do.
 
     Steps 2 to 4 are one method each of ``AveragedCuts`` in
-    ``cluster/_averaged_cuts.py``: ``start``, ``sharpen`` and ``classifier``.
+    ``cluster/spectral/_averaged_cuts.py``: ``start``, ``sharpen`` and ``classifier``.
 
     References
     ----------

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from ...training._products import Linear, pick_outputs
+from ..._backend._products import Linear, pick_outputs
 
 
 class VLNetwork(nn.Module):

@@ -8,8 +8,8 @@ from torch import nn
 
 from ...metrics import clustering_accuracy
 from ...training import StopTraining
-from .._averaged_cuts import AveragedCuts, principal_components
 from .._separate import separate_groups
+from ..spectral._averaged_cuts import AveragedCuts, principal_components
 
 # Rounds at most; fewer if one changes nothing.
 ROUNDS = 3

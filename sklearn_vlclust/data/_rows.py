@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from ..training._device import to_device
+from .._backend._device import to_device
 from ._tensor_rows import TensorRows
 
 # Below this size the unit rows are kept in memory; above, they are computed block by

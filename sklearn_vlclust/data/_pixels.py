@@ -21,7 +21,7 @@ def typical_side(images):
     Parameters
     ----------
     images : list or array of images
-        As :func:`~sklearn_vlclust.embedding._images.check_images` takes them.
+        As :func:`~sklearn_vlclust.data._images.check_images` takes them.
 
     Returns
     -------

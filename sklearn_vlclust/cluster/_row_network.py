@@ -10,11 +10,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ...training._products import Linear, linear
-from .._axes import half_whitening
-from .._partition import draw_sample, partition, partition_centers
-from ._centers import ClusterNetwork
-from ._network import pick
+from .._backend._products import Linear, linear
+from ._axes import half_whitening
+from ._networks import ClusterNetwork, pick
+from ._partition import draw_sample, partition, partition_centers
 
 # Number of principal axes used, and of k-means starts of the first partition.
 N_AXES, N_INIT = 64, 5
@@ -40,6 +39,8 @@ class EmbeddingNetwork(ClusterNetwork):
         Width of the instance features.
     n_centers : int, default=0
         See :class:`ClusterNetwork`.
+    has_decoder : bool, default=True
+        Whether masked groups can be predicted.
     """
 
     mean: torch.Tensor
@@ -48,7 +49,14 @@ class EmbeddingNetwork(ClusterNetwork):
     head_scale = LOGIT_SCALE
 
     def __init__(
-        self, n_features, n_axes, n_groups, n_clusters, instance_dim, n_centers=0
+        self,
+        n_features,
+        n_axes,
+        n_groups,
+        n_clusters,
+        instance_dim,
+        n_centers=0,
+        has_decoder=True,
     ):
         super().__init__()
         self.config = {
@@ -62,7 +70,8 @@ class EmbeddingNetwork(ClusterNetwork):
         self.group_size = -(-n_axes // n_groups)
         self.width = width = n_groups * self.group_size
         self.encoder = _perceptron(width, 2 * width, width, nn.GELU())
-        self.decoder = _perceptron(width, 2 * width, width, nn.GELU())
+        if has_decoder:
+            self.decoder = _perceptron(width, 2 * width, width, nn.GELU())
         self.instance = Linear(width, instance_dim)
         self.instance_mlp = _perceptron(width, width, instance_dim, nn.ReLU())
         self.cluster = Linear(width, n_clusters)

@@ -7,12 +7,12 @@ from scipy.sparse import csr_array, diags_array, eye_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.exceptions import ConvergenceWarning
 
-from ..embedding._memory import check_memory
-from ..embedding._rows import unit
-from ..neighbors import kneighbors
+from ...data._memory import check_memory
+from ...data._rows import unit
+from ...neighbors import kneighbors
+from .._partition import partition, partition_centers
+from .._spherical_kmeans import spherical_kmeans
 from ._eigenpairs import dense_eigenpairs, lanczos_eigenpairs
-from ._partition import partition, partition_centers
-from ._spherical_kmeans import spherical_kmeans
 
 # A dense decomposition up to this many rows, or rows per eigenvector: as fast or
 # faster.

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from ..training._device import to_device
+from .._backend._device import to_device
 
 
 class TensorRows:

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
-from ..embedding._rows import unit
-from ..metrics import coding_rate
-from ..metrics._clusters import cluster_members
-from ..neighbors import kneighbors
-from ._spectral import SpectralCut, doubly_stochastic, neighbor_affinity
+from ...data._rows import unit
+from ...metrics import coding_rate
+from ...metrics._clusters import cluster_members
+from ...neighbors import kneighbors
+from ._cut import SpectralCut, doubly_stochastic, neighbor_affinity
 
 # Largest number of extra clusters of the over-segmentation.
 SURPLUS = 5

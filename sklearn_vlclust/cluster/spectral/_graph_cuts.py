@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from scipy.special import entr
 
-from ..metrics._coding_rate import partition_coding_rate
+from ...metrics._coding_rate import partition_coding_rate
 from ._coding_cut import LEAST_LEAK, RATED_ROWS
-from ._spectral import SpectralCut, doubly_stochastic, neighbor_affinity
+from ._cut import SpectralCut, doubly_stochastic, neighbor_affinity
 
 # Entropy of the membership (eq. 3 of CPP) and affinity of a row to itself, by kind of
 # graph: the natural one, one that knows the nearest rows only, one of even clusters.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
-from ...training._device import to_device
+from .._backend._device import to_device
 
 # Shares of red, green and blue in gray (ITU-R BT.601).
 GRAY = 0.299, 0.587, 0.114

@@ -9,7 +9,7 @@ import torch
 from scipy.cluster.hierarchy import linkage
 from scipy.sparse import csr_array, diags_array, eye_array
 
-from ..training._products import linear
+from ..._backend._products import linear
 
 # Rows that are looked at, and at most if a cluster would have few of them.
 SAMPLE_ROWS, MOST_ROWS = 4000, 10_000

@@ -7,8 +7,8 @@ noun mixture] of a sample. It is ours and in no paper.
 import numpy as np
 from scipy.linalg import eigh
 
-from ..metrics._clusters import cluster_means
-from ..neighbors import kneighbors
+from ...metrics._clusters import cluster_means
+from ...neighbors import kneighbors
 from ._graph_cuts import GRAPHS, choose_cut, cut_graphs, cut_labels
 
 # Numbers of axes that graphs are averaged over: those within these multiples of the

@@ -1,4 +1,4 @@
-"""What the networks of images and of embeddings have in common."""
+"""What networks of several methods have in common: heads, centers, tokens."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ...training._products import pick_outputs
+from .._backend._products import pick_outputs
 
 # Factor of the cosines with centers: the softmax of bare ones is flat.
 CENTER_SCALE = 10.0
@@ -64,3 +64,15 @@ class ClusterNetwork(nn.Module):
     def last_cluster_layers(self):
         """Return the linear layers whose sum is the cluster logits."""
         raise NotImplementedError
+
+
+def pick(x, index):
+    """Tokens `index`, int of shape (n, v), of each sample of x: (n, v, p)."""
+    return x.gather(1, index[:, :, None].expand(-1, -1, x.shape[2]))
+
+
+def mlp(width, n_outputs):
+    """Return a head of two layers."""
+    return nn.Sequential(
+        nn.Linear(width, width), nn.ReLU(), nn.Linear(width, n_outputs)
+    )

@@ -1,0 +1,1 @@
+"""Graphs of nearest neighbors, their cuts, and the number of clusters."""

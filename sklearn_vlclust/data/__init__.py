@@ -1,0 +1,1 @@
+"""Rows and pictures: how they are held, read in blocks, and told apart."""
