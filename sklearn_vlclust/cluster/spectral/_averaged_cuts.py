@@ -7,6 +7,7 @@ noun mixture] of a sample. It is ours and in no paper.
 import numpy as np
 from scipy.linalg import eigh
 
+from ...data._rows import unit
 from ...metrics._clusters import cluster_means
 from ...neighbors import kneighbors
 from ._graph_cuts import GRAPHS, choose_cut, cut_graphs, cut_labels
@@ -209,7 +210,7 @@ class AveragedCuts:
 
     def _half_whitened(self, width):
         x = self.components[:, :width]
-        return _unit(x / np.sqrt(x.std(axis=0)).clip(1e-12))
+        return unit(x / np.sqrt(x.std(axis=0)).clip(1e-12))
 
     def _kneighbors(self, rows, k, rng):
         """Return the neighbors of every kind of rows, many of them and few."""
@@ -246,10 +247,4 @@ class AveragedCuts:
         n_axes = max(2, min(len(sizes) - 1, limit))
         axes = eigh(between)[1][:, ::-1][:, :n_axes]
         x = self.components[:, : len(whitening)]
-        return _unit(x @ (whitening @ axes).astype(np.float32))
-
-
-def _unit(x):
-    """Return rows at unit length; rows of zeros stay."""
-    norms = np.linalg.norm(x, axis=1, keepdims=True).clip(1e-12)
-    return np.ascontiguousarray(x / norms, dtype=np.float32)
+        return unit(x @ (whitening @ axes).astype(np.float32))

@@ -10,8 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from ...data._memory import check_memory
 from ...data._rows import unit
 from ...neighbors import kneighbors
-from .._partition import partition, partition_centers
-from .._spherical_kmeans import spherical_kmeans
+from .._partition import kmeans, partition, partition_centers
 from ._eigenpairs import dense_eigenpairs, lanczos_eigenpairs
 
 # A dense decomposition up to this many rows, or rows per eigenvector: as fast or
@@ -20,6 +19,8 @@ DENSE_ROWS, DENSE_ROWS_PER_VECTOR = 500, 8
 # Memory limit of it, unless Lanczos needs as much: its basis has two vectors for each
 # eigenvector wanted.
 DENSE_BYTES = 4 * 2**30
+# Starts of k-means.
+N_STARTS = 3
 # Outlier removal: number of rounds; a cluster is loose if more than this share of its
 # affinity to other rows leads out of it; and the largest share of all rows that may be
 # left out, as outliers are few.
@@ -141,8 +142,7 @@ class SpectralCut:
 
     The leading eigenvectors of ``D^-1/2 A D^-1/2`` (of a doubly stochastic affinity:
     of itself) are computed once. For k clusters the first k of them are scaled to unit
-    rows [1]_ and cut by k-means: the best of several starts on a sample of the rows,
-    one of them by the pivots of a QR decomposition [2]_, goes on over all rows.
+    rows [1]_ and cut by k-means, the best of three starts.
 
     Every connected component adds the eigenvalue 1, which iterative solvers find a
     wrong number of times. Their eigenvectors are known, though, and are left out of
@@ -181,8 +181,6 @@ class SpectralCut:
     ----------
     .. [1] Ng, Jordan, Weiss, "On spectral clustering: analysis and an algorithm",
        NeurIPS 2001.
-    .. [2] Damle, Minden, Ying, "Simple, direct and efficient multi-way spectral
-       clustering", Information and Inference 2019.
     """
 
     def __init__(self, affinity, max_k, rng, residue=None):
@@ -238,7 +236,7 @@ class SpectralCut:
             rows = rows * (values**power).astype(np.float32)
         rows = unit(rows)
         if not ward:
-            return by_size(spherical_kmeans(rows, k, rng))
+            return by_size(kmeans(rows, k, rng, N_STARTS).labels_)
         if firm:
             return by_size(self._partition_firmly(rows, k, rng))
         return by_size(partition(rows, k, n_init=0, rng=rng))
