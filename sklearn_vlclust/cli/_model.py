@@ -52,7 +52,7 @@ class Model:
     @property
     def embeddings(self):
         """Embeddings of the images, unit rows."""
-        return self.search._rows[:]
+        return self.search.embeddings
 
     @property
     def title(self):

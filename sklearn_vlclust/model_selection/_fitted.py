@@ -5,6 +5,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from ..data._images import is_images
+from ..embedding._resolve import embed_images
 
 
 def labels_of(estimator, X):
@@ -25,9 +26,10 @@ def embeddings_of(estimator, X):
     if not is_images(X):
         return X
     estimator = steps[-1] if steps else estimator
-    if not hasattr(estimator, "_embed"):
+    embedder = getattr(estimator, "embedder_", None)
+    if embedder is None:
         raise ValueError(
             f"{type(estimator).__name__} does not embed images: pass embeddings as X, "
             "or a Pipeline that starts with an encoder."
         )
-    return estimator._embed(X)
+    return embed_images(embedder, X)

@@ -203,6 +203,12 @@ class ImageSearch(BaseEstimator):
             self._cells, self.recall_ = Cells.build(self._rows, k, self.recall, rng)
         return self
 
+    @property
+    def embeddings(self):
+        """The images that are searched: ndarray of shape (n_samples, n_features)."""
+        check_is_fitted(self, "_rows")
+        return self._rows[:]
+
     def kneighbors(self, X=None, n_neighbors=None, return_distance=True):
         """Find the nearest images of images.
 
