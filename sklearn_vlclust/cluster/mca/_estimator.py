@@ -335,18 +335,7 @@ default="wordnet"
 
     def _prepare(self, rows, rng, generator, device):
         sample = draw_sample(len(rows), self._n_clusters, rng)
-        words = find_words(
-            self.semantic_space,
-            rows,
-            sample,
-            self._n_clusters,
-            rng,
-            embedder=self.embedder_ or self.embedder,
-            weight=self.semantic_weight,
-            perplexity=self.perplexity,
-            min_nouns=self.k_s,
-            device=device,
-        )
+        words = self._find_words(rows, sample, rng, device)
         joint, _ = join(words, self.mixture_weight)
         self.semantic_space_, self.semantic_weight_ = words.space, words.weight
         images, nouns = words.images, words.nouns
@@ -369,6 +358,20 @@ default="wordnet"
         shares = None if apart is None else np.bincount(apart) / len(apart)
         criterion = self._make_objective(source, nouns, shares)
         return criterion, RandomBatches(source, self.batch_size, generator)
+
+    def _find_words(self, rows, sample, rng, device):
+        return find_words(
+            self.semantic_space,
+            rows,
+            sample,
+            self._n_clusters,
+            rng,
+            embedder=self.embedder_ or self.embedder,
+            weight=self.semantic_weight,
+            perplexity=self.perplexity,
+            min_nouns=self.k_s,
+            device=device,
+        )
 
     def _partition(self, joint, sample, rng, device):
         """Return the near images of all images, and the labels of the sample."""
