@@ -16,16 +16,17 @@ from .._backend._products import linear
 from ..data._rows import unit
 from ._partition import pairwise_distances
 
-# Images that are halved, and how often: few of them more often, up to a factor.
+# Images that are halved, number of halvings, and the largest factor by which fewer
+# images are halved more often.
 HALVED_ROWS, HALVINGS, MOST_FACTOR = 2000, 6, 4
-# Numbers of clusters that are cut, as multiples of the one asked for: with one number,
-# a few images decide which groups it joins.
+# Numbers of clusters, as multiples of the one asked for: with a single number, a few
+# images would decide which groups are merged.
 MULTIPLES = 1.0, 1.5, 2.0
-# Axes that rows are clustered on, and near images that a cluster is taken from.
+# Number of principal axes, and of nearest images that vote for a cluster.
 AXES, NEAREST = 64, 3
-# Where the weight leaves 0 and where it reaches 1: what joint rows add to the agreement
-# of images, as a share of what it lacks; and what the mixtures know of the clusters of
-# images, as a share of what images know.
+# The weight rises from 0 to 1 over these ranges. Gain: what joint rows add to the
+# agreement of images, as a share of what is missing to 1. Coverage: how well mixtures
+# predict the clusters of images, as a share of how well images do.
 GAIN_RANGE = 0.0, 0.05
 COVERAGE_RANGE = 0.7, 0.8
 

@@ -10,28 +10,28 @@ from ..data._rows import as_tensor, row_blocks
 from ..metrics._clusters import cluster_means, cluster_members
 from ._knn import _cell_centers, nearest
 
-# Narrower rows are no embeddings: in few dimensions, rows lie close by chance.
+# Fewest columns for near copies: in few dimensions, rows lie close by chance.
 LEAST_WIDTH = 16
-# Rows that are compared with all others to see whether there are near copies.
+# Rows that are compared with all others to find the radius of near copies.
 PROBED_ROWS = 1000
-# Squared distances, as shares of the mean one of two rows: below the least, rows are
-# copies whatever else there is; beyond the greatest, they are other pictures.
+# Range of that radius: squared distances, as shares of the mean of two rows.
 LEAST_RADIUS, GREATEST_RADIUS = 0.005, 0.2
-# Around copies, this factor of their squared radius is empty. Distances in D dimensions
-# leave such a gap behind the j-th neighbor with probability GAP ** (-D * j / 2).
-GAP, STEPS_A_GAP = 1.5, 4
-# What may lie in the gap nevertheless: rows around one that is looked at, and other
-# groups around a group, as shares of the copies.
+# Between the squared radius and this multiple of it, there are hardly any rows. In D
+# dimensions, chance leaves such a gap behind the j-th nearest neighbor with probability
+# GAP ** (-D * j / 2). Radii are tried in steps of GAP ** (1 / STEPS_PER_GAP).
+GAP, STEPS_PER_GAP = 1.5, 4
+# Largest number of rows in the gap around a row, and of groups in the gap around a
+# group, as shares of the number of copies.
 STRAY_ROWS, STRAY_GROUPS = 0.1, 0.25
-# Copies that fill a neighborhood, and the share of the rows that have so many: less
-# than that, or fewer than a third with any copy, is chance or does no harm.
+# There are near copies if `CROWDED_SHARE` of the rows have at least `CROWD`, which would
+# fill their neighborhood, or `COPIED_SHARE` have any. Fewer are chance, or harmless.
 CROWD, CROWDED_SHARE, COPIED_SHARE = 8, 0.002, 1 / 3
-# Share of rows that have an equal before them, up to which small groups do no harm.
+# Small groups are harmless up to this share of rows with an earlier copy.
 RARE = 0.05
-# Share of the mean squared distance within which the median group of copies has others
-# beyond its own outskirts. Groups further apart are tight clusters.
+# Near copies have other pictures within this share of the mean squared distance. Groups
+# that are farther from all others are tight clusters.
 APART = 0.5
-# Above this many rows, rows are compared within cells of about so many.
+# Above `EXACT_ROWS`, rows are compared within cells of about `CELL_ROWS`.
 EXACT_ROWS, CELL_ROWS = 20_000, 2000
 BLOCK_ROWS = 1024
 
@@ -210,9 +210,9 @@ def _find_radius(rows, rng):
     Counted are the rows within each of a series of radii.
     """
     n = rows.shape[0]
-    step = GAP ** (1 / STEPS_A_GAP)
+    step = GAP ** (1 / STEPS_PER_GAP)
     n_radii = 1 + int(np.log(GREATEST_RADIUS / LEAST_RADIUS) / np.log(step))
-    edges = LEAST_RADIUS * step ** np.arange(n_radii + STEPS_A_GAP)
+    edges = LEAST_RADIUS * step ** np.arange(n_radii + STEPS_PER_GAP)
     probed = rows.tensor(np.sort(rng.permutation(n)[:PROBED_ROWS]))
     counts = np.zeros((len(probed), len(edges)), dtype=np.int64)
     for block in row_blocks(n, 4 * BLOCK_ROWS):
@@ -223,7 +223,7 @@ def _find_radius(rows, rng):
         counts += np.bincount(place, minlength=counts.size).reshape(counts.shape)
     within = counts.cumsum(axis=1) - 1  # but for the row itself
     copies = within[:, :n_radii]
-    strays = within[:, STEPS_A_GAP:] - copies
+    strays = within[:, STEPS_PER_GAP:] - copies
     stand_apart = (copies > 0) & (strays <= STRAY_ROWS * copies)
     found = np.where(stand_apart, np.minimum(copies, CROWD), 0).sum(axis=0)
     enough = (stand_apart & (copies >= CROWD)).mean(axis=0) >= CROWDED_SHARE

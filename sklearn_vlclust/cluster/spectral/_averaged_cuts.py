@@ -1,7 +1,7 @@
-"""Cuts of graphs that are averaged over numbers of axes, and of graphs on better axes.
+"""Spectral cuts of averaged kNN graphs, and of kNN graphs on discriminant axes.
 
-Everything here works on one matrix: the principal components of the joint rows [image;
-noun mixture] of a sample. It is ours and in no paper.
+The input is one matrix: the principal components of the joint rows [image; noun
+mixture] of a sample. The recipe is our own and not in any paper.
 """
 
 import numpy as np
@@ -12,29 +12,30 @@ from ...metrics._clusters import cluster_means
 from ...neighbors import kneighbors
 from ._graph_cuts import GRAPHS, choose_cut, cut_graphs, cut_labels
 
-# Numbers of axes that graphs are averaged over: those within these multiples of the
-# number of clusters, and no less than `LEAST_GRAPHS` of the greatest. With one number
-# of axes, accuracy is a lottery: it may lose ten points from one number to the next.
-# With fewer axes than clusters, a large group is cut in favor of small ones.
+# Graphs are averaged over these numbers of axes: those between the two multiples of the
+# number of clusters, and at least the `LEAST_GRAPHS` greatest. With a single number,
+# accuracy is a lottery: ten points may lie between one number and the next. With fewer
+# axes than clusters, a large group is split while small ones are merged.
 WIDTHS = np.array([8, 16, 24, 32, 48, 64, 96, 128, 192, 256])
 WIDTHS_PER_CLUSTER, LEAST_GRAPHS = (1.4, 4.2), 3
-# Columns of the joint rows per axis that is used; the last axes are noise.
+# At most one axis per so many columns of the joint rows; the last axes are noise.
 COLUMNS_PER_AXIS = 4
-# Nearest rows in the graphs of many.
+# Number of nearest neighbors in the large graphs.
 N_NEIGHBORS = 32
-# Half the mean size of a cluster is how many neighbors the graphs of few have, but not
-# less than this: of small clusters, many neighbors would lie outside.
+# The small graphs have half the mean cluster size, but at least this many neighbors:
+# most of 32 neighbors would lie outside a small cluster.
 FEW_NEIGHBORS = 10
-# Principal axes in which clusters are told apart, and the share of the flat covariance
-# in the one within clusters.
+# Number of principal axes for discriminant analysis, and the weight of the identity in
+# the covariance within clusters.
 DISCRIMINANT_AXES, SHRINKAGE = 128, 0.3
-# How much more than at the start a firm cut may leak.
+# Largest ratio of a firm cut's leak after a round to its leak at the start.
 FIRM_LEAKS = 1.5
-# Share of the rows that directions may put into other clusters beyond distances.
+# Classify by directions unless that misplaces this share of the rows more than linear
+# discriminant analysis does.
 DIRECTIONS_LOSE = 0.01
 # Log posterior of a cluster without rows.
 NEVER = -1e6
-# Axes with a smaller share of the variance of the first are rounding.
+# Axes with less than this share of the first axis's variance are rounding errors.
 TINY_VARIANCE = 1e-6
 
 
@@ -102,7 +103,7 @@ class AveragedCuts:
         labels : ndarray of shape (n,)
             From 0, without gaps.
         kind : str
-            Kind of the cut, which further rounds keep: chosen anew, it misfires.
+            Kind of the cut. Later rounds keep it: choosing again was less reliable.
         """
         rows = [self._half_whitened(width) for width in self._widths(k)]
         neighbors = self._kneighbors(rows, k, rng)
@@ -113,12 +114,12 @@ class AveragedCuts:
         return labels, kind
 
     def sharpen(self, labels, k, kind, rng):
-        """Cut the graph of the axes that tell clusters apart.
+        """Find the axes that separate the clusters, and cut the kNN graph on them.
 
         Parameters
         ----------
         labels : ndarray of shape (n,)
-            The clusters: those of :meth:`start`, or of the round before.
+            Clusters from :meth:`start` or from the round before.
         k : int
             Number of clusters.
         kind : str
@@ -129,8 +130,8 @@ class AveragedCuts:
         Returns
         -------
         labels : ndarray of shape (n,)
-            From 0, without gaps. A firm cut, which was taken as it leaks less, stays as
-            it is if it would leak more.
+            From 0, without gaps. A firm cut was chosen because it leaks less; it stays
+            unchanged if it would leak much more.
         """
         neighbors = self._kneighbors([self._discriminant_rows(labels)], k, rng)
         sharper = cut_labels(cut_graphs(neighbors, kind, k, rng), k, kind)
@@ -139,11 +140,11 @@ class AveragedCuts:
         return sharper
 
     def classifier(self, labels, k):
-        """Return a linear classifier of clusters, for rows that were not clustered.
+        """Return a linear classifier of the clusters, for new rows.
 
-        By the directions of the means, which few rows are enough for, seen from the
-        mean of all means; or by :meth:`discriminant`, if directions tell the clusters
-        worse: one may lie between the others.
+        It compares directions from the center of all cluster means, which need few
+        rows to estimate. If a cluster lies between the others, directions do not
+        separate it; then :meth:`discriminant` is the classifier.
 
         Parameters
         ----------
@@ -173,9 +174,8 @@ class AveragedCuts:
         return found if kept[0] >= kept[1] - DIRECTIONS_LOSE else others
 
     def discriminant(self, labels, k):
-        """Return the linear classifier of clusters by their shrunk covariance.
+        """Linear discriminant analysis with shrunk covariance and sizes as priors.
 
-        Linear discriminant analysis with the sizes of the clusters as priors.
         Parameters and results are those of :meth:`classifier`.
         """
         whitening, means, sizes = self._within(labels)
@@ -184,7 +184,7 @@ class AveragedCuts:
         return self._padded(means @ whitening, bias, sizes, k)
 
     def _padded(self, weight, bias, sizes, k):
-        """Return weight and bias of all axes and `k` clusters."""
+        """Return weight and bias for all axes and `k` clusters."""
         (found, d), r = weight.shape, self._n_axes
         padded = np.zeros((k, r), dtype=np.float32), np.full(k, NEVER, dtype=np.float32)
         padded[0][:found, :d] = weight

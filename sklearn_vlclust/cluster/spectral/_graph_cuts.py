@@ -11,23 +11,24 @@ from ...metrics._coding_rate import partition_coding_rate
 from ._coding_cut import LEAST_LEAK, RATED_ROWS
 from ._cut import SpectralCut, doubly_stochastic, neighbor_affinity
 
-# Entropy of the membership (eq. 3 of CPP) and affinity of a row to itself, by kind of
-# graph: the natural one, one that knows the nearest rows only, one of even clusters.
+# Candidate graphs as (gamma, self-affinity); gamma is the temperature of eq. 3 of CPP.
+# "natural" is the default, in "sharp" the nearest neighbors dominate, and "even" favors
+# clusters of one size.
 GRAPHS = {"natural": (0.15, 1.0), "sharp": (0.06, 1.0), "even": (0.15, 1e-3)}
-# "firm" is the sharp graph, cut again without the rows that belong nowhere.
+# "firm" cuts the sharp graph, leaves out the rows of loose clusters, and cuts again.
 KINDS = {"natural": "natural", "sharp": "sharp", "firm": "sharp", "even": "even"}
-# Share of the first that a diffusion leaves of the last eigenvector of a cut.
+# Diffusion-map weighting: the last eigenvector's weight relative to the first.
 RESIDUE = 0.3
-# Share of what the natural cut leaks below which the firm one is taken. Where large
-# groups lie apart beside small ones, the sharp cut leaks about half as much, elsewhere
-# nearly as much. Of averaged graphs, it is the leak times the normalized cut, in which
-# small clusters count like large ones: it grows where only outliers are set apart.
+# Switch to the firm cut if the sharp one leaks less than this share of what the natural
+# one leaks: about half where large groups lie apart beside small ones, elsewhere nearly
+# all. For averaged graphs, the leak is multiplied by the normalized cut, which grows
+# where the sharp cut only isolates outliers.
 SHARP_LEAKS = 0.7
-# And share of the effective number of clusters below which sizes differ as much as they
-# do beside large groups.
+# The firm cut is for uneven sizes: the sharp cut's effective number of clusters must be
+# below this share of the natural cut's.
 SHARP_CLUSTERS = 0.85
-# Share of the coding rate of the natural cut that even clusters have to save, and of
-# its leak that they may have. Groups that differ in size they cut through.
+# Switch to the even cut if it costs less than this share of the natural cut's coding
+# rate and leaks at most this multiple: it cuts through groups that differ in size.
 EVEN_SAVES, EVEN_LEAKS = 0.95, 1.25
 
 

@@ -1,4 +1,4 @@
-"""The number of clusters, by what two halves of the rows tell each other (ours)."""
+"""The number of clusters, by how well two halves of the rows agree (our own)."""
 
 import warnings
 from dataclasses import dataclass, field, replace
@@ -11,17 +11,18 @@ from scipy.sparse import csr_array, diags_array, eye_array
 
 from ..._backend._products import linear
 
-# Rows that are looked at, and at most if a cluster would have few of them.
+# Rows in the sample, and in the larger one that is drawn if the clusters found in the
+# first have fewer than `FEW_ROWS` rows each.
 SAMPLE_ROWS, MOST_ROWS = 4000, 10_000
 FEW_ROWS = 16
-# Numbers that are compared: all up to the first, and as many as the second, evenly on
-# a logarithmic scale, up to clusters of so many rows.
+# Numbers compared: all up to `ALL_UP_TO`, and `N_VALUES` more on a logarithmic scale,
+# as long as clusters have `LEAST_ROWS` rows.
 ALL_UP_TO, N_VALUES, LEAST_ROWS = 16, 45, 4
-# Fewer rows are not cut in halves.
+# Fewest rows that are halved.
 LEAST_HALVES = 8
-# How rows are looked at, in turn. Half-whitened principal axes: their number, and the
-# power of the variance that they are divided by. Compact tree: rows that a row is
-# averaged with, rounds. Diffusion tree: nearest rows, moves.
+# Views of the rows, used in turn: number of half-whitened principal axes, and the power
+# of the variance that they are divided by; compact tree: neighbors that a row is
+# averaged with, and rounds; diffusion tree: nearest neighbors, and steps.
 VIEWS = [
     (64, 0.5, 4, 1, 10, 8),
     (128, 0.3, 0, 0, 6, 8),
@@ -30,25 +31,25 @@ VIEWS = [
     (256, 0.5, 4, 1, 10, 8),
     (128, 0.3, 5, 1, 10, 16),
 ]
-# Halvings of so many rows; of fewer rows more, in the same time.
+# Number of halvings of this many rows. Fewer rows get more, in the same time.
 HALVINGS, HALVED_ROWS = 6, 4000
 FEWEST_HALVINGS, MOST_HALVINGS = 3, 36
-# Random directions that stand for the rows of a diffusion; temperature of its graph;
-# rounds that make it nearly doubly stochastic.
+# Diffusion: random projections of its rows, temperature of its graph, and rounds of
+# Sinkhorn scaling.
 DIFFUSED_WIDTH, TEMPERATURE, BALANCING = 256, 0.1, 3
-# Axes with less than this share of the variance of the first are left out.
+# Axes with less than this share of the first axis's variance are left out.
 TINY_VARIANCE = 1e-6
-# Prices of a nat of a partition, relative to the best agreement: a cluster is worth
-# its own if more of what it tells is reproduced. (tree, price); see `_worth`.
+# Price per nat of a partition, relative to the best agreement, as (tree, price): a
+# split pays if a larger share of the added information is reproduced. See `_worth`.
 PRICES = [("compact", 0.7), ("diffusion", 0.7), ("diffusion", 0.9)]
-# Coarsest cuts, whose agreement is no measure for finer ones.
+# Number of coarsest cuts whose agreement is not compared with that of finer ones.
 COARSEST = 2
-# Halvings that tell which diffusion suits the rows.
+# Halvings after which one of the two diffusions (signed or absolute) is dropped.
 DIFFUSION_TRIALS = 2
-# Agreement above which there is structure for sure, and what less must exceed that of
-# Gaussian rows by.
+# Agreement that proves structure; a lower one must exceed that of Gaussian rows by
+# `BEYOND_GAUSSIAN`.
 SURE, BEYOND_GAUSSIAN = 0.7, 0.1
-# Runner-ups, and the factor by which candidates differ.
+# Number of runner-ups, and the smallest ratio between candidates.
 N_RUNNERS_UP, APART = 3, 1.3
 
 

@@ -1,4 +1,4 @@
-"""The rounds of the fit: what tells the clusters apart is where they are cut anew."""
+"""The rounds of the fit: find the axes that separate the clusters, then cut again."""
 
 from types import SimpleNamespace
 
@@ -11,19 +11,19 @@ from ...training import StopTraining
 from .._separate import separate_groups
 from ..spectral._averaged_cuts import AveragedCuts, principal_components
 
-# Rounds at most; fewer if one changes nothing.
+# Largest number of rounds; a round that changes nothing is the last.
 ROUNDS = 3
 
 
 class Rounds(nn.Module):
-    """Clusters of joint rows, which get better by rounds.
+    """Clusters of joint rows, refined in rounds.
 
     Parameters
     ----------
     rows : ndarray of shape (n, d), float32
         Joint rows.
     images : ndarray of shape (n, d_images), float32
-        The embeddings; groups of them that lie apart are the clusters.
+        The embeddings. If they form separate groups, these are the clusters.
     k : int
         Number of clusters.
     n_neighbors : int
@@ -47,7 +47,7 @@ class Rounds(nn.Module):
         self.register_buffer("labels", torch.from_numpy(labels))
 
     def step(self, i):
-        """Go round `i`, and return the share of rows that change their cluster."""
+        """Run round `i`, and return the share of rows that change their cluster."""
         if not self._kind:
             return 0.0
         old = self.labels.numpy()
@@ -57,14 +57,14 @@ class Rounds(nn.Module):
         return 1 - clustering_accuracy(old, new)
 
     def teach(self, network):
-        """Set the classifier of a network of joint rows to that of the clusters."""
+        """Set the linear layer of `network` to classify the clusters."""
         weight, bias = self._cuts.classifier(self.labels.numpy(), self._k)
         weight = weight @ self._axes
         bias = bias - weight @ self._mean
         network.set_classifier(torch.from_numpy(weight), torch.from_numpy(bias))
 
     def run(self, network, max_epochs=ROUNDS, checkpoint=None, after_epoch=()):
-        """Go all rounds, and teach the network after each.
+        """Run all rounds, and teach the network after each.
 
         Parameters
         ----------
