@@ -23,8 +23,8 @@ GAP, STEPS_PER_GAP = 1.5, 4
 # Largest number of rows in the gap around a row, and of groups in the gap around a
 # group, as shares of the number of copies.
 STRAY_ROWS, STRAY_GROUPS = 0.1, 0.25
-# There are near copies if `CROWDED_SHARE` of the rows have at least `CROWD`, which would
-# fill their neighborhood, or `COPIED_SHARE` have any. Fewer are chance, or harmless.
+# There are near copies if `CROWDED_SHARE` of the rows have at least `CROWD`, which fill
+# their neighborhood, or `COPIED_SHARE` have any. Fewer are chance, or harmless.
 CROWD, CROWDED_SHARE, COPIED_SHARE = 8, 0.002, 1 / 3
 # Small groups are harmless up to this share of rows with an earlier copy.
 RARE = 0.05
