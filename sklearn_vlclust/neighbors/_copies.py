@@ -63,38 +63,36 @@ class Copies:
 def group_copies(rows, rng=None, device="cpu", exact=False):
     """Group rows that are copies of one another.
 
-    Exact copies have the same numbers. Near copies (re-saved or resized pictures,
-    bursts) are rows that lie within a radius of the first of them while hardly any
-    other row lies within 1.5 times its square: a gap that neighbors of other kinds do
-    not leave in the many dimensions of embeddings. The radius is found on up to 1,000
-    rows that are compared with all; it is the one that most of them have copies within
-    and a gap behind, at most 0.2 of the mean squared distance of two rows, so that it
-    follows the encoder. There are no near copies unless a third of these rows have
-    some, or 0.2 % have eight or more: a pair here and there is chance, and does no
-    harm. Nor are there if the groups lie as far apart as rows of no relation do: then
-    they are clusters, and tight.
+    Exact copies are equal rows. Near copies (resaved or resized pictures, bursts) lie
+    within a radius of the most central one, and hardly any other row lies within 1.5
+    times the squared radius: in the many dimensions of embeddings, unrelated neighbors
+    leave no such gap. The radius is estimated from up to 1,000 rows, and is at most 0.2
+    of the mean squared distance of two rows, so it follows the encoder. Near copies are
+    grouped only if a third of these rows have one, or 0.2 % have at least eight; a few
+    pairs are chance, and harmless. Groups as far apart as unrelated rows are tight
+    clusters, not copies.
 
     Parameters
     ----------
     rows : UnitRows or ndarray of shape (n_rows, n_features), float32
         Rows of unit length, read in blocks.
     rng : RandomState, default=None
-        Draws the rows that are looked at, and cells; None is always the same.
+        Draws these rows, and the start of the cells. If None, a fixed seed.
     device : torch.device or str, default="cpu"
-        Where the rows looked at are compared.
+        Where rows are compared.
     exact : bool, default=False
         Whether only exact copies are grouped.
 
     Returns
     -------
     copies : Copies
-        Without copies, each row is a group.
+        A row without copies is a group of its own.
 
     Notes
     -----
-    Up to 20,000 rows each row is compared with the first rows of all groups; above,
-    with those in the same of the cells that k-means cuts the rows into, so that copies
-    at the border of two may be two groups.
+    Up to 20,000 rows, each row is compared with the leaders of all groups. Above, it is
+    compared only within its cell of a k-means partition, so copies on both sides of a
+    cell boundary may form two groups.
     """
     rng = np.random.RandomState(0) if rng is None else rng
     group = _group_exact(rows)
@@ -110,18 +108,18 @@ def group_copies(rows, rng=None, device="cpu", exact=False):
 
 
 def distinct_rows(rows, at_least=2):
-    """Return one row of each group of copies, where there are so many that they matter.
+    """Return one row per group of copies, if there are enough copies to matter.
 
-    Neighborhoods of rows with more copies than neighbors hold nothing else, and graphs
-    of them fall apart.
+    A row with more copies than neighbors has nothing else in its neighborhood, and the
+    kNN graph falls apart.
 
     Parameters
     ----------
     rows : UnitRows of shape (n_rows, n_features)
         Rows of unit length.
     at_least : int, default=2
-        Distinct rows that are needed: with fewer, only exact copies are grouped, and
-        with fewer than that still, none.
+        Number of distinct rows needed. If near copies leave fewer, only exact copies
+        are grouped; if these leave fewer as well, none.
 
     Returns
     -------

@@ -66,7 +66,7 @@ class KEstimate:
     k_values : int array of shape (n_values,)
         Numbers that were compared, ascending.
     scores : dict of str to ndarray of shape (n_values,)
-        ``"reproducibility"``, between 0 and 1, which the answer has most of, and
+        ``"reproducibility"``, the worth between 0 and 1, greatest for the answer, and
         ``"agreement"``, the adjusted mutual information of two halves.
     has_structure : bool
         Whether clusters agree more than those of Gaussian rows.
@@ -82,28 +82,28 @@ class KEstimate:
 def estimate_n_clusters(rows, rng, k_range=None):
     r"""Estimate the number of clusters without labels.
 
-    The rows are halved at random, several times. Both halves are clustered on their
-    own, into all numbers `k` at once by a tree, and each row of one half is given the
-    cluster of its nearest rows of the other. `H(k)` nats tell the cluster of a row, and
-    `A(k)`, the adjusted mutual information of own and given clusters, is the share of
-    them that is reproduced. Cutting finer raises `H` and, beyond the clusters that are
-    there, lowers `A`. The worth of `k` is ``H(k) (A(k) - price)``, with a price
-    relative to the best agreement; of several prices and trees, the mean worth decides.
+    The rows are halved at random several times. A tree clusters each half into all
+    numbers `k` at once, and each row of one half also gets the cluster of its nearest
+    rows in the other half. `H(k)` is the entropy of the clusters in nats, and `A(k)`,
+    the adjusted mutual information of own and given clusters, is the share that both
+    halves agree on. A finer cut raises `H`; beyond the clusters that exist, it lowers
+    `A`. The worth of `k` is ``H(k) (A(k) - price)``, where the price is relative to the
+    best agreement. The mean worth over several prices and trees decides.
 
-    One tree is Ward's of rows averaged with their nearest, for compact clusters; the
-    other Ward's of rows of a diffusion on the graph of nearest rows by
+    One tree is Ward's on rows averaged with their nearest neighbors, for compact
+    clusters. The other is Ward's on a diffusion over the kNN graph by
     :math:`|\cos|`, for clusters of any shape, such as subspaces.
 
     Parameters
     ----------
     rows : UnitRows or ndarray of shape (n, d)
-        Rows, of which only the direction counts. A sample is read; equal rows of it
-        count once.
+        Rows; only their direction counts. A sample is read, and equal rows in it count
+        once.
     rng : RandomState
         Draws the sample and the halves.
     k_range : int array or None, default=None
-        Numbers that may be the answer. It is the same as without, unless that is none
-        of them.
+        Numbers that may be the answer. It changes the answer only if the best number
+        is not among them.
 
     Returns
     -------
