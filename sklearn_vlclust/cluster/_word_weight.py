@@ -34,11 +34,11 @@ COVERAGE_RANGE = 0.7, 0.8
 def weigh_words(images, texts, k, mixture_weight, rng):
     """How far the nouns are trusted, from 0 (not at all) to 1.
 
-    Nouns *cover* the images if the nearest mixtures predict the clusters of images about
-    as well as the nearest images do. They *add* something if the nearest images predict
-    clusters of joint rows better than clusters of images: the images must confirm what
-    the words propose. Mixtures that repeat what the images show, or that separate images
-    by something they do not show, fail this test.
+    Nouns *cover* the images if the nearest mixtures predict the clusters of images
+    about as well as the nearest images do. They *add* something if the nearest images
+    predict clusters of joint rows better than clusters of images: the images must
+    confirm what the words propose. Mixtures that repeat what the images show, or that
+    separate images by something they do not show, fail this test.
 
     Parameters
     ----------
