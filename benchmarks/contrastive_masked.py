@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from sklearn_vlclust._backend._device import new_generator
+from sklearn_vlclust.cluster._image_batches import Images
 from sklearn_vlclust.cluster._views import StrongView, Views
 from sklearn_vlclust.cluster.contrastive_masked._network import (
     MaskedAutoencoder,
@@ -23,7 +24,6 @@ from sklearn_vlclust.cluster.contrastive_masked._network import (
 )
 from sklearn_vlclust.cluster.contrastive_masked._objective import (
     ContrastiveMaskedObjective,
-    Images,
 )
 from sklearn_vlclust.cluster.contrastive_masked._patches import patchify
 from sklearn_vlclust.training import RandomBatches

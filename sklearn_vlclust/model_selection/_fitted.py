@@ -5,7 +5,6 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from ..data._images import is_images
-from ..embedding._resolve import embed_images
 
 
 def labels_of(estimator, X):
@@ -26,10 +25,9 @@ def embeddings_of(estimator, X):
     if not is_images(X):
         return X
     estimator = steps[-1] if steps else estimator
-    embedder = getattr(estimator, "embedder_", None)
-    if embedder is None:
+    if not hasattr(estimator, "_embed"):
         raise ValueError(
             f"{type(estimator).__name__} does not embed images: pass embeddings as X, "
             "or a Pipeline that starts with an encoder."
         )
-    return embed_images(embedder, X)
+    return estimator._embed(X)
