@@ -1,8 +1,8 @@
 """What a default fit and predict cost beside k-means, and where the time goes.
 
 Bars: MCAClustering fits pets in at most twice the time of KMeans(n_init=10); its
-predict takes at least 0.7 times the rows per second of KMeans.predict, that of
-RateReductionClustering 0.1 times. All take turns.
+predict should process at least 0.7 times as many rows per second as KMeans.predict, and
+RateReductionClustering.predict 0.1 times. All take turns.
 """
 
 import cProfile

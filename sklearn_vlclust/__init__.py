@@ -46,18 +46,6 @@ _EXPORTS = {
     "RateReductionClustering": "cluster",
     "CodingLengthKSelector": "model_selection",
 }
-_MODULES = (
-    "cluster",
-    "datasets",
-    "embedding",
-    "metrics",
-    "model_selection",
-    "neighbors",
-    "persistence",
-    "plotting",
-    "semantics",
-    "training",
-)
 
 # A plain list: type checkers read no other.
 __all__ = [
@@ -90,7 +78,7 @@ __all__ = [
 def __getattr__(name):
     if name in _EXPORTS:
         return getattr(_import_module(f".{_EXPORTS[name]}", __name__), name)
-    if name in _MODULES:
+    if name in __all__:  # a room
         return _import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

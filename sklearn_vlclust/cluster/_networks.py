@@ -52,7 +52,7 @@ class ClusterNetwork(nn.Module):
     def split_cluster(self, new, old, weight, bias):
         """Let cluster `new` have the logit of `old` plus ``inputs @ weight + bias``.
 
-        Inputs are those of the first last layer, ``head_inputs(x)``.
+        The inputs are ``head_inputs(x)``, those of the first of `last_cluster_layers`.
         """
         for layer in self.last_cluster_layers():
             layer.weight[new] = layer.weight[old]

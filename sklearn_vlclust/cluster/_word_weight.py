@@ -16,8 +16,8 @@ from .._backend._products import linear
 from ..data._rows import unit
 from ._partition import pairwise_distances
 
-# Images that are halved, number of halvings, and the largest factor by which fewer
-# images are halved more often.
+# Largest number of images that are halved, and number of halvings. Fewer images are
+# halved more often, by at most this factor.
 HALVED_ROWS, HALVINGS, MOST_FACTOR = 2000, 6, 4
 # Numbers of clusters, as multiples of the one asked for: with a single number, a few
 # images would decide which groups are merged.

@@ -96,8 +96,8 @@ default=None
     n_groups : int, default=16
         Embeddings only: groups of principal axes; some of them are masked.
     view_neighbors : int, default=10
-        Embeddings only: nearest neighbors, one of which is drawn as the strong view.
-        With 0 only the masks make views differ.
+        Embeddings only: number of nearest neighbors. The strong view is drawn from
+        them. With 0, only the masks make views differ.
     tau_i : float or "auto", default="auto"
         Temperature of the contrast of instances (eq. 5); "auto" is 0.2 on images and
         0.5 on embeddings. The paper has 0.5, at which images are told apart later and

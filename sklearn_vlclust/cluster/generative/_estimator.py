@@ -95,7 +95,8 @@ default=None
     sampling_steps : int, default=20
         Steps in which a sample is generated (DDIM), of the 1,000 of the diffusion.
     view_neighbors : int, default=10
-        Embeddings only: nearest neighbors, one of which is drawn as the second view.
+        Embeddings only: number of nearest neighbors. The second view is drawn from
+        them.
     batch_size : int or "auto", default="auto"
         Samples per batch; "auto" is 256 images or 512 embeddings.
     lr : float or "auto", default="auto"

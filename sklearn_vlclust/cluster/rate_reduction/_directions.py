@@ -1,4 +1,4 @@
-"""Main directions of a cluster, by which it is recognized (not in the paper)."""
+"""Classification by the main directions of each cluster (not in the paper)."""
 
 import numpy as np
 from sklearn.cluster import KMeans

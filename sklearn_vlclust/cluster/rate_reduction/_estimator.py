@@ -92,8 +92,8 @@ default=None
         Epochs of eq. 4, which spreads the features alone. Random layers need one or
         two, principal axes are spread already.
     view_neighbors : int, default=10
-        Nearest neighbors of an image, one of which is drawn as its second view. With 0
-        each image is trained on alone, as in the paper.
+        Number of nearest neighbors. The second view of an image is drawn from them.
+        With 0, each image is trained on alone, as in the paper.
     n_neighbors : int, default=16
         Number of nearest neighbors in the graph that is cut. Two more graphs are tried.
         A sharp one, where the nearest neighbors dominate, is taken if its clusters leak

@@ -159,14 +159,14 @@ class AveragedCuts:
         bias : ndarray of shape (k,), float32
             Log posteriors are ``components @ weight.T + bias``, up to a constant.
         """
-        whitening, means, sizes = self._within(labels)
+        whitening, means, sizes = within = self._within(labels)
         means = means @ whitening
         origin = means[sizes > 0].mean(axis=0)
         means = means - origin
         lengths = np.linalg.norm(means, axis=1, keepdims=True).clip(1e-12)
         means *= np.sqrt(np.square(lengths[sizes > 0]).mean()) / lengths
         found = self._padded(means @ whitening, -means @ origin, sizes, k)
-        others = self.discriminant(labels, k)
+        others = self._discriminant(within, k)
         kept = [
             ((self.components @ weight.T + bias).argmax(axis=1) == labels).mean()
             for weight, bias in (found, others)
@@ -176,11 +176,14 @@ class AveragedCuts:
     def discriminant(self, labels, k):
         """Linear discriminant analysis with shrunk covariance and sizes as priors.
 
-        Parameters and results are those of :meth:`classifier`.
+        Takes and returns the same as :meth:`classifier`.
         """
-        whitening, means, sizes = self._within(labels)
+        return self._discriminant(self._within(labels), k)
+
+    def _discriminant(self, within, k):
+        whitening, means, sizes = within
         means = means @ whitening
-        bias = np.log(sizes.clip(1) / len(labels)) - np.square(means).sum(axis=1) / 2
+        bias = np.log(sizes.clip(1) / sizes.sum()) - np.square(means).sum(axis=1) / 2
         return self._padded(means @ whitening, bias, sizes, k)
 
     def _padded(self, weight, bias, sizes, k):

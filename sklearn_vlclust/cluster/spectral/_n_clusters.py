@@ -10,6 +10,7 @@ from scipy.cluster.hierarchy import linkage
 from scipy.sparse import csr_array, diags_array, eye_array
 
 from ..._backend._products import linear
+from ...data._rows import unit
 
 # Rows in the sample, and in the larger one that is drawn if the clusters found in the
 # first have fewer than `FEW_ROWS` rows each.
@@ -42,12 +43,12 @@ TINY_VARIANCE = 1e-6
 # Price per nat of a partition, relative to the best agreement, as (tree, price): a
 # split pays if a larger share of the added information is reproduced. See `_worth`.
 PRICES = [("compact", 0.7), ("diffusion", 0.7), ("diffusion", 0.9)]
-# Number of coarsest cuts whose agreement is not compared with that of finer ones.
+# The best agreement, which prices refer to, is taken without this many coarsest cuts.
 COARSEST = 2
 # Halvings after which one of the two diffusions (signed or absolute) is dropped.
 DIFFUSION_TRIALS = 2
-# Agreement that proves structure; a lower one must exceed that of Gaussian rows by
-# `BEYOND_GAUSSIAN`.
+# An agreement above `SURE` proves structure. A lower one must be `BEYOND_GAUSSIAN`
+# higher than Gaussian rows reach.
 SURE, BEYOND_GAUSSIAN = 0.7, 0.1
 # Number of runner-ups, and the smallest ratio between candidates.
 N_RUNNERS_UP, APART = 3, 1.3
@@ -435,8 +436,7 @@ def _nearest(products, k):
 
 
 def _unit(rows):
-    norms = np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
-    return np.ascontiguousarray(rows / norms, dtype=np.float32)
+    return np.ascontiguousarray(unit(rows), dtype=np.float32)
 
 
 def _distinct(Z):

@@ -29,8 +29,7 @@ class VLClustering(BaseDeepClusterer):
        averaged and cut by spectral clustering.
     3. In three rounds, the axes that tell the clusters apart are found, and the graph
        of nearest neighbors on them is cut anew.
-    4. The labels, and those of new images, come from a linear classifier of the
-       clusters on these axes.
+    4. A linear classifier of the clusters gives the labels, also those of new images.
 
     This is our own recipe, not a published one; it takes parts from MCA [1]_ (step 1)
     and CPP [2]_ (step 2). One default serves all data.

@@ -87,7 +87,6 @@ class Rounds(nn.Module):
         )
         if checkpoint:
             checkpoint.restore(net)
-        self.teach(network)
         while len(net.history) < max_epochs:
             if net.history and net.history[-1]["loss"] == 0:
                 break
