@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from sklearn_vlclust import CLIPEmbedder
-from sklearn_vlclust.data._images import iter_decoded
+from sklearn_vlclust.data.images import iter_decoded
 
 from .machine import Stopwatch
 

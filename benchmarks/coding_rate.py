@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from sklearn_vlclust.cluster.rate_reduction._membership import (
+from sklearn_vlclust.cluster.rate_reduction.membership import (
     project,
     sinkhorn_membership,
 )

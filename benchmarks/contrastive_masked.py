@@ -16,16 +16,16 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from sklearn_vlclust._backend._device import new_generator
-from sklearn_vlclust.cluster._image_batches import Images
-from sklearn_vlclust.cluster._views import StrongView, Views
-from sklearn_vlclust.cluster.contrastive_masked._network import (
+from sklearn_vlclust.cluster.contrastive_masked.network import (
     MaskedAutoencoder,
     draw_mask,
 )
-from sklearn_vlclust.cluster.contrastive_masked._objective import (
+from sklearn_vlclust.cluster.contrastive_masked.objective import (
     ContrastiveMaskedObjective,
 )
-from sklearn_vlclust.cluster.contrastive_masked._patches import patchify
+from sklearn_vlclust.cluster.contrastive_masked.patches import patchify
+from sklearn_vlclust.cluster.image_batches import Images
+from sklearn_vlclust.cluster.views import StrongView, Views
 from sklearn_vlclust.training import RandomBatches
 
 from .machine import take_turns

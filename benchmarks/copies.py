@@ -19,7 +19,7 @@ from sklearn_vlclust import (
     RateReductionClustering,
     VLClustering,
 )
-from sklearn_vlclust.data._rows import UnitRows
+from sklearn_vlclust.data.rows import UnitRows
 from sklearn_vlclust.metrics import clustering_accuracy
 from sklearn_vlclust.neighbors import group_copies, kneighbors
 

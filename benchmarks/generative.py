@@ -10,7 +10,7 @@ fast as either.
 import torch
 
 from sklearn_vlclust._backend._device import new_generator
-from sklearn_vlclust.cluster.generative._losses import kernel_matching
+from sklearn_vlclust.cluster.generative.losses import kernel_matching
 
 from .machine import take_turns
 

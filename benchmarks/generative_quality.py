@@ -20,7 +20,7 @@ from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_vlclust import GenerativeCalibrationClustering
-from sklearn_vlclust.data._pixels import read_pixels
+from sklearn_vlclust.data.pixels import read_pixels
 from sklearn_vlclust.metrics import clustering_accuracy
 
 from .accuracy import _row, _title

@@ -33,10 +33,10 @@ from sklearn_vlclust import (
     Vocabulary,
 )
 from sklearn_vlclust._backend._device import new_generator
-from sklearn_vlclust.cluster._batches import NeighborBatches
-from sklearn_vlclust.cluster.rate_reduction._network import RateReductionNetwork
-from sklearn_vlclust.cluster.rate_reduction._objective import RateReductionObjective
-from sklearn_vlclust.data._rows import UnitRows
+from sklearn_vlclust.cluster.batches import NeighborBatches
+from sklearn_vlclust.cluster.rate_reduction.network import RateReductionNetwork
+from sklearn_vlclust.cluster.rate_reduction.objective import RateReductionObjective
+from sklearn_vlclust.data.rows import UnitRows
 from sklearn_vlclust.training import RandomBatches, resolve_device, train
 
 from .clip_speed import TINY_CLIP, run_embedding

@@ -25,14 +25,14 @@ from sklearn.cluster._spectral import cluster_qr
 from sklearn.metrics import normalized_mutual_info_score
 
 from sklearn_vlclust import CodingLengthKSelector
-from sklearn_vlclust.cluster._axes import half_whitening
-from sklearn_vlclust.cluster.spectral._cut import (
+from sklearn_vlclust.cluster.axes import half_whitening
+from sklearn_vlclust.cluster.spectral.cut import (
     SpectralCut,
     doubly_stochastic,
     knn_affinity,
 )
-from sklearn_vlclust.cluster.spectral._n_clusters import estimate_n_clusters
-from sklearn_vlclust.data._rows import UnitRows
+from sklearn_vlclust.cluster.spectral.n_clusters import estimate_n_clusters
+from sklearn_vlclust.data.rows import UnitRows
 from sklearn_vlclust.metrics import coding_length
 
 from . import shared_data

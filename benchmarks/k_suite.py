@@ -27,8 +27,8 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_digits
 
-from sklearn_vlclust.cluster.spectral._n_clusters import estimate_n_clusters
-from sklearn_vlclust.data._rows import UnitRows
+from sklearn_vlclust.cluster.spectral.n_clusters import estimate_n_clusters
+from sklearn_vlclust.data.rows import UnitRows
 
 from . import shared_data
 from .machine import Lacking, Stopwatch

@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_vlclust import RateReductionClustering
-from sklearn_vlclust.data._rows import UnitRows
+from sklearn_vlclust.data.rows import UnitRows
 from sklearn_vlclust.neighbors import kneighbors
 
 from . import shared_data

@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_vlclust import MCAClustering
-from sklearn_vlclust.cluster._batches import EXACT_ROWS
+from sklearn_vlclust.cluster.batches import EXACT_ROWS
 
 from . import shared_data
 from .fit import barely_trained

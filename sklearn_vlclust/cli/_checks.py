@@ -170,7 +170,7 @@ def _check_disk():
 
 
 def _check_memory():
-    from ..data._memory import available_bytes
+    from ..data.memory import available_bytes
 
     free = available_bytes()
     if free is None:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..metrics._clusters import cluster_members
-from ._partition import partition
+from .partition import partition
 
 # Largest number of rows of a cluster that are used to split it.
 LOOKED_AT = 1000

@@ -13,8 +13,8 @@ from scipy.sparse.linalg import eigsh
 from sklearn.metrics import adjusted_mutual_info_score
 
 from .._backend._products import linear
-from ..data._rows import unit
-from ._partition import pairwise_distances
+from ..data.rows import unit
+from .partition import pairwise_distances
 
 # Largest number of images that are halved, and number of halvings. Fewer images are
 # halved more often, by at most this factor.

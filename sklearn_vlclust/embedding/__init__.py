@@ -1,7 +1,7 @@
 """Images and words -> unit vectors of one space."""
 
-from ..data._images import check_images, is_images
-from ..data._shards import open_shards
+from ..data.images import check_images, is_images
+from ..data.shards import open_shards
 from ._clip import CLIPEmbedder
 from ._offline import OfflineEmbedder
 

@@ -19,8 +19,8 @@ from sklearn.base import (
 from torch.nn import functional as F
 
 from .._compat import Interval, StrOptions
-from ..data._distributed import by_blocks, is_dask
-from ..data._images import UnreadableImageError, check_images, iter_decoded
+from ..data.distributed import by_blocks, is_dask
+from ..data.images import UnreadableImageError, check_images, iter_decoded
 from ._cache import EmbeddingCache, cached_rows
 
 # Networks in use, shared by clones: a grid search loads the weights once. An entry

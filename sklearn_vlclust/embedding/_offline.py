@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from ..data._rows import unit
+from ..data.rows import unit
 from ._base import BaseEmbedder
 
 _N_CLASSES = 1000

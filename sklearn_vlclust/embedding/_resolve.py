@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from sklearn.base import clone
 
-from ..data._distributed import gather, is_dask
+from ..data.distributed import gather, is_dask
 
 # The weights of CLIP that "auto" looks for: the defaults of CLIPEmbedder.
 CLIP = "ViT-B-32", "openai"

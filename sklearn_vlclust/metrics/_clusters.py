@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.sparse import csr_array
 
-from ..data._rows import row_blocks
+from ..data.rows import row_blocks
 
 
 def cluster_members(labels, k=0):

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
-from ..data._rows import UnitRows, row_blocks
+from ..data.rows import UnitRows, row_blocks
 from ._clusters import cluster_members
 
 

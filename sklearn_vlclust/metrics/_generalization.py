@@ -9,8 +9,8 @@ from sklearn.model_selection import KFold
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from ..data._read import read_unit_rows
-from ..data._rows import unit
+from ..data.read import read_unit_rows
+from ..data.rows import unit
 
 # Rows that are drawn from more than that.
 MAX_ROWS = 20_000

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.sparse import csc_array
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
-from ..data._rows import UnitRows, unit
+from ..data.rows import UnitRows, unit
 
 # Cosines, or entries of rows, that are held at a time.
 CELLS = 2**20

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from ..data._images import is_images
+from ..data.images import is_images
 
 
 def labels_of(estimator, X):

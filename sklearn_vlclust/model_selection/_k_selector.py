@@ -13,19 +13,19 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
-from ..cluster._axes import half_whitening
+from ..cluster.axes import half_whitening
 from ..cluster.rate_reduction import RateReductionClustering
-from ..cluster.spectral._cut import (
+from ..cluster.spectral.cut import (
     SpectralCut,
     by_size,
     cosine_weights,
     doubly_stochastic,
     knn_affinity,
 )
-from ..cluster.spectral._n_clusters import N_RUNNERS_UP, estimate_n_clusters
-from ..data._distributed import by_blocks, without_fit
-from ..data._read import read_embeddings
-from ..data._rows import UnitRows
+from ..cluster.spectral.n_clusters import N_RUNNERS_UP, estimate_n_clusters
+from ..data.distributed import by_blocks, without_fit
+from ..data.read import read_embeddings
+from ..data.rows import UnitRows
 from ..metrics import coding_length, learned_information
 from ..neighbors import distinct_rows, nearest
 

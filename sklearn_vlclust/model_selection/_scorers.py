@@ -5,7 +5,7 @@ import torch
 from scipy.special import entr
 from sklearn.utils import check_random_state
 
-from ..data._read import read_unit_rows
+from ..data.read import read_unit_rows
 from ..metrics._coding_rate import partition_coding_rate
 from ..neighbors import kneighbors
 from ._fitted import embeddings_of, labels_of

@@ -1,8 +1,8 @@
 """Nearest neighbors of embeddings by cosine similarity, and search of images."""
 
-from ._copies import Copies, distinct_rows, group_copies
 from ._image_search import ImageSearch
-from ._knn import kneighbors, nearest
+from .copies import Copies, distinct_rows, group_copies
+from .knn import kneighbors, nearest
 
 __all__ = [
     "Copies",

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 from sklearn.utils import gen_batches
 
-from ._knn import CELL_SAMPLE, _cell_centers, _faiss, nearest
+from .knn import CELL_SAMPLE, _cell_centers, _faiss, nearest
 
 # Candidates found by codes, as a multiple of the neighbors asked for; their cosines are
 # recomputed from the rows.

@@ -20,14 +20,14 @@ from .._compat import (
     StrOptions,
     _fit_context,
 )
-from ..data._distributed import gather, is_dask
-from ..data._images import is_images
-from ..data._read import read_embeddings
-from ..data._rows import BLOCK_ROWS, UnitRows, row_blocks
+from ..data.distributed import gather, is_dask
+from ..data.images import is_images
+from ..data.read import read_embeddings
+from ..data.rows import BLOCK_ROWS, UnitRows, row_blocks
 from ..embedding._resolve import embed_images, make_embedder
 from ..persistence import load_model, save_model
 from ._cells import Cells
-from ._knn import _check_k, _drop_self, kneighbors, nearest
+from .knn import _check_k, _drop_self, kneighbors, nearest
 
 MODEL = "search.safetensors"
 

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from ..data._images import check_images
+from ..data.images import check_images
 
 
 def read_inputs(estimator, images, embeddings=None):

@@ -4,7 +4,7 @@ import textwrap
 
 import numpy as np
 
-from ..data._images import ImageSource, check_images
+from ..data.images import ImageSource, check_images
 from ._assignments import read_inputs, read_typicality
 from ._text import count
 

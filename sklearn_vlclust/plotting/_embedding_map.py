@@ -4,8 +4,8 @@ import numpy as np
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from ..data._images import ImageSource, check_images, is_images
-from ..data._rows import UnitRows
+from ..data.images import ImageSource, check_images, is_images
+from ..data.rows import UnitRows
 from ..neighbors import nearest
 from ._assignments import read_labels, read_names, read_rows
 from ._features import _axes

@@ -9,8 +9,8 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
-from ..data._memory import check_memory
-from ..data._rows import unit
+from ..data.memory import check_memory
+from ..data.rows import unit
 
 _LARGEST = 10  # clusters whose spectra are drawn
 

@@ -5,7 +5,7 @@ from numbers import Integral
 
 import numpy as np
 
-from ..data._images import check_images
+from ..data.images import check_images
 from ._assignments import read_certainty, read_inputs, read_typicality
 from ._contact_sheet import _CELL, _GAP, _sheet, _square, _title
 from ._text import count

@@ -19,8 +19,8 @@ from .._compat import (
     StrOptions,
     _fit_context,
 )
-from ..data._read import read_embeddings
-from ..data._rows import UnitRows, unit
+from ..data.read import read_embeddings
+from ..data.rows import UnitRows, unit
 from ..embedding._resolve import embed_images, make_embedder
 from ..metrics._clusters import cluster_means
 from ..neighbors import nearest

@@ -5,7 +5,7 @@ import torch
 from scipy.sparse import csr_array
 from scipy.special import entr, softmax
 
-from ..data._rows import row_blocks
+from ..data.rows import row_blocks
 from ..neighbors import nearest
 
 # Nouns kept per mixture: with a perplexity of a few nouns, the rest adds next to

@@ -16,10 +16,10 @@ from .._compat import (
     _check_feature_names_in,
     _fit_context,
 )
-from ..data._distributed import by_blocks, without_fit
-from ..data._memory import check_memory
-from ..data._read import read_embeddings
-from ..data._rows import UnitRows, divide_rows, measured_blocks, unit
+from ..data.distributed import by_blocks, without_fit
+from ..data.memory import check_memory
+from ..data.read import read_embeddings
+from ..data.rows import UnitRows, divide_rows, measured_blocks, unit
 from ..embedding._resolve import embed_images, make_embedder
 from ..neighbors import nearest
 from ._encoding import noun_vectors, read_vocabulary

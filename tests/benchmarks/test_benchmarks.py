@@ -22,8 +22,8 @@ from benchmarks.machine import in_fresh_process, peak_bytes
 from benchmarks.rows import clustered, write_clustered
 from benchmarks.training import ATTENTION_SCALE, ETA, ETA_TEXT, TAU, WEIGHT, PlainMCA
 from sklearn_vlclust import Vocabulary
-from sklearn_vlclust.cluster.mca._network import MCANetwork
-from sklearn_vlclust.cluster.mca._objective import MCAObjective
+from sklearn_vlclust.cluster.mca.network import MCANetwork
+from sklearn_vlclust.cluster.mca.objective import MCAObjective
 
 
 def toy(name, tmp_path):

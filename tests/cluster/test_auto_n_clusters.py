@@ -12,7 +12,7 @@ from sklearn_vlclust import (
     MCAClustering,
     RateReductionClustering,
 )
-from sklearn_vlclust.cluster._image_base import SmallPixels
+from sklearn_vlclust.cluster.image_base import SmallPixels
 
 SHORT = {"n_clusters": "auto", "random_state": 0}
 CLUSTERERS = [

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_vlclust.cluster._batches import NeighborBatches
-from sklearn_vlclust.cluster.mca._objective import AlignedBatches
-from sklearn_vlclust.data._rows import UnitRows
+from sklearn_vlclust.cluster.batches import NeighborBatches
+from sklearn_vlclust.cluster.mca.objective import AlignedBatches
+from sklearn_vlclust.data.rows import UnitRows
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
-from sklearn_vlclust.cluster.spectral import _coding_cut
-from sklearn_vlclust.cluster.spectral._coding_cut import (
+from sklearn_vlclust.cluster.spectral import coding_cut as coding_cut_module
+from sklearn_vlclust.cluster.spectral.coding_cut import (
     ClusterRates,
     cut_and_merge,
     partition_by_rate,
 )
-from sklearn_vlclust.cluster.spectral._cut import (
+from sklearn_vlclust.cluster.spectral.cut import (
     SpectralCut,
     doubly_stochastic,
     neighbor_affinity,
@@ -133,7 +133,7 @@ def test_few_or_equal_rows(rows):
 
 def test_clusters_of_which_no_row_is_looked_at(monkeypatch):
     """Of every third row none is of cluster 2."""
-    monkeypatch.setattr(_coding_cut, "RATED_ROWS", 20)
+    monkeypatch.setattr(coding_cut_module, "RATED_ROWS", 20)
     X, y = subspaces(np.random.default_rng(0), 2, n_each=30)
     y[[1, 2, 4]] = 2
     for k in (1, 2, 3):

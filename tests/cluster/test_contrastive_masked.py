@@ -11,11 +11,11 @@ from sklearn.model_selection import GridSearchCV
 
 from sklearn_vlclust import ContrastiveMaskedClustering
 from sklearn_vlclust.cluster.contrastive_masked import presets
-from sklearn_vlclust.cluster.contrastive_masked._images import (
+from sklearn_vlclust.cluster.contrastive_masked.images import (
     ImageNetwork,
     choose_patch,
 )
-from sklearn_vlclust.data._images import UnreadableImageError
+from sklearn_vlclust.data.images import UnreadableImageError
 from sklearn_vlclust.metrics import clustering_accuracy
 from sklearn_vlclust.model_selection import (
     coding_rate_reduction_score,
@@ -131,7 +131,7 @@ def test_memmap_and_large_arrays_are_read_batch_by_batch(digits, tmp_path, monke
     expected = make().fit(X).labels_
     data = np.load(tmp_path / "X.npy", mmap_mode="r")
     np.testing.assert_array_equal(make().fit(data).labels_, expected)
-    monkeypatch.setattr("sklearn_vlclust.cluster._image_batches.HELD_BYTES", 100)
+    monkeypatch.setattr("sklearn_vlclust.cluster.image_batches.HELD_BYTES", 100)
     np.testing.assert_array_equal(make().fit(data).labels_, expected)
 
 

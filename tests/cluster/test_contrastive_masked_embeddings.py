@@ -8,9 +8,9 @@ from sklearn.model_selection import GridSearchCV
 
 from sklearn_vlclust import ContrastiveMaskedClustering
 from sklearn_vlclust._backend._device import new_generator
-from sklearn_vlclust.cluster._axes import half_whitening
-from sklearn_vlclust.cluster._row_network import EmbeddingNetwork
-from sklearn_vlclust.data._rows import UnitRows
+from sklearn_vlclust.cluster.axes import half_whitening
+from sklearn_vlclust.cluster.row_network import EmbeddingNetwork
+from sklearn_vlclust.data.rows import UnitRows
 from sklearn_vlclust.metrics import clustering_accuracy
 
 

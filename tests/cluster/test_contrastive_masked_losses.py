@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sklearn_vlclust.cluster.contrastive_masked import _losses as losses
-from sklearn_vlclust.cluster.contrastive_masked._objective import match_labels
+from sklearn_vlclust.cluster.contrastive_masked import losses
+from sklearn_vlclust.cluster.contrastive_masked.objective import match_labels
 
 N, M, D = 5, 4, 3
 

@@ -12,16 +12,16 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 from sklearn_vlclust._backend._device import new_generator
-from sklearn_vlclust.cluster._image_batches import Images
-from sklearn_vlclust.cluster._views import StrongView, Views
-from sklearn_vlclust.cluster.contrastive_masked._network import (
+from sklearn_vlclust.cluster.contrastive_masked.network import (
     MaskedAutoencoder,
     draw_mask,
 )
-from sklearn_vlclust.cluster.contrastive_masked._objective import (
+from sklearn_vlclust.cluster.contrastive_masked.objective import (
     ContrastiveMaskedObjective,
 )
-from sklearn_vlclust.cluster.contrastive_masked._patches import patchify, unpatchify
+from sklearn_vlclust.cluster.contrastive_masked.patches import patchify, unpatchify
+from sklearn_vlclust.cluster.image_batches import Images
+from sklearn_vlclust.cluster.views import StrongView, Views
 from sklearn_vlclust.training import RandomBatches, load_model, save_model, train
 
 CPU = torch.device("cpu")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
 from sklearn_vlclust._backend._device import new_generator
-from sklearn_vlclust.cluster._views import (
+from sklearn_vlclust.cluster.views import (
     GRAY,
     StrongView,
     Views,

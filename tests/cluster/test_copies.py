@@ -14,7 +14,7 @@ from sklearn_vlclust import (
     MCAClustering,
     RateReductionClustering,
 )
-from sklearn_vlclust.cluster._separate import separate_groups
+from sklearn_vlclust.cluster.separate import separate_groups
 from sklearn_vlclust.metrics import clustering_accuracy
 
 

@@ -29,7 +29,7 @@ from sklearn_vlclust import (  # noqa: E402
     VLClustering,
     Vocabulary,
 )
-from sklearn_vlclust.data import _distributed  # noqa: E402
+from sklearn_vlclust.data import distributed as distributed_module  # noqa: E402
 from sklearn_vlclust.embedding import is_images  # noqa: E402
 from sklearn_vlclust.model_selection import neighbor_consistency_score  # noqa: E402
 from tests._open_clip import save_random_clip  # noqa: E402
@@ -106,7 +106,7 @@ def test_array_in_array_out(X, name):
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_fit_on_blocks_is_fit_on_the_array(X, name, held, monkeypatch, tmp_path):
     if not held:
-        monkeypatch.setattr(_distributed, "HELD_BYTES", 0)
+        monkeypatch.setattr(distributed_module, "HELD_BYTES", 0)
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     for rows in (X, X.astype(np.float16)):
         blocks = da.from_array(rows, chunks=(25, 9))
@@ -157,8 +157,8 @@ def test_blocks_of_unknown_length(X):
 @pytest.mark.parametrize(("n_held", "at_a_time"), [(1, 1), (3, 3), (100, 4)])
 def test_few_blocks_are_computed_at_a_time(X, monkeypatch, n_held, at_a_time):
     blocks = da.from_array(X, chunks=(10, WIDTH))
-    monkeypatch.setattr(_distributed, "HELD_BYTES", n_held * 10 * WIDTH * 4)
-    monkeypatch.setattr(_distributed, "cpu_count", lambda: 4)
+    monkeypatch.setattr(distributed_module, "HELD_BYTES", n_held * 10 * WIDTH * 4)
+    monkeypatch.setattr(distributed_module, "cpu_count", lambda: 4)
     computed = []
 
     def compute(*some):
@@ -166,7 +166,7 @@ def test_few_blocks_are_computed_at_a_time(X, monkeypatch, n_held, at_a_time):
         return [block.compute() for block in some]
 
     monkeypatch.setattr(dask, "compute", compute)
-    rows = _distributed.gather(blocks)
+    rows = distributed_module.gather(blocks)
     assert isinstance(rows, np.memmap) == (n_held < 12)
     np.testing.assert_array_equal(rows, X)
     assert sum(computed) == 12 and max(computed) == at_a_time
@@ -176,7 +176,7 @@ def test_no_room_for_the_file(X, monkeypatch):
     def full(*args):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(_distributed, "HELD_BYTES", 0)
+    monkeypatch.setattr(distributed_module, "HELD_BYTES", 0)
     monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
     with pytest.raises(OSError, match=r"copy of X of 0.0 GiB .* No space.*Set TMPDIR"):
         clone(RATE_REDUCTION).fit(da.from_array(X, chunks=(25, WIDTH)))

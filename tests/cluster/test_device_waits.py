@@ -13,7 +13,7 @@ from sklearn_vlclust import (
     Vocabulary,
 )
 from sklearn_vlclust._backend._device import to_device
-from sklearn_vlclust.cluster import _base
+from sklearn_vlclust.cluster import base as base_module
 from tests.cluster._device_waits import DEVICE, DeviceWaits
 
 N, WIDTH = 96, 24
@@ -88,7 +88,7 @@ def prepare(model, X, epoch, monkeypatch):
         trained = [x for x in network.parameters() if x.requires_grad]
         raise Prepared(network.train(), criterion, batches, trained)
 
-    monkeypatch.setattr(_base, "train", stop)
+    monkeypatch.setattr(base_module, "train", stop)
     with pytest.raises(Prepared) as prepared:
         model.set_params(device="cpu", random_state=0).fit(X)
     network, criterion, batches, trained = prepared.value.args

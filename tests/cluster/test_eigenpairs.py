@@ -4,9 +4,9 @@ from scipy.sparse import csr_array, diags_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.datasets import make_blobs
 
-from sklearn_vlclust.cluster.spectral import _eigenpairs
-from sklearn_vlclust.cluster.spectral._cut import knn_affinity
-from sklearn_vlclust.cluster.spectral._eigenpairs import (
+from sklearn_vlclust.cluster.spectral import eigenpairs as eigen_module
+from sklearn_vlclust.cluster.spectral.cut import knn_affinity
+from sklearn_vlclust.cluster.spectral.eigenpairs import (
     dense_eigenpairs,
     lanczos_eigenpairs,
 )
@@ -75,7 +75,7 @@ def test_what_is_known_is_left_out():
 def test_the_polynomial_saves_steps(monkeypatch):
     """The basis grows by a few steps only: that is what time goes into."""
     matrix, steps = graph(0.0), []
-    eigsh = _eigenpairs.eigsh
+    eigsh = eigen_module.eigsh
 
     def counting(operator, *args, **params):
         product = operator.matvec
@@ -85,12 +85,12 @@ def test_the_polynomial_saves_steps(monkeypatch):
             steps[-1] += 1
             return product(x)
 
-        counted = _eigenpairs.LinearOperator(operator.shape, count, dtype=np.float64)
+        counted = eigen_module.LinearOperator(operator.shape, count, dtype=np.float64)
         return eigsh(counted, *args, **params)
 
-    monkeypatch.setattr(_eigenpairs, "eigsh", counting)
+    monkeypatch.setattr(eigen_module, "eigsh", counting)
     lanczos_eigenpairs(matrix, NONE, 70, np.random.RandomState(0))
-    monkeypatch.setattr(_eigenpairs, "_unwanted", lambda *args: (0.0, 0.0))
+    monkeypatch.setattr(eigen_module, "_unwanted", lambda *args: (0.0, 0.0))
     lanczos_eigenpairs(matrix, NONE, 70, np.random.RandomState(0))
     filtered, plain = steps
     assert filtered < plain / 2
@@ -101,7 +101,7 @@ def test_a_bound_above_wanted_eigenvalues_is_noticed(monkeypatch, count):
     matrix = graph(0.0)
     values = np.linalg.eigvalsh(matrix.toarray())
     bound = values[::-1][count - 1] - 1e-6
-    monkeypatch.setattr(_eigenpairs, "_unwanted", lambda *args: (values[0], bound))
+    monkeypatch.setattr(eigen_module, "_unwanted", lambda *args: (values[0], bound))
     assert_same(
         matrix, lanczos_eigenpairs(matrix, NONE, 70, np.random.RandomState(0)), 70
     )
@@ -113,7 +113,7 @@ def test_more_than_k_eigenvalues_exceed_the_bound(k):
     values = np.linalg.eigvalsh(matrix.toarray())[::-1]
     for seed in range(10):
         start = np.random.RandomState(seed).normal(size=600)
-        low, bound = _eigenpairs._unwanted(matrix, NONE, k, start)
+        low, bound = eigen_module._unwanted(matrix, NONE, k, start)
         assert values[-1] - 1e-9 <= low < bound
         assert k < (values > bound).sum() < 6 * k + 60
 
@@ -121,5 +121,5 @@ def test_more_than_k_eigenvalues_exceed_the_bound(k):
 def test_a_graph_of_one_eigenvalue_has_no_bound():
     matrix = csr_array(np.eye(600))
     start = np.random.RandomState(0).normal(size=600)
-    low, bound = _eigenpairs._unwanted(matrix, NONE, 5, start)
+    low, bound = eigen_module._unwanted(matrix, NONE, 5, start)
     assert low == bound == pytest.approx(1)

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import normalized_mutual_info_score
 
 from sklearn_vlclust import GenerativeCalibrationClustering
-from sklearn_vlclust.cluster.generative._generator import EmbeddingGenerator
+from sklearn_vlclust.cluster.generative.generator import EmbeddingGenerator
 from sklearn_vlclust.metrics import clustering_accuracy
 from sklearn_vlclust.plotting import GeneratedImagesDisplay
 

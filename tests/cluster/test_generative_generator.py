@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 from sklearn_vlclust._backend._device import new_generator
-from sklearn_vlclust.cluster.generative._generator import (
+from sklearn_vlclust.cluster.generative.generator import (
     BETA_END,
     BETA_START,
     N_STEPS,

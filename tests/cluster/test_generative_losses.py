@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sklearn_vlclust.cluster.generative import _kernel_pairs
-from sklearn_vlclust.cluster.generative import _losses as losses
+from sklearn_vlclust.cluster.generative import kernel_pairs as kernel_pairs_module
+from sklearn_vlclust.cluster.generative import losses
 
 K, D = 4, 3
 quick = settings(max_examples=30, deadline=None)
@@ -112,10 +112,10 @@ def test_bandwidth_is_the_median_distance(seed):
 @pytest.mark.parametrize("n", range(2, 10))
 def test_median_of_pairs_with_ties(n):
     x = torch.randint(3, (n, 2), generator=torch.Generator().manual_seed(n)).float()
-    squares = _kernel_pairs.square_distances(x)
-    found = _kernel_pairs._scale(squares, None)
+    squares = kernel_pairs_module.square_distances(x)
+    found = kernel_pairs_module._scale(squares, None)
     pairs = sorted(float(squares[i, j]) for i, j in combinations(range(n), 2))
-    assert found == max(pairs[(len(pairs) - 1) // 2], _kernel_pairs.TINY)
+    assert found == max(pairs[(len(pairs) - 1) // 2], kernel_pairs_module.TINY)
 
 
 @pytest.mark.parametrize("sigma", [2.0, None])
@@ -133,9 +133,9 @@ def test_blocks_of_clusters(k, sigma, monkeypatch):
     assert found == pytest.approx(loop_kernel_matching(*real, *generated, sigma))
     # Value and gradient are those of the kernels of all pairs, as on a GPU.
     x, labels = torch.tensor(x), torch.tensor(np.r_[real[1], generated[1]])
-    loss, gradient = _kernel_pairs.match(x, labels, 300, None)
-    monkeypatch.setattr(_kernel_pairs, "LARGEST", 0)
-    other_loss, other = _kernel_pairs.match(x, labels, 300, None)
+    loss, gradient = kernel_pairs_module.match(x, labels, 300, None)
+    monkeypatch.setattr(kernel_pairs_module, "LARGEST", 0)
+    other_loss, other = kernel_pairs_module.match(x, labels, 300, None)
     assert not torch.equal(gradient, other)
     torch.testing.assert_close(gradient, other)
     torch.testing.assert_close(loss, other_loss)

@@ -9,13 +9,13 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 from sklearn_vlclust._backend._device import new_generator
-from sklearn_vlclust.cluster._axes import half_whitening
-from sklearn_vlclust.cluster.generative._network import (
+from sklearn_vlclust.cluster.axes import half_whitening
+from sklearn_vlclust.cluster.generative.network import (
     ResidualNetwork,
     RowNetwork,
     own_statistics,
 )
-from sklearn_vlclust.data._rows import UnitRows
+from sklearn_vlclust.data.rows import UnitRows
 from sklearn_vlclust.training import load_model, save_model
 
 K = 5

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import make_blobs
 
-from sklearn_vlclust.cluster._kmeans_plusplus import kmeans_plusplus
+from sklearn_vlclust.cluster.kmeans_plusplus import kmeans_plusplus
 
 
 def blobs(n, centers, width=12, std=3.0, seed=0):

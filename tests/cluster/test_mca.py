@@ -7,11 +7,11 @@ from sklearn.base import clone
 from sklearn.cluster import KMeans
 
 from sklearn_vlclust import MCAClustering, SemanticSpace, Vocabulary
-from sklearn_vlclust.cluster import _partition
+from sklearn_vlclust.cluster import partition as partitions
 from sklearn_vlclust.cluster.mca import presets
-from sklearn_vlclust.cluster.mca._network import MCANetwork
-from sklearn_vlclust.cluster.mca._objective import AlignedBatches, MCAObjective
-from sklearn_vlclust.data._rows import UnitRows
+from sklearn_vlclust.cluster.mca.network import MCANetwork
+from sklearn_vlclust.cluster.mca.objective import AlignedBatches, MCAObjective
+from sklearn_vlclust.data.rows import UnitRows
 from sklearn_vlclust.metrics import clustering_accuracy, match_clusters
 
 
@@ -183,9 +183,9 @@ def test_presets_of_table_5_can_be_fitted(small, name):
 
 
 def test_a_sample_starts_many_rows(small, make_mca, monkeypatch):
-    monkeypatch.setattr(_partition, "START_ROWS", 60)
-    monkeypatch.setattr(_partition, "START_ROWS_PER_CLUSTER", 5)
-    monkeypatch.setattr(_partition, "WARD_ROWS", 40)
+    monkeypatch.setattr(partitions, "START_ROWS", 60)
+    monkeypatch.setattr(partitions, "START_ROWS_PER_CLUSTER", 5)
+    monkeypatch.setattr(partitions, "WARD_ROWS", 40)
     X, y, _ = small
     assert clustering_accuracy(y, make_mca().fit_predict(X)) > 0.95
 
@@ -194,7 +194,7 @@ def test_ward_on_one_product_equals_scipy():
     from scipy.spatial.distance import pdist
 
     x = np.random.default_rng(0).normal(size=(40, 7)).astype(np.float32)
-    np.testing.assert_allclose(_partition.pairwise_distances(x), pdist(x), atol=1e-5)
+    np.testing.assert_allclose(partitions.pairwise_distances(x), pdist(x), atol=1e-5)
 
 
 def first_name(noun):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_vlclust.cluster.mca import _losses as losses
+from sklearn_vlclust.cluster.mca import losses
 
 B, C, M, K, D = 6, 4, 9, 3, 5
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from torch.nn import functional as F
 
-from sklearn_vlclust.cluster.rate_reduction import _membership
-from sklearn_vlclust.cluster.rate_reduction._membership import (
+from sklearn_vlclust.cluster.rate_reduction import membership as membership_module
+from sklearn_vlclust.cluster.rate_reduction.membership import (
     membership_residual,
     sinkhorn_membership,
 )
@@ -41,7 +41,7 @@ def test_exactly_symmetric_in_single_precision_whatever_the_threads(n_threads):
             C = codes(m, 16).float()
             similarities = (C @ C.T).abs()
             similarities = (similarities + similarities.T) / 2
-            K = _membership._kernel(similarities, 0.13)
+            K = membership_module._kernel(similarities, 0.13)
             assert torch.equal(K, K.T)
             expected = ((similarities.double() - 1) / 0.13).exp()
             torch.testing.assert_close(K.double(), expected, rtol=2e-6, atol=0)
@@ -99,7 +99,7 @@ def test_system_of_the_gradient_is_positive_definite(m, d, gamma, seed):
 
 
 def test_gradient(monkeypatch):
-    monkeypatch.setattr(_membership, "MAX_ROUNDS", 100)
+    monkeypatch.setattr(membership_module, "MAX_ROUNDS", 100)
     C = codes(7, 3).requires_grad_()
     weights = torch.randn(7, 7, generator=torch.Generator().manual_seed(3)).double()
     assert torch.autograd.gradcheck(
@@ -111,5 +111,5 @@ def test_gradient_without_a_solution_is_nan():
     """Not that of another system: training looks for NaN once per epoch."""
     # Entries of the membership are to be positive: here the diagonal is 0.
     similarities = torch.tensor([[-50.0, 1.0], [1.0, -50.0]], requires_grad=True)
-    _membership.project(similarities, 0.1).square().sum().backward()
+    membership_module.project(similarities, 0.1).square().sum().backward()
     assert similarities.grad.isnan().all()

@@ -8,8 +8,8 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import adjusted_rand_score, mutual_info_score
 
 from benchmarks import shared_data
-from sklearn_vlclust.cluster.spectral import _n_clusters
-from sklearn_vlclust.cluster.spectral._n_clusters import estimate_n_clusters
+from sklearn_vlclust.cluster.spectral import n_clusters as n_clusters_module
+from sklearn_vlclust.cluster.spectral.n_clusters import estimate_n_clusters
 
 
 def estimate(X, k_range=None, seed=0):
@@ -163,8 +163,8 @@ def test_same_seed_same_answer():
 
 def test_a_sample_of_many_rows(monkeypatch):
     """More rows are read if a cluster has few in the sample."""
-    monkeypatch.setattr(_n_clusters, "SAMPLE_ROWS", 300)
-    monkeypatch.setattr(_n_clusters, "MOST_ROWS", 1200)
+    monkeypatch.setattr(n_clusters_module, "SAMPLE_ROWS", 300)
+    monkeypatch.setattr(n_clusters_module, "MOST_ROWS", 1200)
     read = []
 
     class Rows:
@@ -181,9 +181,9 @@ def test_a_sample_of_many_rows(monkeypatch):
 
 
 def test_cuts_are_those_of_scipy():
-    rows = _n_clusters._unit(blobs(6, 20))
+    rows = n_clusters_module._unit(blobs(6, 20))
     k_values = np.array([2, 3, 7, 30])
-    cuts = _n_clusters._cut(_n_clusters._product(rows, rows), k_values)
+    cuts = n_clusters_module._cut(n_clusters_module._product(rows, rows), k_values)
     tree = linkage(pdist(rows), "ward")
     for k, labels in zip(k_values, cuts):
         assert len(np.unique(labels)) == k
@@ -195,7 +195,7 @@ def test_information_is_mutual_information():
     rng = np.random.RandomState(0)
     labels = [rng.randint(4, size=(3, 50)), rng.randint(4, size=(3, 60))]
     near = [rng.randint(60, size=(50, 1)), rng.randint(50, size=(60, 1))]
-    shared, by_chance, entropy = _n_clusters._inform(labels, near, rng)
+    shared, by_chance, entropy = n_clusters_module._inform(labels, near, rng)
     for i in range(3):
         expected = sum(
             mutual_info_score(labels[own][i], labels[1 - own][i][near[own][:, 0]])
@@ -210,7 +210,7 @@ def test_majority_of_three_neighbors():
     other = np.array([[5, 6, 6, 7]])
     near = np.array([[0, 1, 2], [1, 0, 2], [0, 1, 3], [3, 3, 0]])
     given = np.array([6, 6, 5, 7])  # majority, majority, the nearest, majority
-    shared, *_ = _n_clusters._inform(
+    shared, *_ = n_clusters_module._inform(
         [own, other], [near, np.zeros((4, 3), dtype=int)], np.random.RandomState(0)
     )
     backward = mutual_info_score(other[0], np.zeros(4))
@@ -224,4 +224,4 @@ def test_corners_are_the_best_for_some_price():
     prices = np.linspace(0, 1, 20_001)[:, None]
     worth = entropy * (agreement - prices)
     expected = set(worth.argmax(axis=1)[worth.max(axis=1) > 0].tolist())
-    assert set(_n_clusters._corners(agreement, entropy)) == expected
+    assert set(n_clusters_module._corners(agreement, entropy)) == expected

@@ -11,13 +11,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_vlclust import RateReductionClustering
-from sklearn_vlclust.cluster._axes import half_whitening
-from sklearn_vlclust.cluster.rate_reduction import _membership, presets
-from sklearn_vlclust.cluster.rate_reduction._membership import sinkhorn_membership
-from sklearn_vlclust.cluster.rate_reduction._network import RateReductionNetwork
-from sklearn_vlclust.cluster.rate_reduction._objective import RateReductionObjective
-from sklearn_vlclust.cluster.spectral import _graph_cuts
-from sklearn_vlclust.data._rows import UnitRows
+from sklearn_vlclust.cluster.axes import half_whitening
+from sklearn_vlclust.cluster.rate_reduction import membership as membership_module
+from sklearn_vlclust.cluster.rate_reduction import presets
+from sklearn_vlclust.cluster.rate_reduction.membership import sinkhorn_membership
+from sklearn_vlclust.cluster.rate_reduction.network import RateReductionNetwork
+from sklearn_vlclust.cluster.rate_reduction.objective import RateReductionObjective
+from sklearn_vlclust.cluster.spectral import graph_cuts as graph_cuts_module
+from sklearn_vlclust.data.rows import UnitRows
 from sklearn_vlclust.metrics import (
     cluster_coding_rate,
     clustering_accuracy,
@@ -82,7 +83,7 @@ def test_membership_is_that_of_the_codes(small, fitted):
 
 def test_membership_that_does_not_converge_says_so(small, fitted, make, monkeypatch):
     """A cosine is at most 1, so that few rounds always do; none do not."""
-    monkeypatch.setattr(_membership, "MAX_ROUNDS", 0)
+    monkeypatch.setattr(membership_module, "MAX_ROUNDS", 0)
     message = r"a row sum differs from 1 by .*\. A larger gamma than 0.5"
     with pytest.warns(ConvergenceWarning, match=message):
         model = make(gamma=0.5).fit(small[0])
@@ -99,7 +100,7 @@ def test_a_sharp_cut_that_is_better_in_both_respects_is_taken(
     wrong = np.where(right == 1, 0, right)
     wrong[np.flatnonzero(right == 2)[::2]] = 1
     for share in ("SHARP_LEAKS", "EVEN_SAVES"):  # no cut is taken for one of them
-        monkeypatch.setattr(_graph_cuts, share, 0)
+        monkeypatch.setattr(graph_cuts_module, share, 0)
     natural, sharp, _ = fitted.cuts_
     monkeypatch.setattr(natural, "labels", lambda k, **options: wrong)
     assert clustering_accuracy(y, fitted.set_n_clusters(5).labels_) > 0.95

@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits, make_blobs
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import normalized_mutual_info_score
 
-from sklearn_vlclust.cluster.spectral._cut import (
+from sklearn_vlclust.cluster.spectral.cut import (
     SpectralCut,
     by_size,
     doubly_stochastic,

@@ -8,8 +8,8 @@ from sklearn.base import clone
 from sklearn.metrics import adjusted_rand_score
 
 from sklearn_vlclust import VLClustering, Vocabulary
-from sklearn_vlclust.cluster import _partition
-from sklearn_vlclust.cluster.spectral._averaged_cuts import (
+from sklearn_vlclust.cluster import partition as partition_module
+from sklearn_vlclust.cluster.spectral.averaged_cuts import (
     AveragedCuts,
     principal_components,
 )
@@ -116,8 +116,8 @@ def test_another_number_of_clusters(pets, tmp_path):
 
 
 def test_many_rows_are_clustered_by_a_sample(small, monkeypatch):
-    monkeypatch.setattr(_partition, "START_ROWS", 60)
-    monkeypatch.setattr(_partition, "START_ROWS_PER_CLUSTER", 5)
+    monkeypatch.setattr(partition_module, "START_ROWS", 60)
+    monkeypatch.setattr(partition_module, "START_ROWS_PER_CLUSTER", 5)
     X, y, words = small
     model = VLClustering(5, semantic_space=words, random_state=0).fit(X)
     assert len(model.samples_) == 60 and len(model.labels_) == len(X)

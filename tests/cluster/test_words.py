@@ -12,9 +12,9 @@ from sklearn_vlclust import (
     SemanticSpace,
     VLClustering,
 )
-from sklearn_vlclust.cluster import _joint
-from sklearn_vlclust.cluster._words import Words, join
-from sklearn_vlclust.data._rows import UnitRows
+from sklearn_vlclust.cluster import joint as joint_module
+from sklearn_vlclust.cluster.words import Words, join
+from sklearn_vlclust.data.rows import UnitRows
 from sklearn_vlclust.metrics import clustering_accuracy
 from sklearn_vlclust.semantics._mixture import NounMixture
 
@@ -35,10 +35,10 @@ def test_joint_rows_on_demand_equal_those_in_memory(small, monkeypatch):
     X, _, words = small
     rows = UnitRows(X)
     mixture = NounMixture(rows, words.embeddings, 3.0)
-    parts = [_joint.StandardRows(rows), _joint.StandardRows(mixture)]
-    dense = _joint.JointRows(parts, [1.0, 0.5])
-    monkeypatch.setattr(_joint, "DENSE_BYTES", 0)
-    lazy = _joint.JointRows(parts, [1.0, 0.5])
+    parts = [joint_module.StandardRows(rows), joint_module.StandardRows(mixture)]
+    dense = joint_module.JointRows(parts, [1.0, 0.5])
+    monkeypatch.setattr(joint_module, "DENSE_BYTES", 0)
+    lazy = joint_module.JointRows(parts, [1.0, 0.5])
     assert lazy._dense is None and dense._dense is not None
     index = np.array([3, 1, 149])
     np.testing.assert_allclose(lazy[index], dense[index], rtol=1e-5, atol=1e-6)
@@ -66,7 +66,7 @@ def test_new_images_are_joined_as_those_of_the_fit(small, weight):
     X, _, words = small
     rows = UnitRows(X)
     mixture = NounMixture(rows, words.embeddings, 2.5)
-    images, texts = _joint.StandardRows(rows), _joint.StandardRows(mixture)
+    images, texts = joint_module.StandardRows(rows), joint_module.StandardRows(mixture)
     joint, embedding = join(Words(images, None, mixture, texts, weight))
     assert joint.shape[1] == embedding.width == (16 if weight == 0 else 32)
     x = torch.from_numpy(3 * rows[:])

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from sklearn_vlclust.data._images import (
+from sklearn_vlclust.data.images import (
     ImageSource,
     UnreadableImageError,
     iter_decoded,

@@ -14,10 +14,10 @@ from sklearn_vlclust import (
     SemanticSpace,
     Vocabulary,
 )
-from sklearn_vlclust.cluster.rate_reduction._membership import sinkhorn_membership
-from sklearn_vlclust.cluster.spectral import _cut as _spectral
-from sklearn_vlclust.cluster.spectral import _eigenpairs
-from sklearn_vlclust.data import _memory
+from sklearn_vlclust.cluster.rate_reduction.membership import sinkhorn_membership
+from sklearn_vlclust.cluster.spectral import cut as spectral_module
+from sklearn_vlclust.cluster.spectral import eigenpairs as eigenpairs_module
+from sklearn_vlclust.data import memory as memory_module
 from sklearn_vlclust.embedding import open_shards
 from sklearn_vlclust.plotting import SimilarityDisplay
 
@@ -34,29 +34,29 @@ def little(monkeypatch):
     """Return a function that leaves so many bytes free, and counts them all."""
 
     def leave(n_bytes):
-        monkeypatch.setattr(_memory, "NEGLIGIBLE", 0)
-        monkeypatch.setattr(_memory, "available_bytes", lambda: n_bytes)
+        monkeypatch.setattr(memory_module, "NEGLIGIBLE", 0)
+        monkeypatch.setattr(memory_module, "available_bytes", lambda: n_bytes)
 
     return leave
 
 
 def test_the_message():
     with pytest.raises(MemoryError) as error:
-        _memory.check_memory(10**18, "n=7: all pairs", "Take fewer.")
+        memory_module.check_memory(10**18, "n=7: all pairs", "Take fewer.")
     start = "n=7: all pairs takes about 931,322,574.6 GiB of memory, of which "
     assert str(error.value).startswith(start)
     assert str(error.value).endswith(" GiB are free. Take fewer.")
-    _memory.check_memory(1000, "this", "no")
+    memory_module.check_memory(1000, "this", "no")
 
 
 def test_the_free_memory_is_known_here():
-    free = _memory.available_bytes()
+    free = memory_module.available_bytes()
     assert free is None or 2**20 < free < 2**50
 
 
 def test_where_it_is_not_known_nothing_is_refused(monkeypatch):
-    monkeypatch.setattr(_memory, "available_bytes", lambda: None)
-    _memory.check_memory(10**18, "this", "no")
+    monkeypatch.setattr(memory_module, "available_bytes", lambda: None)
+    memory_module.check_memory(10**18, "this", "no")
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,8 @@ def test_limit_of_a_container(tmp_path, limit, expected):
     (tmp_path / "memory.max").write_text(f"{limit}\n")
     (tmp_path / "memory.current").write_text("700\n")
     (tmp_path / "memory.stat").write_text("anon 400\nfile 300\n")
-    assert _memory._of_the_container(tmp_path) == expected
-    assert _memory._of_the_container(tmp_path / "none") is None
+    assert memory_module._of_the_container(tmp_path) == expected
+    assert memory_module._of_the_container(tmp_path / "none") is None
 
 
 PAIRS = [
@@ -147,17 +147,17 @@ def test_clusters_of_a_graph(X, little):
 
 def test_eigenvectors_without_a_dense_matrix(X, monkeypatch):
     """Above the limit the same cut comes from the iterative solver."""
-    affinity = _spectral.knn_affinity(X, 10, 0.2, np.random.RandomState(0))
+    affinity = spectral_module.knn_affinity(X, 10, 0.2, np.random.RandomState(0))
 
     def cut():
-        return _spectral.SpectralCut(affinity, 60, np.random.RandomState(0))
+        return spectral_module.SpectralCut(affinity, 60, np.random.RandomState(0))
 
     dense = cut()
-    monkeypatch.setattr(_spectral, "DENSE_BYTES", 0)
+    monkeypatch.setattr(spectral_module, "DENSE_BYTES", 0)
     calls = []
-    eigsh = _eigenpairs.eigsh
+    eigsh = eigenpairs_module.eigsh
     monkeypatch.setattr(
-        _eigenpairs, "eigsh", lambda *a, **k: calls.append(1) or eigsh(*a, **k)
+        eigenpairs_module, "eigsh", lambda *a, **k: calls.append(1) or eigsh(*a, **k)
     )
     iterative = cut()
     assert calls

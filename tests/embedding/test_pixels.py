@@ -5,9 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
-from sklearn_vlclust.data import _pixels
-from sklearn_vlclust.data._images import UnreadableImageError
-from sklearn_vlclust.data._pixels import read_pixels, typical_side
+from sklearn_vlclust.data import pixels as pixels_module
+from sklearn_vlclust.data.images import UnreadableImageError
+from sklearn_vlclust.data.pixels import read_pixels, typical_side
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_alpha_is_laid_over_white():
 
 def test_large_arrays_are_temporary_files(mixed, monkeypatch):
     held = read_pixels(mixed, 16)
-    monkeypatch.setattr(_pixels, "HELD_BYTES", 100)
+    monkeypatch.setattr(pixels_module, "HELD_BYTES", 100)
     pixels = read_pixels(mixed, 16)
     assert isinstance(pixels, np.memmap)
     np.testing.assert_array_equal(pixels, held)

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_image
 
-from sklearn_vlclust.data._images import ImageSource, UnreadableImageError
+from sklearn_vlclust.data.images import ImageSource, UnreadableImageError
 
 SIDE = 40
 CLOSE = 2  # of 255, in the mean; WebP of a thumbnail loses 4 and more

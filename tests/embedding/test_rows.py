@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sklearn_vlclust.data._rows import UnitRows, as_tensor
+from sklearn_vlclust.data.rows import UnitRows, as_tensor
 
 
 @given(

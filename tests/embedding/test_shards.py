@@ -22,13 +22,15 @@ from sklearn_vlclust import (
     SemanticSpace,
     Vocabulary,
 )
-from sklearn_vlclust.cluster import _joint, _partition
-from sklearn_vlclust.data import _rows
-from sklearn_vlclust.data._shards import ShardedRows
+from sklearn_vlclust.cluster import joint as joint_module
+from sklearn_vlclust.cluster import partition as partition_module
+from sklearn_vlclust.data import rows
+from sklearn_vlclust.data.shards import ShardedRows
 from sklearn_vlclust.embedding import is_images, open_shards
 from sklearn_vlclust.metrics import _generalization
 from sklearn_vlclust.model_selection import neighbor_consistency_score
-from sklearn_vlclust.neighbors import _copies, _knn
+from sklearn_vlclust.neighbors import copies as copies_module
+from sklearn_vlclust.neighbors import knn as knn_module
 
 WIDTH = 16
 
@@ -84,7 +86,7 @@ METHODS = ["predict", "predict_proba", "transform", "score"]
 def test_results_are_those_of_the_matrix(case, name, held, monkeypatch):
     folder, X = case
     if not held:
-        monkeypatch.setattr(_rows.UnitRows.__init__, "__defaults__", (0, False))
+        monkeypatch.setattr(rows.UnitRows.__init__, "__defaults__", (0, False))
     X = X.astype(np.float32) if X.dtype == np.float16 else X
     expected, found = (ESTIMATORS[name]().fit(x) for x in (X, str(folder)))
     np.testing.assert_array_equal(found.labels_, expected.labels_)
@@ -235,17 +237,21 @@ def test_never_read_as_a_whole(tmp_path, monkeypatch):
             return rows
 
         monkeypatch.setattr(ShardedRows, name, watched)
-    blocks = _rows.row_blocks, _rows.measured_blocks, _rows.UnitRows.blocks
+    blocks = (
+        rows.row_blocks,
+        rows.measured_blocks,
+        rows.UnitRows.blocks,
+    )
     for function in blocks:
         monkeypatch.setattr(function, "__defaults__", (50,))
-    monkeypatch.setattr(_rows.UnitRows.__init__, "__defaults__", (0, False))
-    monkeypatch.setattr(_joint, "DENSE_BYTES", 0)
+    monkeypatch.setattr(rows.UnitRows.__init__, "__defaults__", (0, False))
+    monkeypatch.setattr(joint_module, "DENSE_BYTES", 0)
     for limit in ("BLOCK_ROWS", "PROBED_ROWS"):
-        monkeypatch.setattr(_copies, limit, 12)
-    monkeypatch.setattr(_knn, "QUERY_ROWS", 50)
-    monkeypatch.setattr(_knn, "KEY_ROWS", 50)
-    monkeypatch.setattr(_partition, "START_ROWS", 50)
-    monkeypatch.setattr(_partition, "START_ROWS_PER_CLUSTER", 25)
+        monkeypatch.setattr(copies_module, limit, 12)
+    monkeypatch.setattr(knn_module, "QUERY_ROWS", 50)
+    monkeypatch.setattr(knn_module, "KEY_ROWS", 50)
+    monkeypatch.setattr(partition_module, "START_ROWS", 50)
+    monkeypatch.setattr(partition_module, "START_ROWS_PER_CLUSTER", 25)
     monkeypatch.setattr(MCAClustering, "_inference_rows", 50)
     monkeypatch.setattr(_generalization, "MAX_ROWS", 50)
     mca = MCAClustering(4, semantic_space=None, max_iter=1, batch_size=50).fit(folder)

@@ -15,8 +15,8 @@ from sklearn_vlclust import (
     SemanticSpace,
     Vocabulary,
 )
-from sklearn_vlclust.data._rows import UnitRows
-from sklearn_vlclust.data._tensor_rows import TensorRows
+from sklearn_vlclust.data.rows import UnitRows
+from sklearn_vlclust.data.tensor_rows import TensorRows
 
 NOUNS = Vocabulary([f"noun {i}" for i in range(8)], embeddings=np.eye(8) + 0.05)
 CLUSTERERS = [
@@ -91,7 +91,7 @@ def test_clusterers_read_a_tensor_where_it_is(model, monkeypatch):
 
 def test_training_reads_batches_where_the_tensor_is(monkeypatch):
     """Of rows too many to be held as unit rows, too, none is copied for a batch."""
-    from sklearn_vlclust.cluster._batches import NeighborBatches
+    from sklearn_vlclust.cluster.batches import NeighborBatches
 
     rows = UnitRows(TensorRows(torch.from_numpy(embeddings())), dense_bytes=0)
     near = np.random.default_rng(0).integers(120, size=(120, 3))

@@ -11,7 +11,7 @@ from sklearn.datasets import make_blobs
 from sklearn.linear_model import RidgeClassifier
 from sklearn.model_selection import KFold
 
-from sklearn_vlclust.data._rows import UnitRows
+from sklearn_vlclust.data.rows import UnitRows
 from sklearn_vlclust.metrics import (
     _generalization,
     generalization,

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import make_blobs
 
-from sklearn_vlclust.data._rows import UnitRows
+from sklearn_vlclust.data.rows import UnitRows
 from sklearn_vlclust.metrics import (
     _silhouette,
     adjusted_rand_score,

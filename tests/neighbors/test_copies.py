@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits, make_blobs
 
-from sklearn_vlclust.data._rows import UnitRows
+from sklearn_vlclust.data.rows import UnitRows
 from sklearn_vlclust.neighbors import distinct_rows, group_copies
 
 
@@ -148,9 +148,9 @@ def test_rows_of_rows(pets, dense_bytes):
 
 
 def test_many_rows_are_compared_within_cells(monkeypatch, pets):
-    from sklearn_vlclust.neighbors import _copies
+    from sklearn_vlclust.neighbors import copies as copies_module
 
-    monkeypatch.setattr(_copies, "EXACT_ROWS", 500)
-    monkeypatch.setattr(_copies, "CELL_ROWS", 250)
+    monkeypatch.setattr(copies_module, "EXACT_ROWS", 500)
+    monkeypatch.setattr(copies_module, "CELL_ROWS", 250)
     copies = group_copies(copy_rows(pets, 10, 0.99))
     assert 95 <= copies.n_groups <= 130

@@ -271,12 +271,12 @@ def test_learned_features(tmp_path):
 
 
 def test_a_memmap_is_read_in_place(tmp_path, monkeypatch):
-    from sklearn_vlclust.data import _rows
+    from sklearn_vlclust.data import rows as rows_module
 
     np.save(tmp_path / "X.npy", rows(200, 8).astype(np.float32))
     X = np.load(tmp_path / "X.npy", mmap_mode="r")
     expected = ImageSearch().fit(X).kneighbors(X[:5])
-    monkeypatch.setattr(_rows.UnitRows.__init__, "__defaults__", (0, False))
+    monkeypatch.setattr(rows_module.UnitRows.__init__, "__defaults__", (0, False))
     search = ImageSearch().fit(X)
     assert not search._rows.in_memory
     for a, b in zip(search.kneighbors(X[:5]), expected):

@@ -11,8 +11,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sklearn_vlclust.data._rows import UnitRows
-from sklearn_vlclust.neighbors import _knn, kneighbors, nearest
+from sklearn_vlclust.data.rows import UnitRows
+from sklearn_vlclust.neighbors import kneighbors, nearest
+from sklearn_vlclust.neighbors import knn as knn_module
 
 
 def unit_rows(n, d, seed=0):
@@ -54,8 +55,8 @@ def test_equals_a_full_sort(n, d, k, exclude_self, seed):
 def test_tiles_do_not_change_the_result(monkeypatch):
     X = unit_rows(300, 6)
     expected = kneighbors(X, 7)
-    monkeypatch.setattr(_knn, "QUERY_ROWS", 41)
-    monkeypatch.setattr(_knn, "KEY_ROWS", 5)  # fewer than k + 1
+    monkeypatch.setattr(knn_module, "QUERY_ROWS", 41)
+    monkeypatch.setattr(knn_module, "KEY_ROWS", 5)  # fewer than k + 1
     indices, similarities = kneighbors(X, 7)
     np.testing.assert_array_equal(indices, expected[0])
     np.testing.assert_allclose(similarities, expected[1], atol=1e-6)
@@ -63,7 +64,7 @@ def test_tiles_do_not_change_the_result(monkeypatch):
 
 def test_rows_that_a_device_holds_are_those_that_it_is_given():
     X = unit_rows(300, 6)
-    read, held = _knn._Tiles(UnitRows(X), "cpu"), _knn._Tiles(X, "cpu")
+    read, held = knn_module._Tiles(UnitRows(X), "cpu"), knn_module._Tiles(X, "cpu")
     assert held._held is None  # the CPU has them already
     held._held = held.hold()
     some = np.array([7, 0, 299])
@@ -71,7 +72,7 @@ def test_rows_that_a_device_holds_are_those_that_it_is_given():
         np.testing.assert_allclose(held[index], X[index], atol=1e-6)
         np.testing.assert_allclose(read[index], X[index], atol=1e-6)
     for (_, *one), (_, *other) in zip(
-        _knn._search_all(read, read, 5), _knn._search_all(held, held, 5)
+        knn_module._search_all(read, read, 5), knn_module._search_all(held, held, 5)
     ):
         np.testing.assert_array_equal(one[0], other[0])
         np.testing.assert_allclose(one[1], other[1], atol=1e-6)
@@ -97,7 +98,7 @@ def test_cells_are_compared_in_few_shapes(monkeypatch):
         shapes.add((len(queries), len(keys)))
         return torch.nn.functional.linear(queries, keys)
 
-    monkeypatch.setattr(_knn, "linear", recorded)
+    monkeypatch.setattr(knn_module, "linear", recorded)
     kneighbors(unit_rows(3000, 6), 5, exact_limit=10, random_state=0)
     cells = {(m, n) for m, n in shapes if n > 100}  # the others find the cells
     assert cells and cells <= {(256, 2048), (256, 4096)}

@@ -1,5 +1,5 @@
 """Clustering calibrated by images of a conditional diffusion model (GCC)."""
 
-from ._estimator import GenerativeCalibrationClustering
+from .estimator import GenerativeCalibrationClustering
 
 __all__ = ["GenerativeCalibrationClustering"]

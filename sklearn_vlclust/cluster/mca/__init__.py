@@ -1,6 +1,6 @@
 """Multi-level cross-modal alignment (MCA), Qiu et al., AAAI 2024."""
 
 from . import presets
-from ._estimator import MCAClustering
+from .estimator import MCAClustering
 
 __all__ = ["MCAClustering", "presets"]

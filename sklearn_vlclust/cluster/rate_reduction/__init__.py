@@ -1,6 +1,6 @@
 """Clustering by the principle of rate reduction (CPP)."""
 
 from . import presets
-from ._estimator import RateReductionClustering
+from .estimator import RateReductionClustering
 
 __all__ = ["RateReductionClustering", "presets"]

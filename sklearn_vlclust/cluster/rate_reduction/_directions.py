@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.cluster import KMeans
 
-from ...data._rows import unit
+from ...data.rows import unit
 
 # Number of directions per cluster, and rows needed for each.
 DIRECTIONS, ROWS_PER_DIRECTION = 4, 10

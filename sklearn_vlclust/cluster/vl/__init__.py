@@ -1,5 +1,5 @@
 """The default clusterer, our own recipe."""
 
-from ._estimator import VLClustering
+from .estimator import VLClustering
 
 __all__ = ["VLClustering"]

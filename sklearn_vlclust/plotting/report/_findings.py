@@ -5,7 +5,7 @@ from itertools import zip_longest
 
 import numpy as np
 
-from ...data._rows import unit
+from ...data.rows import unit
 from ...metrics._clusters import cluster_means
 from ...neighbors import kneighbors, nearest
 from .._features import absolute_cosines

@@ -5,8 +5,8 @@ import os
 import numpy as np
 
 from ..._backend._files import write_bytes_atomically
-from ...data._images import check_images
-from ...data._rows import UnitRows
+from ...data.images import check_images
+from ...data.rows import UnitRows
 from .._assignments import read_certainty, read_labels, read_names, read_rows
 from .._coding_length import CodingLengthDisplay, _read_curve
 from .._embedding_map import lay_out

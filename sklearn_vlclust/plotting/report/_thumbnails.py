@@ -5,7 +5,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageOps
 
-from ...data._images import ImageSource, UnreadableImageError, iter_decoded
+from ...data.images import ImageSource, UnreadableImageError, iter_decoded
 
 # Sides of a thumbnail in pixels, largest first.
 SIDES = (192, 176, 160, 144, 128, 112, 104, 96, 88, 80, 72, 64, 56, 48, 40, 32)

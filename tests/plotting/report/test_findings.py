@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sklearn_vlclust.data._rows import UnitRows
+from sklearn_vlclust.data.rows import UnitRows
 from sklearn_vlclust.plotting import CodingLengthDisplay
 from sklearn_vlclust.plotting.report._curve import draw_curve
 from sklearn_vlclust.plotting.report._findings import (

@@ -23,7 +23,7 @@ from sklearn_vlclust import (
     RateReductionClustering,
     Vocabulary,
 )
-from sklearn_vlclust.data._images import ImageSource
+from sklearn_vlclust.data.images import ImageSource
 from sklearn_vlclust.datasets import list_images
 from sklearn_vlclust.plotting import ClusterReport
 from sklearn_vlclust.plotting.report import _page

@@ -1,0 +1,512 @@
+"""PICI as a scikit-learn clusterer."""
+
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..._backend._device import new_generator
+from ..._compat import Interval, StrOptions
+from ...training import RandomBatches
+from ..batches import NeighborViews, given_views, near_rows
+from ..image_base import EPOCHS, BaseImageClusterer
+from ..image_batches import Images, color_range
+from ..partition import kmeans
+from ..row_network import start_network
+from ..views import StrongView, Views
+from ..words import SEMANTIC_SPACE
+from ._weights import (
+    backbone_of,
+    check_sizes,
+    copy_last,
+    copy_weights,
+    read_weights,
+)
+from .images import ImageNetwork, choose_sizes
+from .network import draw_mask
+from .objective import ContrastiveMaskedObjective
+from .presets import BACKBONES
+
+# Width, depth and heads of the transformer for images up to a side, and for others.
+SMALL_SIDE, SMALL_BACKBONE, LARGE_BACKBONE = 16, (64, 3, 4), (128, 3, 4)
+DECODER, IMAGE_INSTANCE_DIM = (32, 1, 4), 128
+# Temperature of the instance contrast. From 0.5, digits end at 90 instead of 95.
+IMAGE_TAU, ROW_TAU = 0.2, 0.5
+# Epochs of the stages, and optimizer steps after which larger sets have had enough.
+IMAGE_STAGES = {
+    "pretrain_epochs": (20, 2_000),
+    "train_epochs": (250, 25_000),
+    "boost_epochs": (40, 4_000),
+}
+# The same on embeddings (not in the paper).
+ROW_STAGES = {
+    "pretrain_epochs": (5, 250),
+    "train_epochs": (20, 1_000),
+    "boost_epochs": (15, 750),
+}
+
+
+class ContrastiveMaskedClustering(BaseImageClusterer):
+    """Clustering of images by masking and contrast at two levels (PICI).
+
+    For images that no pre-trained encoder knows (satellites, pests, tissue):
+    representation and clusters are learned from the pixels alone. Each image is seen in
+    a weakly and a strongly changed view, both with half of their patches masked. A
+    transformer learns to fill in the masked patches, to recognize the two views of an
+    image among all others, and to give both the same cluster; in the end the clusters
+    are drawn towards k-means clusters of the learned features [1]_.
+
+    Embeddings can be refined and clustered in the same three stages (not in the paper):
+    groups of their principal axes replace patches, a nearest neighbor is the strong
+    view, the network starts as the identity on these axes, and the clusters start from
+    a partition (a warm start). No words are needed.
+
+    Parameters
+    ----------
+    n_clusters : int or "auto", default=8
+        Number of clusters. "auto" estimates it from the embeddings, or small pixels;
+        see :class:`~sklearn_vlclust.CodingLengthKSelector`.
+    semantic_space : "wordnet", Vocabulary, SemanticSpace, list of str or None, \
+default=None
+        Nouns for embeddings (not in the paper), with vectors or in a space that has an
+        encoder. Each row is joined with its mixture of nouns, as far as these help: see
+        `semantic_weight_`. Clusters are named by them. If None, as in the paper: no
+        words and no names.
+    image_size : int, default=None
+        Side in pixels to which images are brought: the shorter side is resized and the
+        middle square is taken. If None, the (median) shorter side, at most 224, rounded
+        down to whole patches.
+    patch_size : int, default=None
+        Side of a patch in pixels. If None, it grows with the square root of the side of
+        the images: 2 at 8 pixels, 4 at 32, 16 at 224.
+    mask_ratio : float, default=0.5
+        Share of the patches that are masked in training, less than 1; with 0 there is
+        nothing to reconstruct. Nothing is masked later.
+    backbone : {"auto", "tiny", "small", "base"} or tuple, default="auto"
+        Width, depth and heads of the transformer, or a name from Table 5.
+        "auto" is a small one that learns on a CPU: (64, 3, 4) up to 16 pixels, above
+        them (128, 3, 4), or what `weights` are for.
+    decoder : tuple, default=None
+        Width, depth and heads of the decoder. If None, (32, 1, 4); the paper's is (512,
+        8, 16).
+    instance_dim : int, default=None
+        Width of the instance features. If None, 128 for images; for embeddings the
+        number of principal axes, at most 64.
+    n_groups : int, default=16
+        Embeddings only: groups of principal axes; some of them are masked.
+    view_neighbors : int, default=10
+        Embeddings only: number of nearest neighbors. The strong view is drawn from
+        them. With 0, only the masks make views differ.
+    tau_i : float or "auto", default="auto"
+        Temperature of the contrast of instances (eq. 5); "auto" is 0.2 on images and
+        0.5 on embeddings. The paper has 0.5, at which images are told apart later and
+        less well.
+    tau_c : float, default=1.0
+        Temperature of the contrast of clusters (eq. 8).
+    reconstruction : bool, default=True
+        Whether masked patches are filled in (PISD, eq. 1).
+    instance_contrast, cluster_contrast : bool, default=True, True
+        Whether instances and clusters are contrasted (PICD, eqs. 6 and 11).
+    interaction : bool, default=True
+        Whether clusters are drawn towards k-means of the instance features (CLI, eq.
+        15).
+    pretrain_epochs, train_epochs, boost_epochs : int or "auto", default="auto"
+        Epochs of the three stages of Algorithm 1. "auto" is 20, 250 and 40 on images,
+        5, 20 and 15 on embeddings, and fewer on large sets: see Notes. A stage whose
+        module is off is left out.
+    batch_size : int or "auto", default="auto"
+        Samples per batch; "auto" is 128 images or 512 embeddings.
+    lr : float or "auto", default="auto"
+        Learning rate of Adam; "auto" is 1e-3 on images and 3e-4 on embeddings.
+    weights : str, default=None
+        Weights of the transformer to start from: name of a vision transformer of timm,
+        which is downloaded and decides on `backbone`, or path of a file with a state
+        dict of one. If None, they are drawn at random.
+    warm_start : bool, default=False
+        Whether a further :meth:`fit` starts from the weights of the last one.
+    amp : bool, default=False
+        Whether to train in bfloat16 where that is safe (mixed precision).
+    compile : bool, default=False
+        Whether `torch.compile` translates the transformer of images first, which takes
+        minutes and saves time on a GPU.
+    n_jobs : int, default=None
+        Threads that decode images. If None, one per processor, at most 8.
+    device : str or torch.device, default="auto"
+        "auto" is CUDA, else MPS, else the CPU. Results are NumPy arrays in any case.
+    checkpoint : str or Path, default=None
+        File that is replaced after every epoch. A fit that finds it continues from
+        there, and ends with the labels of an uninterrupted fit.
+    callbacks : list of objects, default=None
+        Each has ``on_epoch_end(estimator, epoch, losses)``, and ends the training by
+        returning True. During the call the estimator can predict.
+    verbose : int, default=0
+        1 shows a progress bar a stage, with the time left.
+    random_state : int, RandomState instance or None, default=None
+        Same seed, same labels, on one machine. Global seeds are left alone.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,), int64
+        Cluster of each sample; cluster 0 is the largest.
+    n_clusters_ : int
+        Number of clusters that have samples.
+    k_candidates_ : list of (int, float)
+        Only with ``n_clusters="auto"``, as the next two: the estimated number and at
+        most three runner-ups, each with its score, best first.
+    k_values_ : ndarray of int
+        Numbers of clusters that were compared.
+    k_scores_ : dict of str to ndarray
+        Curves over `k_values_`; ``"reproducibility"`` is what the estimate has most of.
+    cluster_centers_ : ndarray of shape (`n_clusters_`, instance_dim)
+        Mean direction of the instance features of each cluster, unit rows.
+    image_shape_ : tuple of int or None
+        Channels, height and width of the images as the network sees them.
+    patch_size_ : int or None
+        Side of a patch in pixels.
+    cluster_names_ : list of `n_clusters_` arrays of str
+        Nouns of each cluster, best first. Absent with ``semantic_space=None``, as is
+        the next.
+    name_scores_ : list of `n_clusters_` arrays of float
+        Share of the cluster's votes that each of these nouns has, between 0 and 1.
+    semantic_space_ : SemanticSpace or None
+        The fitted space.
+    semantic_weight_ : float
+        How far the nouns were trusted: 0 is not at all, 1 fully.
+    network_ : torch.nn.Module
+        Transformer, decoder and both MLPs, on the CPU.
+    history_ : list of dict
+        Per epoch its stage (``"phase"``) and the mean of each loss term by name;
+        ``"entropy"`` near ``2 log(n_clusters)`` means even clusters.
+    n_iter_ : int
+        Number of epochs run.
+    n_features_in_ : int
+        Values per image, or width of the embeddings.
+    feature_names_in_ : ndarray of str
+        Names of the columns, if `X` had any.
+
+    See Also
+    --------
+    MCAClustering : For images that CLIP knows.
+    RateReductionClustering : For embeddings of any encoder.
+
+    Notes
+    -----
+    With "auto" a stage has at most 2,000, 25,000 and 4,000 optimizer steps on images,
+    and 250, 1,000 and 750 on embeddings.
+
+    The equations are in ``cluster/contrastive_masked/_losses.py``, one function each;
+    the stages of Algorithm 1 are in ``ContrastiveMaskedObjective`` beside it.
+
+    References
+    ----------
+    .. [1] Zhang, Huang, Ling, Zhang, Sun, Wen, "Learning representations for clustering
+       via partial information discrimination and cross-level interaction", 2024.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_vlclust import ContrastiveMaskedClustering
+    >>> rng = np.random.default_rng(0)
+    >>> dark, bright = rng.integers(0, 128, (2, 40, 8, 8, 1), dtype=np.uint8)
+    >>> X = np.concatenate([dark, bright + 127])
+    >>> model = ContrastiveMaskedClustering(2, train_epochs=5, random_state=0).fit(X)
+    >>> model.transform(X).shape
+    (80, 128)
+    """
+
+    _joins_words = True
+    _auto_on_images, _auto_on_embeddings = (128, 1e-3), (512, 3e-4)
+
+    _parameter_constraints: dict = {
+        **BaseImageClusterer._parameter_constraints,
+        "semantic_space": SEMANTIC_SPACE,
+        "patch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "mask_ratio": [Interval(Real, 0, 1, closed="left")],
+        "backbone": [StrOptions({"auto", *BACKBONES}), tuple, list],
+        "decoder": [tuple, list, None],
+        "n_groups": [Interval(Integral, 1, None, closed="left")],
+        "view_neighbors": [Interval(Integral, 0, None, closed="left")],
+        "tau_i": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+        "tau_c": [Interval(Real, 0, None, closed="neither")],
+        "reconstruction": ["boolean"],
+        "instance_contrast": ["boolean"],
+        "cluster_contrast": ["boolean"],
+        "interaction": ["boolean"],
+        "pretrain_epochs": EPOCHS,
+        "train_epochs": EPOCHS,
+        "boost_epochs": EPOCHS,
+        "weights": [str, Path, None],
+        "warm_start": ["boolean"],
+        "amp": ["boolean"],
+        "compile": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        n_clusters=8,
+        *,
+        semantic_space=None,
+        image_size=None,
+        patch_size=None,
+        mask_ratio=0.5,
+        backbone="auto",
+        decoder=None,
+        instance_dim=None,
+        n_groups=16,
+        view_neighbors=10,
+        tau_i="auto",
+        tau_c=1.0,
+        reconstruction=True,
+        instance_contrast=True,
+        cluster_contrast=True,
+        interaction=True,
+        pretrain_epochs="auto",
+        train_epochs="auto",
+        boost_epochs="auto",
+        batch_size="auto",
+        lr="auto",
+        weights=None,
+        warm_start=False,
+        amp=False,
+        compile=False,
+        n_jobs=None,
+        device="auto",
+        checkpoint=None,
+        callbacks=None,
+        verbose=0,
+        random_state=None,
+    ):
+        self.n_clusters = n_clusters
+        self.semantic_space = semantic_space
+        self.image_size = image_size
+        self.patch_size = patch_size
+        self.mask_ratio = mask_ratio
+        self.backbone = backbone
+        self.decoder = decoder
+        self.instance_dim = instance_dim
+        self.n_groups = n_groups
+        self.view_neighbors = view_neighbors
+        self.tau_i = tau_i
+        self.tau_c = tau_c
+        self.reconstruction = reconstruction
+        self.instance_contrast = instance_contrast
+        self.cluster_contrast = cluster_contrast
+        self.interaction = interaction
+        self.pretrain_epochs = pretrain_epochs
+        self.train_epochs = train_epochs
+        self.boost_epochs = boost_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weights = weights
+        self.warm_start = warm_start
+        self.amp = amp
+        self.compile = compile
+        self.n_jobs = n_jobs
+        self.device = device
+        self.checkpoint = checkpoint
+        self.callbacks = callbacks
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def reconstruct(self, X, return_masked=False):
+        """Fill in masked patches, to look at.
+
+        Parameters
+        ----------
+        X : images, or array-like of shape (n_samples, n_features)
+            As in :meth:`fit`. Which patches are masked is drawn anew for each image,
+            but the same at every call.
+        return_masked : bool, default=False
+            Whether to return what the network saw as well.
+
+        Returns
+        -------
+        filled : uint8 ndarray of shape (n_samples, height, width, channels)
+            The images, with the predicted patches in place of the masked ones; for
+            embeddings, float rows of shape (n_samples, n_features).
+        masked : ndarray of the same shape
+            The images, with mean gray in place of the masked patches. Only with
+            `return_masked`.
+        """
+        generator = new_generator(0)
+
+        def fill(network, x):
+            tokens = network.standardize(network.tokens(x))
+            visible, masked = draw_mask(
+                len(tokens), tokens.shape[1], self.mask_ratio, generator
+            )
+            visible, masked = visible.to(x.device), masked.to(x.device)
+            predicted = network.decode(network.encode(tokens, visible), visible, masked)
+            place = masked[:, :, None].expand_as(predicted)
+            seen = tokens.scatter(1, place, 0.0)
+            pair = [seen.scatter(1, place, predicted), seen]
+            samples = [network.samples(network.restore(t)) for t in pair]
+            return torch.stack([self._as_images(x) for x in samples], dim=1)
+
+        filled, seen = self._predict(X, fill).swapaxes(0, 1)
+        if self.image_shape_ is not None:
+            filled, seen = (x.transpose(0, 2, 3, 1) for x in (filled, seen))
+        return (filled, seen) if return_masked else filled
+
+    def _read(self, X, reset):
+        if reset:
+            self.patch_size_ = None
+        return super()._read(X, reset)
+
+    def _choose_side(self, side):
+        side, self.patch_size_ = choose_sizes(side, self.image_size, self.patch_size)
+        return side
+
+    def _prepare(self, rows, rng, generator, device):
+        n = len(rows)
+        self._check_modules(n)
+        if self.image_shape_ is None:
+            network = self._start_on_embeddings(rows, rng, generator)
+            near = near_rows(rows, self.view_neighbors, rng, device)
+            source: Any = NeighborViews(rows, near, generator, device)
+            views: Any = given_views
+        else:
+            network = self._start_on_images(rows, generator)
+            source = Images(rows, device)
+            views = Views(StrongView.for_images(self.image_shape_[0]), generator)
+            if self.compile:
+                network.compile_blocks()
+        self.network_ = network
+        criterion = ContrastiveMaskedObjective(
+            source,
+            views,
+            network.tokens,
+            mask_ratio=self.mask_ratio,
+            tau_i=self._choose_tau(),
+            tau_c=self.tau_c,
+            reconstruction=self._reconstructs,
+            instance_contrast=self.instance_contrast,
+            cluster_contrast=self.cluster_contrast,
+            interaction=self.interaction,
+            anchored=self.image_shape_ is None,
+            amp=self.amp,
+            generator=generator,
+            **self._stages(n),
+        )
+        return criterion, RandomBatches(source, self._samples_a_batch, generator)
+
+    def _check_modules(self, n):
+        if self.interaction and not self.instance_contrast:
+            raise ValueError(
+                "interaction=True draws clusters towards those of the instance "
+                "features, which instance_contrast=False leaves untrained. Switch "
+                "both off, or none."
+            )
+        if not self._count_epochs(n):
+            raise ValueError(
+                "Nothing is to be trained: every stage has no epochs, or its module "
+                "(reconstruction, a contrast, interaction) is off."
+            )
+        batch_size = self._samples_a_batch
+        smallest = n // -(-n // batch_size)
+        if smallest < self._n_clusters:
+            raise ValueError(
+                f"batch_size={batch_size} deals out {n} samples in batches of "
+                f"{smallest}, less than n_clusters={self._n_clusters}: a batch cannot "
+                f"tell the clusters apart. Give at least {2 * self._n_clusters}."
+            )
+
+    def _count_pair_matrices(self):
+        return 3.0 if self.instance_contrast else 0.0
+
+    @property
+    def _reconstructs(self):
+        """Whether anything is masked that can be reconstructed."""
+        n_tokens = min(self.n_groups, self.n_features_in_)
+        if self.image_shape_ is not None:
+            n_tokens = (self.image_shape_[1] // self.patch_size_) ** 2
+        return self.reconstruction and round(self.mask_ratio * n_tokens) > 0
+
+    def _choose_tau(self):
+        auto = ROW_TAU if self.image_shape_ is None else IMAGE_TAU
+        return auto if self.tau_i == "auto" else self.tau_i
+
+    def _stages(self, n):
+        """Return the epochs of each stage by name, 0 for those that are left out."""
+        steps = -(-n // self._samples_a_batch)
+        on_images = self.image_shape_ is not None
+        is_on = {
+            "pretrain_epochs": self._reconstructs,
+            "train_epochs": self.instance_contrast or self.cluster_contrast,
+            "boost_epochs": self.interaction,
+        }
+        stages = {}
+        for name, (epochs, enough) in (
+            IMAGE_STAGES if on_images else ROW_STAGES
+        ).items():
+            given = getattr(self, name)
+            auto = min(epochs, -(-enough // steps))
+            stages[name] = is_on[name] * (auto if given == "auto" else given)
+        return stages
+
+    def _count_epochs(self, n):
+        return sum(self._stages(n).values())
+
+    def _start_on_images(self, pixels, generator):
+        state = None if self.weights is None else read_weights(self.weights)
+        network = self._build_network(state)
+        network.start(generator, *color_range(pixels, self.patch_size_))
+        if self.warm_start and hasattr(self, "network_"):
+            copy_last(network, self.network_)
+        elif state is not None:
+            copy_weights(network, state, self.weights)
+        return network
+
+    def _start_on_embeddings(self, rows, rng, generator):
+        """Start at principal axes, and the cluster head at a partition of them."""
+        if self.weights is not None:
+            raise ValueError(
+                f"weights={self.weights!r} are for images, and X is embeddings. Leave "
+                "them out."
+            )
+        network = start_network(
+            rows, self._n_clusters, self.n_groups, self.instance_dim, rng, generator
+        )
+        if self.warm_start and hasattr(self, "network_"):
+            copy_last(network, self.network_)
+        return network
+
+    def _choose_backbone(self, state):
+        """Return width, depth and heads of the transformer."""
+        if self.backbone != "auto":
+            named = isinstance(self.backbone, str)
+            sizes = BACKBONES[self.backbone] if named else self.backbone
+            return check_sizes("backbone", sizes)
+        if state is not None:
+            return backbone_of(state)
+        small = self.image_shape_[1] <= SMALL_SIDE
+        return SMALL_BACKBONE if small else LARGE_BACKBONE
+
+    def _build_network(self, state):
+        channels, side, _ = self.image_shape_
+        width, depth, n_heads = self._choose_backbone(state)
+        decoder = check_sizes("decoder", self.decoder or DECODER)
+        return ImageNetwork(
+            (channels, side, side),
+            self.patch_size_,
+            self._n_clusters,
+            width=width,
+            depth=depth,
+            n_heads=n_heads,
+            decoder_width=decoder[0],
+            decoder_depth=decoder[1],
+            decoder_heads=decoder[2],
+            instance_dim=self.instance_dim or IMAGE_INSTANCE_DIM,
+        )
+
+    def _find_clusters(self, rows, rng):
+        """Without a trained cluster head, clusters come from k-means (Table 7)."""
+        if not (self.cluster_contrast or self.interaction):
+            features = self._instance_features(rows)
+            centers = kmeans(features, self._n_clusters, rng, n_init=3).cluster_centers_
+            self.network_.set_centers(torch.from_numpy(centers))
+
+    @property
+    def _n_features_out(self):
+        return self.network_.config["instance_dim"]

@@ -1,0 +1,454 @@
+"""GCC as a scikit-learn clusterer."""
+
+import warnings
+from math import ceil
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from ..._backend._device import new_generator
+from ..._compat import Interval
+from ...training import RandomBatches
+from ..axes import half_whitening
+from ..batches import NeighborViews, given_views, near_rows
+from ..image_base import EPOCHS, BaseImageClusterer
+from ..image_batches import MAX_SIDE, Images, color_range
+from ..partition import draw_sample
+from ..row_network import N_AXES
+from ..views import StrongView, Views
+from ..words import SEMANTIC_SPACE
+from .generator import import_diffusers
+from .objective import CalibratedNetwork, CalibrationObjective, above_chance
+
+# Epochs of the stages on images and on embeddings, whose network starts well.
+IMAGE_STAGES = {
+    "contrast_epochs": 100,
+    "head_epochs": 20,
+    "generator_epochs": 100,
+}
+# Batches that an epoch on images has at least, or is repeated for: it is steps that
+# teach a network, and a thousand images need as many as two thousand.
+LEAST_BATCHES = 8
+ROW_STAGES = {
+    "contrast_epochs": 20,
+    "head_epochs": 10,
+    "generator_epochs": 40,
+}
+# Largest number of samples generated per round.
+MAX_GENERATED = 4096
+# A warning is given below this share of generated samples in the intended cluster,
+# beyond chance.
+POOR = 0.25
+
+
+class GenerativeCalibrationClustering(BaseImageClusterer):
+    """Clustering that a conditional diffusion model calibrates (GCC).
+
+    Contrast teaches a network to tell images apart, k-means of its features gives
+    clusters, and a diffusion model learns to generate images of each. Then both help
+    each other in rounds: generated images, whose clusters are known, draw the features
+    of each cluster together and clusters apart, and the diffusion model learns the
+    better clusters [1]_. Of embeddings, embeddings are generated (not in the paper).
+
+    Parameters
+    ----------
+    n_clusters : int or "auto", default=8
+        Number of clusters. "auto" estimates it from the embeddings, or small pixels;
+        see :class:`~sklearn_vlclust.CodingLengthKSelector`.
+    semantic_space : "wordnet", Vocabulary, SemanticSpace, list of str or None, \
+default=None
+        Nouns for embeddings (not in the paper), with vectors or in a space that has an
+        encoder. Each row is joined with its mixture of nouns, as far as these help: see
+        `semantic_weight_`. Clusters are named by them. If None, as in the paper: no
+        words and no names.
+    image_size : int, default=None
+        Side in pixels to which images are brought: the shorter side is resized and the
+        middle square is taken. If None, the (median) shorter side, at most 224.
+    width : int, default=32
+        Channels of the first stage of the residual network; 64 is ResNet-18.
+    instance_dim : int, default=None
+        Width of the instance features. If None, 128 for images; for embeddings the
+        number of principal axes, at most 64.
+    generator_width : int, default=None
+        Width of the diffusion model's first layers. If None, it depends on the size of
+        the images.
+    tau : float, default=0.5
+        Temperature of the contrast (eq. 1).
+    kernel_matching, class_wise_matching, metric_learning : bool, default=True
+        Terms of the calibration: `L_d` (eq. 9), `L_cwm` (eq. 10), `L_ml` (eq. 11).
+    contrast_epochs, head_epochs, generator_epochs : int or "auto", default="auto"
+        Epochs of stage I: contrast, cluster head, diffusion model. "auto" is 20, 10 and
+        40 on embeddings; on images 100, 20 and 100, and more if an epoch has less than
+        eight batches: as many batches as eight would give.
+    n_rounds : int, default=3
+        Rounds of stage II.
+    calibration_epochs, refinement_epochs : int, default=5, 2
+        Epochs per round of training the clusters on generated samples, and the
+        diffusion model.
+    n_generated : int, default=None
+        Samples generated per round. If None, as many as the data has, at most 4,096.
+    sampling_steps : int, default=20
+        Steps in which a sample is generated (DDIM), of the 1,000 of the diffusion.
+    view_neighbors : int, default=10
+        Embeddings only: number of nearest neighbors. The second view is drawn from
+        them.
+    batch_size : int or "auto", default="auto"
+        Samples per batch; "auto" is 256 images or 512 embeddings.
+    lr : float or "auto", default="auto"
+        Learning rate of Adam; "auto" is 1e-3 on images and 3e-4 on embeddings.
+    calibration_lr : float, default=1e-4
+        Learning rate of the calibration. A larger one does harm, as some generated
+        samples do not show their cluster. It falls to 0 with the share of samples that
+        the cluster head assigns to the intended cluster, starting halfway between 1 and
+        1 / `n_clusters`.
+    generator_lr : float, default=1e-3
+        Learning rate of the diffusion model.
+    amp : bool, default=False
+        Whether to train in bfloat16 where that is safe (mixed precision).
+    compile : bool, default=False
+        Whether `torch.compile` translates the networks of images first, which takes
+        minutes and saves time on a GPU.
+    n_jobs : int, default=None
+        Threads that decode images. If None, one per processor, at most 8.
+    device : str or torch.device, default="auto"
+        "auto" is CUDA, else MPS, else the CPU. Results are NumPy arrays in any case.
+    checkpoint : str or Path, default=None
+        File that is replaced after every epoch. A fit that finds it continues from
+        there, and ends with the labels of an uninterrupted fit.
+    callbacks : list of objects, default=None
+        Each has ``on_epoch_end(estimator, epoch, losses)``, and ends the training by
+        returning True. During the call the estimator can predict.
+    verbose : int, default=0
+        1 shows a progress bar a stage, with the time left.
+    random_state : int, RandomState instance or None, default=None
+        Same seed, same labels, on one machine. Global seeds are left alone.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n_samples,), int64
+        Cluster of each sample; cluster 0 is the largest.
+    n_clusters_ : int
+        Number of clusters that have samples.
+    k_candidates_ : list of (int, float)
+        Only with ``n_clusters="auto"``, as the next two: the estimated number and at
+        most three runner-ups, each with its score, best first.
+    k_values_ : ndarray of int
+        Numbers of clusters that were compared.
+    k_scores_ : dict of str to ndarray
+        Curves over `k_values_`; ``"reproducibility"`` is what the estimate has most of.
+    cluster_centers_ : ndarray of shape (`n_clusters_`, instance_dim)
+        Mean direction of the instance features of each cluster, unit rows.
+    image_shape_ : tuple of int or None
+        Channels, height and width of the images as the network sees them.
+    cluster_names_ : list of `n_clusters_` arrays of str
+        Nouns of each cluster, best first. Absent with ``semantic_space=None``, as is
+        the next.
+    name_scores_ : list of `n_clusters_` arrays of float
+        Share of the cluster's votes that each of these nouns has, between 0 and 1.
+    semantic_space_ : SemanticSpace or None
+        The fitted space.
+    semantic_weight_ : float
+        How far the nouns were trusted: 0 is not at all, 1 fully.
+    network_ : torch.nn.Module
+        Residual network and diffusion model, on the CPU.
+    history_ : list of dict
+        Per epoch its stage (``"phase"``) and the mean of each loss term by name. In a
+        calibration ``"confirmed"`` is the share of generated samples that the cluster
+        head assigns to the intended cluster.
+    n_iter_ : int
+        Number of epochs run.
+    n_features_in_ : int
+        Values per image, or width of the embeddings.
+    feature_names_in_ : ndarray of str
+        Names of the columns, if `X` had any.
+
+    See Also
+    --------
+    ContrastiveMaskedClustering : Without a generator, and faster.
+
+    Notes
+    -----
+    The equations are in ``cluster/generative/_losses.py`` and ``_generator.py``; the
+    stages are in ``CalibrationObjective`` beside them. The diffusion model comes from
+    the package diffusers: ``pip install "sklearn-vlclust[generative]"``.
+
+    References
+    ----------
+    .. [1] Xia, Huang, Ding, "GCC: Generative calibration clustering", 2024.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_vlclust import GenerativeCalibrationClustering
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.repeat(np.eye(2, 8), 20, axis=0) + 0.1 * rng.normal(size=(40, 8))
+    >>> model = GenerativeCalibrationClustering(2, random_state=0).fit(X)
+    >>> np.bincount(model.labels_)
+    array([20, 20])
+    >>> model.generate(5, cluster=1).shape
+    (5, 8)
+    """
+
+    _joins_words = True
+    _auto_on_images, _auto_on_embeddings = (256, 1e-3), (512, 3e-4)
+
+    _parameter_constraints: dict = {
+        **BaseImageClusterer._parameter_constraints,
+        "semantic_space": SEMANTIC_SPACE,
+        "width": [Interval(Integral, 1, None, closed="left")],
+        "generator_width": [Interval(Integral, 8, None, closed="left"), None],
+        "tau": [Interval(Real, 0, None, closed="neither")],
+        "kernel_matching": ["boolean"],
+        "class_wise_matching": ["boolean"],
+        "metric_learning": ["boolean"],
+        "contrast_epochs": EPOCHS,
+        "head_epochs": EPOCHS,
+        "generator_epochs": EPOCHS,
+        "n_rounds": [Interval(Integral, 0, None, closed="left")],
+        "calibration_epochs": [Interval(Integral, 1, None, closed="left")],
+        "refinement_epochs": [Interval(Integral, 0, None, closed="left")],
+        "n_generated": [Interval(Integral, 2, None, closed="left"), None],
+        "sampling_steps": [Interval(Integral, 1, 1000, closed="both")],
+        "view_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "calibration_lr": [Interval(Real, 0, None, closed="neither")],
+        "generator_lr": [Interval(Real, 0, None, closed="neither")],
+        "amp": ["boolean"],
+        "compile": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        n_clusters=8,
+        *,
+        semantic_space=None,
+        image_size=None,
+        width=32,
+        instance_dim=None,
+        generator_width=None,
+        tau=0.5,
+        kernel_matching=True,
+        class_wise_matching=True,
+        metric_learning=True,
+        contrast_epochs="auto",
+        head_epochs="auto",
+        generator_epochs="auto",
+        n_rounds=3,
+        calibration_epochs=5,
+        refinement_epochs=2,
+        n_generated=None,
+        sampling_steps=20,
+        view_neighbors=10,
+        batch_size="auto",
+        lr="auto",
+        calibration_lr=1e-4,
+        generator_lr=1e-3,
+        amp=False,
+        compile=False,
+        n_jobs=None,
+        device="auto",
+        checkpoint=None,
+        callbacks=None,
+        verbose=0,
+        random_state=None,
+    ):
+        self.n_clusters = n_clusters
+        self.semantic_space = semantic_space
+        self.image_size = image_size
+        self.width = width
+        self.instance_dim = instance_dim
+        self.generator_width = generator_width
+        self.tau = tau
+        self.kernel_matching = kernel_matching
+        self.class_wise_matching = class_wise_matching
+        self.metric_learning = metric_learning
+        self.contrast_epochs = contrast_epochs
+        self.head_epochs = head_epochs
+        self.generator_epochs = generator_epochs
+        self.n_rounds = n_rounds
+        self.calibration_epochs = calibration_epochs
+        self.refinement_epochs = refinement_epochs
+        self.n_generated = n_generated
+        self.sampling_steps = sampling_steps
+        self.view_neighbors = view_neighbors
+        self.batch_size = batch_size
+        self.lr = lr
+        self.calibration_lr = calibration_lr
+        self.generator_lr = generator_lr
+        self.amp = amp
+        self.compile = compile
+        self.n_jobs = n_jobs
+        self.device = device
+        self.checkpoint = checkpoint
+        self.callbacks = callbacks
+        self.verbose = verbose
+        self.random_state = random_state
+
+    @torch.inference_mode()
+    def generate(self, n, cluster, random_state=None):
+        """Generate new samples of a cluster.
+
+        Parameters
+        ----------
+        n : int
+            Number of samples.
+        cluster : int
+            Cluster, below `n_clusters`.
+        random_state : int, RandomState instance or None, default=None
+            Draws them.
+
+        Returns
+        -------
+        samples : uint8 ndarray of shape (n, height, width, channels)
+            Images; for embeddings, unit rows of shape (n, n_features).
+
+        Raises
+        ------
+        ValueError
+            If there is no such cluster, or `n` is not a positive integer.
+        """
+        check_is_fitted(self)
+        if not isinstance(n, Integral) or int(n) < 1:
+            raise ValueError(f"n={n!r} is no number of samples: give 1 or more.")
+        k = self.network_.config["n_clusters"]
+        if not isinstance(cluster, Integral) or not 0 <= int(cluster) < k:
+            raise ValueError(
+                f"cluster={cluster!r} is none of the clusters 0 to {k - 1}."
+            )
+        seed = check_random_state(random_state).randint(2**31 - 1)
+        samples = self.network_.generator.sample(
+            torch.full((int(n),), int(cluster)),
+            new_generator(seed),
+            self.sampling_steps,
+        )
+        if self.image_shape_ is not None:
+            return samples.numpy().transpose(0, 2, 3, 1)
+        return self._as_images(samples).numpy()
+
+    def _choose_side(self, side):
+        return self.image_size or min(side, MAX_SIDE)
+
+    def _prepare(self, rows, rng, generator, device):
+        import_diffusers()
+        n, on_images = len(rows), self.image_shape_ is not None
+        stages = self._stages(n)
+        calibrates = (
+            self.kernel_matching or self.class_wise_matching or self.metric_learning
+        )
+        if self.n_rounds and not calibrates:
+            raise ValueError(
+                "All terms of the calibration are off (kernel_matching, "
+                "class_wise_matching, metric_learning): give n_rounds=0 to leave it "
+                "out."
+            )
+        if on_images:
+            network = self._start_on_images(rows, generator)
+            source: Any = Images(rows, device)
+            views: Any = Views(StrongView.for_images(self.image_shape_[0]), generator)
+            if self.compile:
+                for part in network.large_parts():
+                    part.compile()
+        else:
+            network = self._start_on_embeddings(rows, rng, generator)
+            near = near_rows(rows, self.view_neighbors, rng, device)
+            source, views = NeighborViews(rows, near, generator, device), given_views
+        self.network_ = network
+        n_generated = self.n_generated or min(n, MAX_GENERATED)
+        criterion = CalibrationObjective(
+            source,
+            views,
+            torch.from_numpy(np.array(rows[:1]))[0],
+            n_clusters=self._n_clusters,
+            n_generated=max(n_generated, self._n_clusters),
+            sampling_steps=self.sampling_steps,
+            tau=self.tau,
+            calibration_epochs=self.calibration_epochs,
+            refinement_epochs=self.refinement_epochs,
+            calibration_lr=self.calibration_lr / self._learning_rate,
+            kernel_matching=self.kernel_matching,
+            class_wise_matching=self.class_wise_matching,
+            metric_learning=self.metric_learning,
+            anchored=not on_images,
+            amp=self.amp,
+            generator=generator,
+            n_rounds=self.n_rounds,
+            **stages,
+        )
+        return criterion, RandomBatches(source, self._samples_a_batch, generator)
+
+    def _train(self, *args):
+        super()._train(*args)
+        shares = [row["confirmed"] for row in self.history_ if "confirmed" in row]
+        if shares and above_chance(shares[-1], self._n_clusters) < POOR:
+            warnings.warn(
+                f"The cluster head takes {shares[-1]:.0%} of the generated samples for "
+                "what they were meant to be: the generator has learned little, and so "
+                "calibration was slow. Raise generator_epochs, or leave calibration "
+                "out with n_rounds=0.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    def _optimizer(self, device):
+        generator = [("generator.*", {"lr": self.generator_lr})]
+        return {**super()._optimizer(device), "param_groups": generator}
+
+    def _stages(self, n):
+        """Return the epochs of each stage by name."""
+        stages = ROW_STAGES
+        if self.image_shape_ is not None:
+            repeats = max(1, LEAST_BATCHES / -(-n // self._samples_a_batch))
+            stages = {name: ceil(repeats * e) for name, e in IMAGE_STAGES.items()}
+        given = {name: getattr(self, name) for name in stages}
+        return {
+            m: stages[m] if value == "auto" else value for m, value in given.items()
+        }
+
+    def _count_pair_matrices(self):
+        return 3.0
+
+    def _count_epochs(self, n):
+        a_round = self.calibration_epochs + self.refinement_epochs
+        return sum(self._stages(n).values()) + self.n_rounds * a_round
+
+    def _start_on_images(self, pixels, generator):
+        shape = list(self.image_shape_)
+        network = CalibratedNetwork(
+            True,
+            {
+                "image_shape": shape,
+                "width": self.width,
+                "instance_dim": self.instance_dim or 128,
+            },
+            {"image_shape": shape, "width": self.generator_width},
+            self._n_clusters,
+        )
+        network.clustering.start(generator, *color_range(pixels, 1))
+        network.generator.start(generator)
+        return network
+
+    def _start_on_embeddings(self, rows, rng, generator):
+        """Start at principal axes, and the cluster head at a partition of them."""
+        mean, axes = half_whitening(rows, N_AXES)
+        mean, axes = torch.from_numpy(mean), torch.from_numpy(axes[:N_AXES])
+        sizes = {"n_features": rows.shape[1], "n_axes": len(axes)}
+        network = CalibratedNetwork(
+            False,
+            {**sizes, "instance_dim": self.instance_dim or len(axes)},
+            {**sizes, "width": self.generator_width or 256},
+            self._n_clusters,
+        )
+        network.clustering.start(generator, mean, axes)
+        u = torch.from_numpy(rows[draw_sample(len(rows), self._n_clusters, rng)])
+        network.clustering.start_at_partition(u, rng)
+        spread = ((u - mean) @ axes.T).std(dim=0).clamp_min(1e-6)
+        network.generator.start(generator, mean, axes, spread)
+        return network
+
+    @property
+    def _n_features_out(self):
+        return self.network_.config["clustering"]["instance_dim"]

@@ -1,0 +1,56 @@
+"""Well-separated groups, whose sizes must not be balanced."""
+
+import numpy as np
+
+from ..data.rows import unit
+from ..metrics._clusters import cluster_means
+
+# Least silhouette of each cluster: "reasonable structure" begins there (Kaufman and
+# Rousseeuw, Finding Groups in Data, 1990, Table 4). Classes of embeddings have 0 to .3.
+LEAST_SILHOUETTE = 0.5
+# Rounds of k-means: separated groups need one.
+ROUNDS = 2
+
+
+def separate_groups(rows, k):
+    """Find `k` well-separated groups of rows, of any sizes.
+
+    Centers are found by farthest-first traversal: separated groups get one each,
+    however small they are.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d)
+        Rows of unit length.
+    k : int
+        Groups.
+
+    Returns
+    -------
+    labels : ndarray of shape (n,), int64, or None
+        None if the rows do not fall into `k` groups whose mean simplified silhouettes,
+        by cosine distance, are at least 0.5 each.
+    """
+    if not 1 < k <= len(rows):
+        return None
+    furthest = int((rows @ rows.mean(axis=0)).argmin())
+    centers, nearest = [], np.full(len(rows), -np.inf, dtype=rows.dtype)
+    for _ in range(k):
+        centers.append(rows[furthest])
+        np.maximum(nearest, rows @ rows[furthest], out=nearest)
+        furthest = int(nearest.argmin())
+    means = np.array(centers)
+    for _ in range(ROUNDS):
+        labels = (rows @ means.T).argmax(axis=1)
+        if np.bincount(labels, minlength=k).min() == 0:
+            return None
+        means = unit(cluster_means(rows, labels, k))
+    distances = 1 - rows @ means.T
+    every = np.arange(len(rows))
+    own = distances[every, labels].clip(0)
+    distances[every, labels] = np.inf
+    other = distances.min(axis=1).clip(0)
+    silhouettes = (other - own) / np.maximum(np.maximum(own, other), 1e-6)
+    sums = np.bincount(labels, silhouettes, minlength=k)
+    lies_apart = (sums >= LEAST_SILHOUETTE * np.bincount(labels)).all()
+    return labels if lies_apart else None

@@ -1,0 +1,253 @@
+"""Spectral cuts of averaged kNN graphs, and of kNN graphs on discriminant axes.
+
+The input is one matrix: the principal components of the joint rows [image; noun
+mixture] of a sample. The recipe is our own and not in any paper.
+"""
+
+import numpy as np
+from scipy.linalg import eigh
+
+from ...data.rows import unit
+from ...metrics._clusters import cluster_means
+from ...neighbors import kneighbors
+from .graph_cuts import GRAPHS, choose_cut, cut_graphs, cut_labels
+
+# Graphs are averaged over these numbers of axes: those between the two multiples of the
+# number of clusters, and at least the `LEAST_GRAPHS` greatest. With a single number,
+# accuracy is a lottery: ten points may lie between one number and the next. With fewer
+# axes than clusters, a large group is split while small ones are merged.
+WIDTHS = np.array([8, 16, 24, 32, 48, 64, 96, 128, 192, 256])
+WIDTHS_PER_CLUSTER, LEAST_GRAPHS = (1.4, 4.2), 3
+# At most one axis per so many columns of the joint rows; the last axes are noise.
+COLUMNS_PER_AXIS = 4
+# Number of nearest neighbors in the large graphs.
+N_NEIGHBORS = 32
+# The small graphs have half the mean cluster size, but at least this many neighbors:
+# most of 32 neighbors would lie outside a small cluster.
+FEW_NEIGHBORS = 10
+# Number of principal axes for discriminant analysis, and the weight of the identity in
+# the covariance within clusters.
+DISCRIMINANT_AXES, SHRINKAGE = 128, 0.3
+# Largest ratio of a firm cut's leak after a round to its leak at the start.
+FIRM_LEAKS = 1.5
+# Classify by directions unless that misplaces this share of the rows more than linear
+# discriminant analysis does.
+DIRECTIONS_LOSE = 0.01
+# Log posterior of a cluster without rows.
+NEVER = -1e6
+# Axes with less than this share of the first axis's variance are rounding errors.
+TINY_VARIANCE = 1e-6
+
+
+def principal_components(rows):
+    """Return the principal components of rows that cuts may use.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d), float32
+        Joint rows.
+
+    Returns
+    -------
+    components : ndarray of shape (n, r), float32
+        Projections on the first axes, largest variance first.
+    mean : ndarray of shape (d,), float32
+    axes : ndarray of shape (r, d), float32
+        Orthonormal: ``components = (rows - mean) @ axes.T``.
+    """
+    d = rows.shape[1]
+    mean = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+    centered = rows - mean
+    r = min(WIDTHS[-1], d)
+    covariance = (centered.T @ centered).astype(np.float64) / len(rows)
+    variances, vectors = eigh(covariance, subset_by_index=[d - r, d - 1])
+    kept = variances > TINY_VARIANCE * max(variances[-1], 1e-12)
+    kept[-1] = True  # rows that are all alike
+    axes = np.ascontiguousarray(vectors[:, kept][:, ::-1].T, dtype=np.float32)
+    return centered @ axes.T, mean, axes
+
+
+class AveragedCuts:
+    """Clusters of the principal components of joint rows.
+
+    Parameters
+    ----------
+    components : ndarray of shape (n, r), float32
+        Of :func:`principal_components`.
+    n_columns : int
+        Columns that the joint rows had.
+    n_neighbors : int, default=32
+        Largest number of nearest rows of a row in the graphs.
+    device : torch.device or str, default="cpu"
+        Where rows are compared.
+    """
+
+    def __init__(self, components, n_columns, n_neighbors=N_NEIGHBORS, device="cpu"):
+        self.components = components
+        self.n_columns = n_columns
+        self.n_neighbors = n_neighbors
+        self.device = device
+
+    def start(self, k, rng):
+        """Cut the mean of the graphs of several numbers of half-whitened axes.
+
+        Parameters
+        ----------
+        k : int
+            Number of clusters.
+        rng : RandomState
+            Draws where eigenvectors start.
+
+        Returns
+        -------
+        labels : ndarray of shape (n,)
+            From 0, without gaps.
+        kind : str
+            Kind of the cut. Later rounds keep it: choosing again was less reliable.
+        """
+        rows = [self._half_whitened(width) for width in self._widths(k)]
+        neighbors = self._kneighbors(rows, k, rng)
+        cuts = {kind: cut_graphs(neighbors, kind, k, rng) for kind in GRAPHS}
+        labels, kind = choose_cut(cuts, k, rows[len(rows) // 2], averaged=True)
+        self._graph = cuts["natural"]
+        self._least_leak = self._leak(labels)
+        return labels, kind
+
+    def sharpen(self, labels, k, kind, rng):
+        """Find the axes that separate the clusters, and cut the kNN graph on them.
+
+        Parameters
+        ----------
+        labels : ndarray of shape (n,)
+            Clusters from :meth:`start` or from the round before.
+        k : int
+            Number of clusters.
+        kind : str
+            Kind of the cut.
+        rng : RandomState
+            Draws where eigenvectors start.
+
+        Returns
+        -------
+        labels : ndarray of shape (n,)
+            From 0, without gaps. A firm cut was chosen because it leaks less; it stays
+            unchanged if it would leak much more.
+        """
+        neighbors = self._kneighbors([self._discriminant_rows(labels)], k, rng)
+        sharper = cut_labels(cut_graphs(neighbors, kind, k, rng), k, kind)
+        if kind == "firm" and self._leak(sharper) > FIRM_LEAKS * self._least_leak:
+            return labels
+        return sharper
+
+    def classifier(self, labels, k):
+        """Return a linear classifier of the clusters, for new rows.
+
+        It compares directions from the center of all cluster means, which need few
+        rows to estimate. If a cluster lies between the others, directions do not
+        separate it; then :meth:`discriminant` is the classifier.
+
+        Parameters
+        ----------
+        labels : ndarray of shape (n,)
+            From 0.
+        k : int
+            Number of clusters; those without rows are never predicted.
+
+        Returns
+        -------
+        weight : ndarray of shape (k, r), float32
+        bias : ndarray of shape (k,), float32
+            Log posteriors are ``components @ weight.T + bias``, up to a constant.
+        """
+        whitening, means, sizes = within = self._within(labels)
+        means = means @ whitening
+        origin = means[sizes > 0].mean(axis=0)
+        means = means - origin
+        lengths = np.linalg.norm(means, axis=1, keepdims=True).clip(1e-12)
+        means *= np.sqrt(np.square(lengths[sizes > 0]).mean()) / lengths
+        found = self._padded(means @ whitening, -means @ origin, sizes, k)
+        others = self._discriminant(within, k)
+        kept = [
+            ((self.components @ weight.T + bias).argmax(axis=1) == labels).mean()
+            for weight, bias in (found, others)
+        ]
+        return found if kept[0] >= kept[1] - DIRECTIONS_LOSE else others
+
+    def discriminant(self, labels, k):
+        """Linear discriminant analysis with shrunk covariance and sizes as priors.
+
+        Takes and returns the same as :meth:`classifier`.
+        """
+        return self._discriminant(self._within(labels), k)
+
+    def _discriminant(self, within, k):
+        whitening, means, sizes = within
+        means = means @ whitening
+        bias = np.log(sizes.clip(1) / sizes.sum()) - np.square(means).sum(axis=1) / 2
+        return self._padded(means @ whitening, bias, sizes, k)
+
+    def _padded(self, weight, bias, sizes, k):
+        """Return weight and bias for all axes and `k` clusters."""
+        (found, d), r = weight.shape, self._n_axes
+        padded = np.zeros((k, r), dtype=np.float32), np.full(k, NEVER, dtype=np.float32)
+        padded[0][:found, :d] = weight
+        padded[1][:found] = np.where(sizes > 0, bias, NEVER)
+        return padded
+
+    def _leak(self, labels):
+        """Leak of the graph of the start, times the normalized cut."""
+        return self._graph.leak(labels) * self._graph.normalized_cut(labels)
+
+    def _widths(self, k):
+        low, high = WIDTHS_PER_CLUSTER
+        limit = min(max(2, self.n_columns // COLUMNS_PER_AXIS), self._n_axes)
+        usable = np.unique(np.minimum(WIDTHS, limit))
+        near = usable[(low * k <= usable) & (usable <= high * k)]
+        if len(near) < LEAST_GRAPHS:
+            near = np.union1d(near, usable[-LEAST_GRAPHS:])
+        return near
+
+    @property
+    def _n_axes(self):
+        return self.components.shape[1]
+
+    def _half_whitened(self, width):
+        x = self.components[:, :width]
+        return unit(x / np.sqrt(x.std(axis=0)).clip(1e-12))
+
+    def _kneighbors(self, rows, k, rng):
+        """Return the neighbors of every kind of rows, many of them and few."""
+        n = len(self.components)
+        many = min(self.n_neighbors, n - 1)
+        few = int(np.clip(n // (2 * k), min(FEW_NEIGHBORS, many), many))
+        found = [
+            kneighbors(x, many, random_state=rng, device=self.device) for x in rows
+        ]
+        return [
+            (near[:, :q], cosines[:, :q])
+            for q in sorted({few, many})
+            for near, cosines in found
+        ]
+
+    def _within(self, labels):
+        """Whitening of the covariance within clusters, their means and their sizes."""
+        d = min(DISCRIMINANT_AXES, self._n_axes)
+        x = self.components[:, :d].astype(np.float64)
+        sizes = np.bincount(labels)
+        means = cluster_means(x, labels, len(sizes)).astype(np.float64)
+        x -= means[labels]
+        covariance = x.T @ x / len(x)
+        flat = max(np.trace(covariance) / d, 1e-12) * np.eye(d)
+        variances, vectors = eigh((1 - SHRINKAGE) * covariance + SHRINKAGE * flat)
+        return (vectors / np.sqrt(variances)) @ vectors.T, means, sizes
+
+    def _discriminant_rows(self, labels):
+        """Return unit rows on the axes between clusters, whitened within them."""
+        whitening, means, sizes = self._within(labels)
+        centers = means @ whitening
+        between = (centers.T * sizes) @ centers / sizes.sum()
+        limit = min(DISCRIMINANT_AXES, self.n_columns // COLUMNS_PER_AXIS)
+        n_axes = max(2, min(len(sizes) - 1, limit))
+        axes = eigh(between)[1][:, ::-1][:, :n_axes]
+        x = self.components[:, : len(whitening)]
+        return unit(x @ (whitening @ axes).astype(np.float32))

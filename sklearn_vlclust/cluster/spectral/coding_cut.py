@@ -1,0 +1,187 @@
+"""Over-segment a graph, then merge segments by coding rate (CPP, eq. 2)."""
+
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch.nn.functional import normalize
+
+from ...data.rows import unit
+from ...metrics import coding_rate
+from ...metrics._clusters import cluster_members
+from ...neighbors import kneighbors
+from .cut import SpectralCut, doubly_stochastic, neighbor_affinity
+
+# Largest number of extra clusters of the over-segmentation.
+SURPLUS = 5
+# Exponents p in `growth / min_size**p`. p = 0 merges small groups first; p = 0.5 lets
+# the halves of a large group merge first.
+POWERS = 0, 0.5
+# A hundredth less coding rate is worth a tenth of the normalized cut.
+RATE_WEIGHT, LEAST_LEAK = 10, 1e-4
+# Number of candidates that a cluster may merge with: the most similar second moments.
+MERGED_NEIGHBORS = 15
+# Rows on which coding rates are computed.
+RATED_ROWS = 20_000
+# The graph: number of neighbors, temperature, weight of the last eigenvector.
+N_NEIGHBORS, GAMMA, RESIDUE = 16, 0.06, 0.3
+
+
+def cut_and_merge(cut, rows, k, eps=0.1):
+    """Over-segment a graph into more than `k` clusters, and merge by coding rate.
+
+    Spectral clusters can go wrong by halving one group and joining two others, which
+    costs little in the graph but much in coding rate: the joined ones do not lie in
+    few directions. So the graph is cut into 0 to 5 extra clusters, which are then
+    merged. The result is chosen by graph and rate together: the rate alone would put
+    two small groups into one cluster if that lets a large group have two. In the
+    normalized cut of the graph, small groups count as much as large ones.
+
+    Parameters
+    ----------
+    cut : SpectralCut
+        Of the graph of the rows, for at least 5 more clusters than `k`.
+    rows : ndarray of shape (n, d), float32
+        Features of unit length.
+    k : int
+        Clusters wanted.
+    eps : float, default=0.1
+        Squared precision.
+
+    Returns
+    -------
+    labels : ndarray of shape (n,), int64
+        From 0.
+    """
+    Z, tried = torch.from_numpy(rows), []
+    for finer in range(min(k, cut.max_k), min(k + SURPLUS, cut.max_k) + 1):
+        labels = cut.labels(finer, ward=True)
+        rates = ClusterRates(Z, labels, eps)
+        for power in POWERS if labels.max() >= k else POWERS[:1]:
+            rate, merged = rates.merge(k, power)
+            # Graphs that fall apart have cuts without leakage.
+            leak = max(cut.normalized_cut(merged[labels]), LEAST_LEAK)
+            cost = RATE_WEIGHT * np.log(max(rate, 1e-12)) + np.log(leak)
+            tried.append((cost, finer, power, merged[labels]))
+    return min(tried, key=lambda one: one[:3])[-1]
+
+
+class ClusterRates:
+    """Coding rates (eq. 2) of clusters and of unions of them, each computed once.
+
+    Parameters
+    ----------
+    Z : float tensor of shape (n, d)
+        Features of unit length; at most `RATED_ROWS` of them are used.
+    labels : int ndarray of shape (n,)
+        Clusters, from 0.
+    eps : float, default=0.1
+        Squared precision.
+    """
+
+    def __init__(self, Z, labels, eps=0.1):
+        step = -(-len(Z) // RATED_ROWS)
+        self._Z, self._eps, self._known = Z[::step], eps, {}
+        # A cluster that none of these rows is of costs nothing, and keeps its number.
+        self._members = cluster_members(labels[::step], labels.max() + 1)
+
+    @cached_property
+    def _near(self):
+        return _near_pairs([self._Z[rows] for rows in self._members])
+
+    def merge(self, k, power=0.0):
+        """Merge clusters, two at a time, where the coding rate grows least.
+
+        Of many clusters only those are tried together that are near each other: of 500,
+        a hundredth of the pairs.
+
+        Parameters
+        ----------
+        k : int
+            Clusters to leave.
+        power : float, default=0
+            The growth is divided by the rows of the smaller cluster to this power.
+
+        Returns
+        -------
+        rate : float
+            Coding rate of the clusters that are left.
+        merged : ndarray of shape (n_clusters,)
+            New number of each cluster, from 0.
+        """
+        unions = [frozenset([i]) for i in range(len(self._members))]
+        pairs = []
+        if len(unions) > k:
+            pairs = [(unions[i], unions[j]) for i, j in self._near]
+        while len(unions) > k:
+            one, other = min(pairs, key=lambda two: self._cost(two[0], two[1], power))
+            unions = [one | other if union == one else union for union in unions]
+            unions.remove(other)
+            merged_into = {one: one | other, other: one | other}
+            pairs = [tuple(merged_into.get(u, u) for u in pair) for pair in pairs]
+            pairs = [pair for pair in pairs if pair[0] != pair[1]]
+        merged = np.empty(len(self._members), dtype=np.int64)
+        for number, union in enumerate(unions):
+            merged[list(union)] = number
+        return sum(map(self._rate, unions)), merged
+
+    def _cost(self, one, other, power):
+        growth = self._rate(one | other) - self._rate(one) - self._rate(other)
+        return growth / max(1, min(self._size(one), self._size(other))) ** power
+
+    def _size(self, union):
+        return sum(len(self._members[i]) for i in union)
+
+    def _rate(self, union):
+        if union not in self._known:
+            rows = np.concatenate([self._members[i] for i in sorted(union)])
+            share = len(rows) / len(self._Z)
+            rate = coding_rate(self._Z[rows], self._eps).item() if len(rows) else 0.0
+            self._known[union] = share * rate
+        return self._known[union]
+
+
+def _near_pairs(clusters):
+    """Return pairs of similar clusters, lower number first.
+
+    Similar in second moments: the means of subspaces say nothing.
+    """
+    moments = torch.stack([(Z.T @ Z).flatten() for Z in clusters])
+    moments = normalize(moments, dim=1)
+    alike = moments @ moments.T
+    alike.fill_diagonal_(torch.inf)  # itself comes first, and is left out
+    near = alike.argsort(dim=1, descending=True, stable=True)
+    return sorted(
+        {
+            (min(i, j), max(i, j))
+            for i, row in enumerate(near[:, 1 : 1 + MERGED_NEIGHBORS].tolist())
+            for j in row
+        }
+    )
+
+
+def partition_by_rate(rows, k, rng):
+    """Partition rows by their k-nearest-neighbor graph and the coding rate.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (n, d), float32
+        Features; only their directions from the mean count.
+    k : int
+        Clusters wanted.
+    rng : RandomState
+        Draws where eigenvectors start.
+
+    Returns
+    -------
+    labels : ndarray of shape (n,), int64
+        From 0.
+    """
+    if len(rows) < 2:
+        return np.zeros(len(rows), dtype=np.int64)
+    rows = unit(rows - rows.mean(axis=0))
+    n_near = min(N_NEIGHBORS, len(rows) - 1)
+    near, cosines = kneighbors(rows, n_near, random_state=rng)
+    graph = doubly_stochastic(neighbor_affinity(near, cosines, GAMMA))
+    cut = SpectralCut(graph, k + SURPLUS, rng, RESIDUE)
+    return cut_and_merge(cut, rows, k)

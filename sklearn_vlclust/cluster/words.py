@@ -1,0 +1,221 @@
+"""Words beside images, for every clusterer on embeddings (not in the papers).
+
+Each image is joined with the mixture of nouns that it resembles, weighted by how much
+the nouns help to distinguish images, measured without labels.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from torch import nn
+
+from .._backend._products import linear
+from .._compat import StrOptions
+from ..metrics._clusters import cluster_means
+from ..semantics import SemanticSpace, Vocabulary
+from ..semantics._mixture import NounMixture, top_mixture
+from ._word_weight import weigh_words
+from .joint import JointRows, StandardRows
+from .partition import kmeans
+
+# Length of a noun mixture relative to its image, at full weight.
+MIXTURE_WEIGHT = 0.7
+# Effective number of nouns in a mixture.
+PERPLEXITY = 5.0
+# What the parameter `semantic_space` of a clusterer may be.
+SEMANTIC_SPACE = [
+    StrOptions({"wordnet"}),
+    Vocabulary,
+    SemanticSpace,
+    "array-like",
+    None,
+]
+
+
+@dataclass
+class Words:
+    """Nouns for images, and how much they help.
+
+    Attributes
+    ----------
+    images : StandardRows of shape (n, d)
+        The images, standardized.
+    space : SemanticSpace or None
+        The fitted space; None without words, as are the next two.
+    mixture : NounMixture or None
+        Mixtures of its nouns, one per image.
+    texts : StandardRows of shape (n, d) or None
+        The mixtures, standardized.
+    weight : float
+        How far the nouns are trusted, between 0 and 1.
+    """
+
+    images: StandardRows
+    space: SemanticSpace | None = None
+    mixture: NounMixture | None = None
+    texts: StandardRows | None = None
+    weight: float = 0.0
+
+    @property
+    def nouns(self):
+        """Vectors of the nouns, (m, d); m is 0 without words."""
+        return self.mixture.nouns if self.mixture else np.empty((0, 0), np.float32)
+
+
+def find_words(
+    semantic_space,
+    rows,
+    sample,
+    k,
+    rng,
+    *,
+    embedder=None,
+    weight="auto",
+    perplexity=PERPLEXITY,
+    min_nouns=1,
+    device="cpu",
+):
+    """Fit the semantic space given by a parameter, and weigh its nouns.
+
+    Parameters
+    ----------
+    semantic_space : "wordnet", Vocabulary, SemanticSpace, array-like of str or None
+        The user's parameter. A space is cloned.
+    rows : UnitRows of shape (n, d)
+        Images.
+    sample : index array or slice
+        The images that the nouns are selected and weighed by.
+    k : int
+        Number of clusters that nouns are selected for.
+    rng : RandomState
+        Draws starts of k-means.
+    embedder : encoder, str or None, default=None
+        Encodes nouns without vectors, if the space has no encoder itself.
+    weight : "auto" or float, default="auto"
+        How far the nouns are trusted; "auto" measures it.
+    perplexity : float, default=5.0
+        Effective number of nouns in a mixture.
+    min_nouns : int, default=1
+        Smallest number of nearest nouns per image that the caller needs.
+    device : torch.device or str, default="cpu"
+        Where images and nouns are compared.
+
+    Returns
+    -------
+    words : Words
+    """
+    images = StandardRows(rows)
+    if semantic_space is None:
+        return Words(images)
+    labels = kmeans(images[sample], k, rng).labels_
+    space = semantic_space
+    if not isinstance(space, SemanticSpace):
+        space = SemanticSpace(space)
+    space = clone(space).set_params(n_clusters=k, random_state=rng.randint(2**31 - 1))
+    if space.embedder is None:
+        space.embedder = embedder
+    space._validate_params()
+    space._fit_rows(rows, cluster_means(rows[sample], labels, k))
+    mixture = NounMixture(rows, space.embeddings_, perplexity, min_nouns, device)
+    texts = StandardRows(mixture)
+    if weight == "auto":
+        weight = weigh_words(images[sample], texts[sample], k, MIXTURE_WEIGHT, rng)
+    return Words(images, space, mixture, texts, float(weight))
+
+
+class JointEmbedding(nn.Module):
+    """Unit rows [image; weight x noun mixture] of images, as a module for inference.
+
+    Both parts are standardized first, as by
+    :class:`~sklearn_vlclust.cluster.joint.StandardRows`.
+
+    Parameters
+    ----------
+    n_features, n_nouns : int
+        Width of the embeddings, and number of nouns; with 0 nouns the rows are the
+        images alone.
+    weight : float, default=0.0
+        Length of the mixtures relative to the images.
+    temperature : float, default=1.0
+        Of the softmax over nouns.
+    """
+
+    image_mean: torch.Tensor
+    image_spread: torch.Tensor
+    text_mean: torch.Tensor
+    text_spread: torch.Tensor
+    nouns: torch.Tensor
+
+    def __init__(self, n_features, n_nouns=0, weight=0.0, temperature=1.0):
+        super().__init__()
+        self.config = {
+            "n_features": n_features,
+            "n_nouns": n_nouns,
+            "weight": weight,
+            "temperature": temperature,
+        }
+        for modality in ("image", "text"):
+            self.register_buffer(f"{modality}_mean", torch.zeros(n_features))
+            self.register_buffer(f"{modality}_spread", torch.ones(()))
+        self.register_buffer("nouns", torch.zeros(n_nouns, n_features))
+
+    @property
+    def width(self):
+        """Number of columns of the joint rows."""
+        return self.config["n_features"] * (1 + bool(self.config["n_nouns"]))
+
+    def forward(self, x, norms=None):
+        """Return joint rows of unit length, (n, width), of rows of any length."""
+        u = x if norms is None else x / norms[:, None]
+        images = (u - self.image_mean) / self.image_spread
+        if not self.config["n_nouns"]:
+            return nn.functional.normalize(images, dim=1)
+        near, weights = top_mixture(linear(u, self.nouns), self.config["temperature"])
+        mixtures = nn.functional.embedding_bag(
+            near, self.nouns, per_sample_weights=weights, mode="sum"
+        )
+        texts = (mixtures - self.text_mean) / self.text_spread
+        joint = torch.cat([images, self.config["weight"] * texts], dim=1)
+        return nn.functional.normalize(joint, dim=1)
+
+    def images_of(self, joint):
+        """Recover the images, unit rows of (n, d), approximately from joint rows."""
+        images = nn.functional.normalize(joint[:, : self.config["n_features"]], dim=1)
+        return nn.functional.normalize(
+            images * self.image_spread + self.image_mean, dim=1
+        )
+
+
+def join(words, mixture_weight=MIXTURE_WEIGHT):
+    """Join images with their noun mixtures, as far as these are trusted.
+
+    Parameters
+    ----------
+    words : Words
+        Of the images.
+    mixture_weight : float, default=0.7
+        Length of a mixture relative to its image, at full weight.
+
+    Returns
+    -------
+    joint : JointRows of shape (n, width)
+        Unit rows.
+    embedding : JointEmbedding
+        The same for any images.
+    """
+    images, texts = words.images, words.texts
+    d, weight = images.shape[1], mixture_weight * words.weight
+    if weight == 0:
+        embedding, parts, weights = JointEmbedding(d), [images], [1.0]
+    else:
+        nouns = words.nouns
+        embedding = JointEmbedding(d, len(nouns), weight, words.mixture.temperature)
+        embedding.nouns.copy_(torch.from_numpy(nouns))
+        embedding.text_mean.copy_(torch.from_numpy(texts.mean))
+        embedding.text_spread.fill_(float(texts.spread))
+        parts, weights = [images, texts], [1.0, weight]
+    embedding.image_mean.copy_(torch.from_numpy(images.mean))
+    embedding.image_spread.fill_(float(images.spread))
+    return JointRows(parts, weights).unit(), embedding.requires_grad_(False).eval()
