@@ -161,7 +161,7 @@ class _FitTask:
         self._begin_epoch()
 
     def end_epoch(self, n_done, snapshot):
-        """Report that `n_done` epochs are done; return whether a callback asks to stop."""
+        """Report `n_done` epochs as done; return whether a callback asks to stop."""
         while self._n_done < n_done - 1:  # before this fit was resumed
             self._end_epoch(None)
             self._begin_epoch()
