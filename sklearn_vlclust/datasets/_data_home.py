@@ -1,4 +1,4 @@
-"""The folder for data that is downloaded or computed once."""
+"""The folder of data that are downloaded or computed once."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def get_data_home(data_home=None) -> Path:
-    """Return the folder for data that is kept between runs, made where missing.
+    """Return the folder of data that are kept between runs; make it if missing.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def get_data_home(data_home=None) -> Path:
 
 
 def clear_data_home(data_home=None) -> None:
-    """Delete the data folder with all it holds.
+    """Delete the data folder and everything in it.
 
     Parameters
     ----------

@@ -43,9 +43,9 @@ _LOADING = threading.Lock()
 def fetch_wordnet(data_home=None, *, download=True, debian=False) -> Path:
     """Make WordNet 3.0 readable by nltk.
 
-    It is taken from the first of these that has it: the data folder, nltk's own
-    folders, nltk's download, the files of Debian's packages in `/usr/share/wordnet`.
-    nltk's search path gets the data folder for the rest of the process.
+    It comes from the first of these that has it: nltk's own folders, the data folder,
+    nltk's download, or the files of Debian's packages in `/usr/share/wordnet`. The data
+    folder is added to nltk's search path for the rest of the process.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def fetch_wordnet(data_home=None, *, download=True, debian=False) -> Path:
     download : bool, default=True
         Whether nltk's download is tried.
     debian : bool, default=False
-        Whether, as the last resort, Debian's packages are downloaded by `apt-get`
+        Whether, as a last resort, Debian's packages are downloaded with `apt-get`
         and unpacked into the data folder, which needs no root.
 
     Returns
@@ -65,7 +65,7 @@ def fetch_wordnet(data_home=None, *, download=True, debian=False) -> Path:
     Raises
     ------
     LookupError
-        If WordNet cannot be had; the message has the commands that install it.
+        If WordNet cannot be obtained; the message has the commands to install it.
 
     Examples
     --------
@@ -114,27 +114,23 @@ def _reader(folder: Path):
                 return super().synset_from_pos_and_offset(*args, **kwargs)
 
         def map_wn(self, version="wordnet"):
-            # Only for the multilingual WordNet; takes as long as all the rest.
+            # Only the multilingual WordNet needs it; it doubles the loading time.
             return None
 
-    # Other languages are not loaded; without a reader for them nltk warns.
+    # Other languages are never read, but nltk warns if there is no reader for them.
     languages = LazyCorpusLoader("omw-1.4", CorpusReader, r".*/wn-data-.*\.tab")
     return Reader(str(folder), languages)
 
 
 def load_wordnet():
-    """Return nltk's reader of WordNet 3.0, loaded once a process.
+    """Return nltk's reader of WordNet 3.0, loaded once per process.
 
-    Returns
-    -------
-    reader : nltk.corpus.reader.WordNetCorpusReader
-        Loaded, unlike `nltk.corpus.wordnet`, whose lazy loading is not safe in
-        threads.
+    It is loaded at once: the lazy loading of `nltk.corpus.wordnet` is not thread-safe.
 
     Raises
     ------
     LookupError
-        As :func:`fetch_wordnet`, which is called.
+        If :func:`fetch_wordnet` does not find WordNet.
     """
     with _LOADING:
         return _reader(fetch_wordnet())
@@ -156,14 +152,14 @@ def _sources(download: bool, debian: bool) -> Iterator[Callable[[Path], None]]:
 
 
 def _install(target: Path, fill: Callable[[Path], None]) -> None:
-    """Fill a folder and move it to `target` at once: processes may race."""
+    """Fill a folder, then move it to `target` in one step: processes may race."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".wordnet-") as scratch:
         folder = Path(scratch, "wordnet")
         folder.mkdir()
         fill(folder)
         if not _is_whole(folder):
-            raise LookupError("what was found is not the whole of WordNet 3.0")
+            raise LookupError("what was found is not a complete WordNet 3.0")
         if target.exists() and not _is_whole(target):
             os.replace(target, Path(scratch, "damaged"))
         try:
@@ -174,7 +170,7 @@ def _install(target: Path, fill: Callable[[Path], None]) -> None:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether nltk can read WordNet 3.0 from there; it refuses links out of it."""
+    """Whether nltk can read WordNet 3.0 there; it refuses links that lead outside."""
     files = [folder / name for name in (*_FILES, "lexnames")]
     if not all(file.is_file() and file.stat().st_size for file in files):
         return False
@@ -196,7 +192,7 @@ def _download(folder: Path) -> None:
 
     downloader, messages = Downloader(), io.StringIO()
     try:
-        # nltk waits two minutes for a host that does not answer.
+        # Fail fast: nltk waits two minutes for a host that does not answer.
         urllib.request.urlopen(downloader.url, timeout=10).close()
         downloader.download(
             "wordnet", str(folder.parent), quiet=True, print_error_to=messages
