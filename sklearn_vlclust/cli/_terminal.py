@@ -70,25 +70,21 @@ class Terminal:
 
         If stderr is not a terminal, only the title is printed.
         """
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            SpinnerColumn,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
+        from rich import progress as bars
 
         if not self._console.is_terminal:
             self.remark(title)
             yield lambda done, total=None: None
             return
-        columns = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]
-        counts = [BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
-        with Progress(
-            *columns, *counts, TimeElapsedColumn(), console=self._console
-        ) as progress:
+        columns = [
+            bars.SpinnerColumn(),
+            bars.TextColumn("{task.description}", markup=False),
+            bars.BarColumn(),
+            bars.MofNCompleteColumn(),
+            bars.TimeRemainingColumn(),
+            bars.TimeElapsedColumn(),
+        ]
+        with bars.Progress(*columns, console=self._console) as progress:
             task = progress.add_task(printable(title), total=total)
 
             def advance(done, total=total):

@@ -80,7 +80,7 @@ def fetch_sample_images(data_home=None):
 
 
 def _write_pictures(root: Path, folder: Path) -> None:
-    """Save the photographs below `root` as JPEG files on white, a folder for each kind."""
+    """Save the photographs below `root` on white, as JPEG files in folders by kind."""
     for kind, places in _KINDS.items():
         (folder / kind).mkdir(parents=True)
         for place in places:
