@@ -13,8 +13,9 @@ from .._compat import Interval, StrOptions
 from ..data.distributed import by_blocks, gather, is_dask
 from ..data.images import is_images
 from ..data.pixels import read_pixels, typical_side
+from ..data.protocol import as_tensor
 from ..data.read import read_embeddings
-from ..data.rows import as_tensor, divide_rows
+from ..data.rows import divide_rows
 from ..metrics import learned_information
 from .base import BaseDeepClusterer, _features, _most_likely
 

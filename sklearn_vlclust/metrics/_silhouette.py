@@ -2,9 +2,10 @@
 
 import numpy as np
 from scipy.sparse import csc_array
-from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
+from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from ..data.rows import UnitRows, unit
+from ..data.read import read_unit_rows
+from ..data.rows import unit
 
 # Cosines, or entries of rows, that are held at a time.
 CELLS = 2**20
@@ -34,8 +35,7 @@ def simplified_silhouette_score(X, labels):
     .. [1] Hruschka, Campello, de Castro, "Evolutionary algorithms for clustering gene
        expression data", ICDM 2004.
     """
-    if not isinstance(X, UnitRows):
-        X = UnitRows(check_array(X, dtype=(np.float32, np.float64)))
+    X = read_unit_rows(X)
     labels = column_or_1d(labels)
     check_consistent_length(X, labels)
     _, labels = np.unique(labels, return_inverse=True)

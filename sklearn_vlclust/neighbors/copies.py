@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from .._backend._products import linear
-from ..data.rows import as_tensor, row_blocks
+from ..data.protocol import as_tensor
+from ..data.rows import row_blocks
 from ..metrics._clusters import cluster_means, cluster_members
 from .knn import _cell_centers, nearest
 
