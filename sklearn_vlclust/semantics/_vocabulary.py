@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 
-from ._wordnet import noun_hierarchy
+from ..datasets.nouns import noun_hierarchy
 
 
 class Vocabulary:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import nltk
 import pytest
+from nltk.corpus.reader import WordNetCorpusReader
 
 from sklearn_vlclust.datasets import _wordnet, fetch_wordnet
 from sklearn_vlclust.datasets.__main__ import main
-from sklearn_vlclust.datasets._wordnet import load_wordnet
 
 
 @pytest.fixture(scope="module")
@@ -31,27 +31,15 @@ def bare(monkeypatch, installed, tmp_path):
 
 
 @pytest.mark.smoke
-def test_reader(installed):
-    reader = load_wordnet()
-    assert reader is load_wordnet()
+def test_nltk_reads_it(installed):
+    reader = WordNetCorpusReader(str(installed), None)
     assert reader.get_version() == "3.0"
     dog = reader.synset("dog.n.01")
     assert dog.lexname() == "noun.animal"
-    assert dog.min_depth() == 8
     assert reader.synset_from_pos_and_offset("n", 2084071) == dog
-    assert {lemma.name() for lemma in dog.lemmas()} >= {"dog", "domestic_dog"}
     assert reader.synset("run.v.01").lexname() == "verb.motion"
     assert reader.synset("good.a.01").lexname() == "adj.all"
     assert len((installed / "lexnames").read_text().splitlines()) == 45
-
-
-def test_reader_in_threads(installed):
-    reader = load_wordnet()
-    names = [f"{word}.n.01" for word in ("dog", "cat", "oak", "car", "sea", "hat")] * 30
-    reader._synset_offset_cache.clear()
-    with ThreadPoolExecutor(6) as pool:
-        read = list(pool.map(lambda name: reader.synset(name).name(), names))
-    assert read == names
 
 
 def test_copied_from_debian(bare, installed):
