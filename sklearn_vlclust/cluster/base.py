@@ -1,10 +1,12 @@
 """Base class of all clusterers: their contract with scikit-learn."""
 
+from __future__ import annotations
+
 import copy
 import warnings
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -26,6 +28,7 @@ from .._compat import (
     StrOptions,
     _fit_context,
 )
+from .._typing import Array, Data, StrPath
 from ..data.distributed import by_blocks, without_fit
 from ..data.memory import check_memory
 from ..data.read import read_embeddings
@@ -106,6 +109,10 @@ class BaseDeepClusterer(
     see one row of each group of copies; the others get its label.
     """
 
+    labels_: np.ndarray
+    n_clusters_: int
+    cluster_centers_: np.ndarray
+    history_: list[dict]
     embedder_: Any  # an encoder, or None
     semantic_space_: Any  # a SemanticSpace, or None
     semantic_weight_: float
@@ -139,7 +146,7 @@ class BaseDeepClusterer(
     }
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None):
+    def fit(self, X: Data, y: object = None) -> Self:
         """Cluster `X`.
 
         Parameters
@@ -191,8 +198,16 @@ class BaseDeepClusterer(
         self._describe(rows)
         return self
 
+    if TYPE_CHECKING:  # inherited from scikit-learn, which has no types
+
+        def fit_predict(
+            self, X: Data, y: object = None, **kwargs: Any
+        ) -> np.ndarray: ...
+
+        def fit_transform(self, X: Data, y: object = None, **kwargs: Any) -> Array: ...
+
     @by_blocks
-    def predict(self, X):
+    def predict(self, X: Data) -> Array:
         """Cluster of each sample.
 
         Parameters
@@ -209,7 +224,7 @@ class BaseDeepClusterer(
         return self._predict(X, _most_likely)
 
     @by_blocks
-    def predict_proba(self, X):
+    def predict_proba(self, X: Data) -> Array:
         """Soft assignment of each sample.
 
         Parameters
@@ -225,7 +240,7 @@ class BaseDeepClusterer(
         return self._predict(X, _probabilities)
 
     @by_blocks
-    def transform(self, X):
+    def transform(self, X: Data) -> Array:
         """Learned features of each sample: the logits of the cluster head.
 
         Parameters
@@ -240,7 +255,7 @@ class BaseDeepClusterer(
         """
         return self._predict(X, _logits)
 
-    def score(self, X, y=None):
+    def score(self, X: Data, y: object = None) -> float:
         """Label-free quality of the clustering of `X`.
 
         Parameters
@@ -261,7 +276,7 @@ class BaseDeepClusterer(
         labels = self._infer(X, _most_likely, zero_rows)
         return learned_information(self._rows(X, zero_rows), labels)
 
-    def save(self, path):
+    def save(self, path: StrPath) -> None:
         """Write the estimator to a file: safetensors with a JSON header, no pickle.
 
         Parameters
@@ -272,7 +287,7 @@ class BaseDeepClusterer(
         save_model(self, path)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: StrPath) -> Self:
         """Read an estimator that :meth:`save` wrote.
 
         Parameters

@@ -1,5 +1,7 @@
 """Template of clusterers that learn from images themselves."""
 
+from __future__ import annotations
+
 from numbers import Integral, Real
 from typing import Any
 
@@ -10,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch.nn.functional import adaptive_avg_pool2d
 
 from .._compat import Interval, StrOptions
+from .._typing import Array, Data
 from ..data.distributed import by_blocks, gather, is_dask
 from ..data.images import is_images
 from ..data.pixels import read_pixels, typical_side
@@ -57,7 +60,7 @@ class BaseImageClusterer(BaseDeepClusterer):
     }
 
     @by_blocks
-    def transform(self, X):
+    def transform(self, X: Data) -> Array:
         """Instance features of each sample.
 
         Parameters
@@ -72,7 +75,7 @@ class BaseImageClusterer(BaseDeepClusterer):
         """
         return self._predict(X, _features)
 
-    def score(self, X, y=None):
+    def score(self, X: Data, y: object = None) -> float:
         """Label-free quality of the clustering of `X`.
 
         Parameters

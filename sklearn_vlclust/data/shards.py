@@ -1,14 +1,18 @@
 """Embeddings in `.npy` files, many or one, as rows that stay on disk."""
 
+from __future__ import annotations
+
 import os
 import re
 import warnings
+from collections.abc import Sequence
 from itertools import pairwise
 from numbers import Integral
 from pathlib import Path
 
 import numpy as np
 
+from .._typing import StrPath
 from .memory import check_memory
 from .protocol import Rows
 
@@ -16,7 +20,7 @@ from .protocol import Rows
 IMAGE_SHARDS = "img_emb"
 
 
-def open_shards(path):
+def open_shards(path: StrPath | Sequence[StrPath]) -> ShardedRows:
     """Open embeddings that lie in `.npy` files as one array, without reading them.
 
     Clusterers open a folder that they are given as `X` themselves. What is returned

@@ -1,5 +1,7 @@
 """WordNet 3.0 (Miller, Communications of the ACM, 1995) in files that nltk reads."""
 
+from __future__ import annotations
+
 import io
 import os
 import shutil
@@ -10,6 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from .._typing import StrPath
 from ._data_home import get_data_home
 from ._debian import unpack_packages
 
@@ -37,7 +40,9 @@ verb.weather adj.ppl
 """
 
 
-def fetch_wordnet(data_home=None, *, download=True, debian=False) -> Path:
+def fetch_wordnet(
+    data_home: StrPath | None = None, *, download: bool = True, debian: bool = False
+) -> Path:
     """Make WordNet 3.0 readable by nltk.
 
     It is taken from the first of these that has it: the data folder, nltk's own

@@ -1,15 +1,20 @@
 """Images and nouns in one space without a model hub: ImageNet's classes as axes."""
 
+from __future__ import annotations
+
 import re
 import threading
 from collections import defaultdict
+from collections.abc import Sequence
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
+from typing import Literal
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
+from .._typing import Device, Int, Strings, StrPath
 from ..data.rows import unit
 from ..datasets.nouns import noun_hierarchy
 from ._base import BaseEmbedder
@@ -114,13 +119,13 @@ class OfflineEmbedder(BaseEmbedder):
 
     def __init__(
         self,
-        batch_size=64,
-        device="auto",
-        cache=None,
-        n_jobs=None,
-        on_error="raise",
-        verbose=0,
-    ):
+        batch_size: Int = 64,
+        device: Device = "auto",
+        cache: StrPath | None = None,
+        n_jobs: Int | None = None,
+        on_error: Literal["raise", "skip"] = "raise",
+        verbose: Int = 0,
+    ) -> None:
         self.batch_size = batch_size
         self.device = device
         self.cache = cache
@@ -141,7 +146,12 @@ class OfflineEmbedder(BaseEmbedder):
     def _n_features_out(self) -> int:
         return _N_CLASSES + 1
 
-    def encode_nouns(self, nouns, synsets=None, prompt="{}"):
+    def encode_nouns(
+        self,
+        nouns: Strings,
+        synsets: Sequence[str | None] | np.ndarray | None = None,
+        prompt: str = "{}",
+    ) -> np.ndarray:
         """Embed nouns whose meaning is known.
 
         Parameters

@@ -1,6 +1,9 @@
 """A silhouette that needs no distance matrix."""
 
+from __future__ import annotations
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import csc_array
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
@@ -11,7 +14,7 @@ from ..data.rows import unit
 CELLS = 2**20
 
 
-def simplified_silhouette_score(X, labels):
+def simplified_silhouette_score(X: ArrayLike | UnitRows, labels: ArrayLike) -> float:
     """Mean simplified silhouette of unit rows under cosine distance.
 
     As the silhouette, with the distance to a cluster's center in place of the mean
