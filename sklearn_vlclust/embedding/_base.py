@@ -19,6 +19,7 @@ from sklearn.base import (
 from torch.nn import functional as F
 
 from .._compat import Interval, StrOptions
+from .._docs import documented
 from ..data.distributed import by_blocks, is_dask
 from ..data.images import UnreadableImageError, check_images, iter_decoded
 from ._cache import EmbeddingCache, cached_rows
@@ -29,6 +30,7 @@ _NETWORKS: WeakValueDictionary[tuple, Any] = WeakValueDictionary()
 _LOADING = threading.RLock()
 
 
+@documented()
 class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Template of an encoder of images and words into one space of unit vectors.
 
@@ -109,10 +111,7 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     def encode_images(self, images):
         """Embed images: :meth:`transform` without parameter validation.
 
-        Parameters
-        ----------
-        images : images
-            As in :meth:`transform`.
+        Parameters: <images>
 
         Returns
         -------
