@@ -8,7 +8,7 @@ from scipy.sparse import csc_array
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from ..data.read import read_unit_rows
-from ..data.rows import unit
+from ..data.rows import UnitRows, unit
 
 # Cosines, or entries of rows, that are held at a time.
 CELLS = 2**20
