@@ -200,11 +200,13 @@ class BaseDeepClusterer(
 
     if TYPE_CHECKING:  # inherited from scikit-learn, which has no types
 
-        def fit_predict(
+        def fit_predict(  # noqa: D102
             self, X: Data, y: object = None, **kwargs: Any
         ) -> np.ndarray: ...
 
-        def fit_transform(self, X: Data, y: object = None, **kwargs: Any) -> Array: ...
+        def fit_transform(  # noqa: D102
+            self, X: Data, y: object = None, **kwargs: Any
+        ) -> Array: ...
 
     @by_blocks
     def predict(self, X: Data) -> Array:
