@@ -1,16 +1,18 @@
-"""WordNet 3.0 (Miller, Communications of the ACM, 1995) for nltk's reader."""
+"""WordNet 3.0 (Miller, Communications of the ACM, 1995) in files that nltk reads."""
+
+from __future__ import annotations
 
 import io
 import os
 import shutil
 import tempfile
-import threading
 import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 
+from .._typing import StrPath
 from ._data_home import get_data_home
 from ._debian import unpack_packages
 
@@ -37,10 +39,10 @@ verb.emotion verb.motion verb.perception verb.possession verb.social verb.stativ
 verb.weather adj.ppl
 """
 
-_LOADING = threading.Lock()
 
-
-def fetch_wordnet(data_home=None, *, download=True, debian=False) -> Path:
+def fetch_wordnet(
+    data_home: StrPath | None = None, *, download: bool = True, debian: bool = False
+) -> Path:
     """Make WordNet 3.0 readable by nltk.
 
     It comes from the first of these that has it: nltk's own folders, the data folder,
@@ -97,43 +99,6 @@ def fetch_wordnet(data_home=None, *, download=True, debian=False) -> Path:
         f"    sudo apt-get install {' '.join(DEBIAN_PACKAGES)}\n"
         f"Tried: {'; '.join(reasons) or 'the folders of nltk'}."
     )
-
-
-@lru_cache(maxsize=1)
-def _reader(folder: Path):
-    from nltk.corpus.reader import CorpusReader, WordNetCorpusReader
-    from nltk.corpus.util import LazyCorpusLoader
-
-    class Reader(WordNetCorpusReader):
-        """Safe to share between threads, and quick to load."""
-
-        _reading = threading.RLock()
-
-        def synset_from_pos_and_offset(self, *args, **kwargs):
-            with self._reading:  # seeks, then reads
-                return super().synset_from_pos_and_offset(*args, **kwargs)
-
-        def map_wn(self, version="wordnet"):
-            # Only the multilingual WordNet needs it; it doubles the loading time.
-            return None
-
-    # Other languages are never read, but nltk warns if there is no reader for them.
-    languages = LazyCorpusLoader("omw-1.4", CorpusReader, r".*/wn-data-.*\.tab")
-    return Reader(str(folder), languages)
-
-
-def load_wordnet():
-    """Return nltk's reader of WordNet 3.0, loaded once per process.
-
-    It is loaded at once: the lazy loading of `nltk.corpus.wordnet` is not thread-safe.
-
-    Raises
-    ------
-    LookupError
-        If :func:`fetch_wordnet` does not find WordNet.
-    """
-    with _LOADING:
-        return _reader(fetch_wordnet())
 
 
 def _sources(download: bool, debian: bool) -> Iterator[Callable[[Path], None]]:

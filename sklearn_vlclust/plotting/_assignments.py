@@ -35,7 +35,7 @@ def one_each(name, values, images, labels):
 
 
 def read_inputs(estimator, images, embeddings=None):
-    """Return what `predict` takes for images.
+    """Return what `predict` takes for images: pixels or embeddings, as for its fit.
 
     These are the images if the estimator learned from pixels, else their embeddings. If
     `embeddings` is None, the estimator's embedder computes them.

@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from .._docs import documented
 from ._drawing import new_axes
 
 _LABELS = {
@@ -12,6 +13,7 @@ _LABELS = {
 }
 
 
+@documented()
 class CodingLengthDisplay:
     """What each number of clusters scores, and which one was chosen.
 
@@ -31,12 +33,7 @@ class CodingLengthDisplay:
     also : sequence of int, default=()
         Runner-ups, best first.
 
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-        Axes with the curve.
-    figure_ : matplotlib Figure
-        Figure that holds it.
+    Attributes: <ax_, figure_>
     line_ : matplotlib Line2D
         The curve.
     chosen_ : matplotlib Line2D
@@ -82,13 +79,9 @@ class CodingLengthDisplay:
             Fitted; the latter with ``n_clusters="auto"``.
         criterion : {"reproducibility", "agreement", "coding_length"}, default=None
             Which curve. If None, the one that the estimator chose by.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a new figure is made.
+        <ax>
 
-        Returns
-        -------
-        display : CodingLengthDisplay
-            Drawn; :meth:`plot` draws it again elsewhere.
+        Returns: <drawn>
 
         Raises
         ------
@@ -107,15 +100,9 @@ class CodingLengthDisplay:
     def plot(self, *, ax=None):
         """Draw the curve.
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a new figure is made.
+        Parameters: <ax>
 
-        Returns
-        -------
-        display : CodingLengthDisplay
-            Itself.
+        Returns: <itself>
         """
         from matplotlib.ticker import NullFormatter
 

@@ -4,6 +4,7 @@ import textwrap
 
 import numpy as np
 
+from .._docs import documented
 from ..data.images import check_images
 from ._assignments import check_names, one_each, read_inputs, read_typicality
 from ._drawing import CELL, GAP, count, full_axes, paste, square, title, write
@@ -11,10 +12,12 @@ from ._drawing import CELL, GAP, count, full_axes, paste, square, title, write
 _LABEL = 1.9  # width of the column of names, in cells
 
 
+@documented()
 class ContactSheetDisplay:
     """Clusters of images, one row each, the most typical images first.
 
-    Build it by :meth:`from_estimator` or :meth:`from_predictions`.
+    Noise is a row of its own, and clusters without images are left out. Build it by
+    :meth:`from_estimator` or :meth:`from_predictions`.
 
     Parameters
     ----------
@@ -22,15 +25,9 @@ class ContactSheetDisplay:
         The pictures to show of each cluster, in order.
     sizes : list of int
         Number of images of each cluster.
-    names : list of sequences of str
-        Names of each cluster, best first; may be empty.
+    <shown_names>
 
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-        Axes with the sheet.
-    figure_ : matplotlib Figure
-        Figure that holds it.
+    Attributes: <ax_, figure_>
     image_ : matplotlib AxesImage
         All pictures.
     texts_ : list of matplotlib Text
@@ -54,26 +51,12 @@ class ContactSheetDisplay:
     ):
         """Show how a fitted clusterer divides images.
 
-        Parameters
-        ----------
-        estimator : clusterer
-            With `cluster_centers_`, and `cluster_names_` where words are known.
-        images : images
-            As for the encoders: paths, PIL images or arrays.
-        embeddings : array-like of shape (n_images, n_features), default=None
-            Embeddings of `images`, for an estimator that was fitted on embeddings.
-            If None, the estimator's `embedder_` embeds the images. Not needed by
-            :class:`~sklearn_vlclust.ContrastiveMaskedClustering` of images.
+        Parameters: <centered, images, embeddings>
         n_columns : int, default=8
             Number of pictures per cluster.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a figure that fits the number of
-            clusters is made.
+        <ax>
 
-        Returns
-        -------
-        display : ContactSheetDisplay
-            Drawn; :meth:`plot` draws it again elsewhere.
+        Returns: <drawn>
 
         Raises
         ------
@@ -97,27 +80,12 @@ class ContactSheetDisplay:
     ):
         """Show a division of images.
 
-        Parameters
-        ----------
-        images : images
-            As for the encoders: paths, PIL images or arrays.
-        labels : array-like of shape (n_images,), int
-            Cluster of each image, from 0; a negative one is noise, a row of its own.
+        Parameters: <images, image_labels>
         typicality : array-like of shape (n_images,), default=None
             Images with high values come first. If None, their order is kept.
-        names : list of sequences of str, default=None
-            Names of cluster 0, 1, ..., best first.
-        n_columns : int, default=8
-            Number of pictures per cluster.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a figure that fits the number of
-            clusters is made.
+        <all_names, n_columns, ax>
 
-        Returns
-        -------
-        display : ContactSheetDisplay
-            Drawn; :meth:`plot` draws it again elsewhere. Clusters without images are
-            left out.
+        Returns: <drawn>
 
         Raises
         ------
@@ -130,15 +98,9 @@ class ContactSheetDisplay:
     def plot(self, *, ax=None):
         """Draw the sheet.
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a figure that fits the clusters is made.
+        Parameters: <ax>
 
-        Returns
-        -------
-        display : ContactSheetDisplay
-            Itself.
+        Returns: <itself>
         """
         sheet, step = paste(self.pictures)[:, :, :3], CELL + GAP
         height, width, _ = sheet.shape
@@ -158,10 +120,11 @@ class ContactSheetDisplay:
         first = textwrap.fill(names[0] if names else f"cluster {row}", 18)
         others = textwrap.fill(", ".join(names[1:4]), 32, max_lines=2)
         small = "\n".join(filter(None, [others, count(size, "picture")]))
-        for text, shift, style in (
+        lines: list[tuple[str, int, dict]] = [
             (first, 2, {"fontsize": 13, "fontweight": "bold", "va": "bottom"}),
             (small, -5, {"fontsize": 8.5, "alpha": 0.75, "va": "top"}),
-        ):
+        ]
+        for text, shift, style in lines:
             self.texts_.append(write(self.ax_, text, place, (0, shift), **style))
 
 

@@ -5,6 +5,7 @@ from numbers import Integral
 
 import numpy as np
 
+from .._docs import documented
 from ..data.images import check_images
 from ._assignments import (
     check_names,
@@ -21,13 +22,14 @@ _BETWEEN = 48  # pixels between its halves
 _SCALE = 160  # pixels per inch
 
 
+@documented()
 class ClusterGalleryDisplay:
     """Chosen clusters of images: the most typical ones beside the least certain.
 
     A :class:`ContactSheetDisplay` gives an overview, with a row of typical images per
     cluster. Here each cluster has its own block; the right half shows its borderline
-    images, which the clusterer nearly put elsewhere. Build it by :meth:`from_estimator`
-    or :meth:`from_predictions`.
+    images, which the clusterer nearly put elsewhere; without `predict_proba`, those far
+    from the center. Build it by :meth:`from_estimator` or :meth:`from_predictions`.
 
     Parameters
     ----------
@@ -40,12 +42,7 @@ class ClusterGalleryDisplay:
     names : list of sequences of str
         Names of each cluster, best first.
 
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-        Axes with the gallery.
-    figure_ : matplotlib Figure
-        Figure that holds it.
+    Attributes: <ax_, figure_>
     images_ : list of matplotlib AxesImage
         The pictures, one artist per cluster.
     texts_ : list of matplotlib Text
@@ -85,31 +82,15 @@ class ClusterGalleryDisplay:
     ):
         """Show clusters of a fitted clusterer.
 
-        Parameters
-        ----------
-        estimator : clusterer
-            With `cluster_centers_`, and `cluster_names_` where words are known. Without
-            `predict_proba` the images far from their center are the uncertain ones.
-        images : images
-            As for the encoders: paths, PIL images or arrays.
-        embeddings : array-like of shape (n_images, n_features), default=None
-            Embeddings of `images`, for an estimator that was fitted on embeddings.
-            If None, the estimator's `embedder_` embeds the images.
+        Parameters: <centered, images, embeddings>
         clusters : sequence of int, default=None
             Clusters to show, in this order. If None, the six largest.
         n_pictures : int, default=12
             Largest number of pictures of either kind per cluster. In a small cluster,
             each half shows half of its images.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a figure that fits the number of
-            clusters is made.
-        n_columns : int, default=4
-            Pictures beside each other in either half.
+        <ax, n_columns>
 
-        Returns
-        -------
-        display : ClusterGalleryDisplay
-            Drawn; :meth:`plot` draws it again elsewhere.
+        Returns: <drawn>
 
         Raises
         ------
@@ -146,33 +127,15 @@ class ClusterGalleryDisplay:
     ):
         """Show clusters of any division of images.
 
-        Parameters
-        ----------
-        images : images
-            As for the encoders: paths, PIL images or arrays.
-        labels : array-like of shape (n_images,), int
-            Cluster of each image, from 0; a negative one is noise.
+        Parameters: <images, image_labels>
         typicality : array-like of shape (n_images,)
             Images with high values are typical of their cluster.
         certainty : array-like of shape (n_images,), default=None
             Probability that an image belongs to its cluster. If None, the least typical
             images count as the least certain.
-        names : list of sequences of str, default=None
-            Names of cluster 0, 1, ..., best first.
-        clusters : sequence of int, default=None
-            Clusters to show, in this order. If None, the six largest.
-        n_pictures : int, default=12
-            Largest number of pictures of either kind per cluster.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a figure that fits the number of
-            clusters is made.
-        n_columns : int, default=4
-            Pictures beside each other in either half.
+        <all_names, clusters, n_pictures, ax, n_columns>
 
-        Returns
-        -------
-        display : ClusterGalleryDisplay
-            Drawn; :meth:`plot` draws it again elsewhere.
+        Returns: <drawn>
 
         Raises
         ------
@@ -209,17 +172,11 @@ class ClusterGalleryDisplay:
     def plot(self, *, ax=None, n_columns=4):
         """Draw the gallery.
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a figure that fits the clusters is made.
+        Parameters: <ax>
         n_columns : int, default=4
             Pictures beside each other in either half.
 
-        Returns
-        -------
-        display : ClusterGalleryDisplay
-            Itself.
+        Returns: <itself>
         """
         sheets = [
             _both_halves(left, right, n_columns)

@@ -5,6 +5,7 @@ import os
 import numpy as np
 
 from ..._backend._files import write_bytes_atomically
+from ..._docs import documented
 from ...data.images import check_images
 from ...data.rows import UnitRows
 from .._assignments import read_certainty, read_labels, read_names, read_rows
@@ -17,6 +18,7 @@ from ._thumbnails import make_thumbnails
 _DUPLICATES, _OUTLIERS = 100, 60  # at most
 
 
+@documented()
 class ClusterReport:
     """Clusters of images on one page, in one HTML file that needs no network.
 
@@ -153,12 +155,7 @@ class ClusterReport:
         estimator : clusterer
             Fitted; clusters come from its `predict`, or from `labels_` if it cannot
             predict. Probabilities are shown if it has `predict_proba`.
-        images : images
-            As for the encoders: paths, PIL images or arrays.
-        embeddings : array-like of shape (n_images, n_features), default=None
-            Embeddings of `images`, for an estimator that was fitted on embeddings.
-            If None, the estimator's `embedder_` embeds the images, or features are used
-            if the estimator learned from pixels.
+        <images, embeddings>
         captioner : ClusterCaptioner, default=None
             Fitted on these clusters: names them. If None, names are the estimator's
             `cluster_names_`, if it has any.
