@@ -84,7 +84,7 @@ def fetch_sample_images(data_home: StrPath | None = None) -> np.ndarray:
 
 
 def _write_pictures(root: Path, folder: Path) -> None:
-    """Save the photographs below `root` on white, as JPEG files in folders by kind."""
+    """Save the photographs below `root` as JPEG files on white, one folder per kind."""
     for kind, places in _KINDS.items():
         (folder / kind).mkdir(parents=True)
         for place in places:

@@ -37,13 +37,7 @@ def one_each(name, values, images, labels):
 def read_inputs(estimator, images, embeddings=None):
     """Return what `predict` takes for images: pixels or embeddings, as for its fit.
 
-    These are the images if the estimator learned from pixels, else their embeddings. If
-    `embeddings` is None, the estimator's embedder computes them.
-
-    Raises
-    ------
-    ValueError
-        If there is neither an embedder nor embeddings, or the lengths differ.
+    If `embeddings` is None, the estimator's embedder computes them.
     """
     check_is_fitted(estimator)
     images = check_images(images)
@@ -79,17 +73,9 @@ def read_rows(estimator, images, embeddings=None):
 
 
 def read_labels(estimator, inputs):
-    """Return the cluster of each input as int64; negative is noise.
+    """Return the cluster of each input, (n,) int64; negative is noise.
 
     An estimator without `predict` is read by its `labels_`.
-
-    Raises
-    ------
-    TypeError
-        If it has neither.
-    ValueError
-        If the number of `labels_` is not that of the inputs, or labels are not
-        integers.
     """
     name = type(estimator).__name__
     if hasattr(estimator, "predict"):

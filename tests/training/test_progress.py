@@ -3,7 +3,6 @@
 import re
 import time
 import warnings
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
