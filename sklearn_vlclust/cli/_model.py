@@ -95,7 +95,7 @@ class Model:
         description = _read_description(folder / DESCRIPTION)
         embedder = make_encoder(description["encoder"], device=device, **encoder)
         if hasattr(embedder, "precision"):
-            # "auto" may choose another one on this device, and give other vectors.
+            # On another device, "auto" might choose another one, with other vectors.
             embedder.precision = description["encoder_id"].split("/")[-2]
         return cls(
             load_model(_file(folder, "estimator")).set_params(device=device),

@@ -71,7 +71,7 @@ class CodingLengthDisplay:
 
     @classmethod
     def from_estimator(cls, estimator, *, criterion=None, ax=None):
-        """Show how a fitted estimator came by its number of clusters.
+        """Show how a fitted estimator chose its number of clusters.
 
         Parameters
         ----------
@@ -125,7 +125,7 @@ class CodingLengthDisplay:
 
 
 def read_curves(estimator):
-    """Return the arguments of a display by criterion; the one that chose comes first.
+    """Return the arguments of a display per criterion, first the one that decided.
 
     Raises
     ------

@@ -32,7 +32,7 @@ def full_axes(ax, width, height, margin=0.0):
 def write(ax, text, place, shift, **style):
     """Write at a place in data coordinates, shifted by points; return the artist.
 
-    Dollar signs in nouns and file names are no formulas.
+    Dollar signs are not formulas: nouns and file names may have them.
     """
     return ax.annotate(
         text, place, shift, textcoords="offset points", parse_math=False, **style
@@ -62,7 +62,7 @@ def square(image, index):
 
 
 def title(cluster, names):
-    """Return the names of a cluster, or what it is called without any."""
+    """Return the names of a cluster; a cluster without names gets its number."""
     if cluster < 0:
         return ("noise",)
     own = () if names is None else names[cluster]

@@ -16,9 +16,9 @@ from ._assignments import (
 )
 from ._drawing import CELL, GAP, count, full_axes, paste, square, title, write
 
-_SHOWN = 6  # clusters, unless they are chosen
+_SHOWN = 6  # clusters, unless the caller chooses
 _BAND = 72  # pixels above a cluster, for its name
-_BETWEEN = 48  # pixels between its halves
+_BETWEEN = 48  # pixels between the halves of a cluster
 _SCALE = 160  # pixels per inch
 
 
@@ -218,7 +218,7 @@ class ClusterGalleryDisplay:
 
 
 def _choose(clusters, labels, names):
-    """Return the clusters to show; all have images and names."""
+    """Return the clusters to show, after a check that all have images and names."""
     found, sizes = np.unique(labels, return_counts=True)
     if clusters is None:
         # Noise is shown only if it is asked for.

@@ -11,7 +11,7 @@ from ..datasets.nouns import noun_hierarchy
 from ._drawing import count, new_axes
 
 _ROW = 0.2  # inches
-_REMOVED = "#e02b2b"  # a red that is read on white and on black
+_REMOVED = "#e02b2b"  # a red that is legible on white and on black
 
 
 @documented()
@@ -229,13 +229,13 @@ class SemanticTreeDisplay:
             children.setdefault(int(parent), []).append(node)
         for below in children.values():
             below.sort(key=lambda node: (-self.n_nouns[node], self.names[node]))
-        opened: dict[int, int] = {}  # with how many children
+        opened: dict[int, int] = {}  # node -> number of children shown
         n_rows = 1
         ahead = [(-int(self.n_nouns[0]), 0)]
         while ahead:
             _, node = heapq.heappop(ahead)
             below = children.get(node, [])
-            # A single one is shown rather than counted: it takes no more room.
+            # A single one is shown, as counting it would take the same room.
             shown = len(below) if len(below) <= max_children + 1 else max_children
             extra = shown + (shown < len(below))
             too_deep = max_depth is not None and self.depths[node] >= max_depth
@@ -325,7 +325,7 @@ class SemanticTreeDisplay:
 
 
 def _climb(hierarchy, positions):
-    """Return the parent of each node on the shortest paths to the root; -1 of it."""
+    """Return the parent of each node on the shortest paths to the root (-1 there)."""
     above: dict[int, int] = {}
     for position in positions:
         while position not in above:
