@@ -24,11 +24,6 @@ def printable(text):
     )
 
 
-def counted(n, noun):
-    """Return a number with its noun: "1 cluster", "1,670 images"."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
-
-
 def one_line(error):
     """Return the message of an exception on one line, fit for a terminal."""
     lines = (line.strip() for line in str(error).splitlines())

@@ -1,4 +1,4 @@
-"""What several displays draw with: axes, sheets of square pictures, and short texts."""
+"""What several displays draw with: axes, sheets of square pictures, and labels."""
 
 import numpy as np
 
@@ -67,8 +67,3 @@ def title(cluster, names):
         return ("noise",)
     own = () if names is None else names[cluster]
     return own if len(own) else (f"cluster {cluster}",)
-
-
-def count(n, noun):
-    """Return a number with its noun: "1 cluster", "1,670 images"."""
-    return f"{n:,} {noun}{'s' * (n != 1)}"

@@ -5,6 +5,7 @@ from numbers import Integral
 
 import numpy as np
 
+from .._backend._text import counted
 from .._docs import documented
 from ..data.images import check_images
 from ._assignments import (
@@ -14,7 +15,7 @@ from ._assignments import (
     read_inputs,
     read_typicality,
 )
-from ._drawing import CELL, GAP, count, full_axes, paste, square, title, write
+from ._drawing import CELL, GAP, full_axes, paste, square, title, write
 
 _SHOWN = 6  # clusters, unless the caller chooses
 _BAND = 72  # pixels above a cluster, for its name
@@ -211,7 +212,7 @@ class ClusterGalleryDisplay:
         for x, rise, text, style in (
             (0, 17, first, {"weight": "bold"}),
             (middle, 17, others, quiet),
-            (0, 4, f"{count(size, 'picture')}, most typical", quiet),
+            (0, 4, f"{counted(size, 'picture')}, most typical", quiet),
             (middle, 4, f"least certain{span}", quiet),
         ):
             self.texts_.append(write(self.ax_, text, (x, top), (0, rise), **style))

@@ -6,9 +6,10 @@ from collections import Counter
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from .._backend._text import counted
 from .._docs import documented
 from ..datasets.nouns import noun_hierarchy
-from ._drawing import count, new_axes
+from ._drawing import new_axes
 
 _ROW = 0.2  # inches
 _REMOVED = "#e02b2b"  # a red that is legible on white and on black
@@ -264,12 +265,12 @@ class SemanticTreeDisplay:
         removed = depth < self.min_depth
         if node is None:
             n = sum(int(self.n_nouns[i]) for i in left_out)
-            text = f"{len(left_out):,} more ({count(n, 'noun')})"
+            text = f"{len(left_out):,} more ({counted(n, 'noun')})"
             style = {"style": "italic"}
         else:
             n = int(self.n_nouns[node])
             alone = n == 1 and self.kept[node]
-            text = self.names[node] + ("" if alone else f" ({count(n, 'noun')})")
+            text = self.names[node] + ("" if alone else f" ({counted(n, 'noun')})")
             style = {"weight": "bold"} if self.kept[node] and not removed else {}
         if removed:
             style["color"] = _REMOVED

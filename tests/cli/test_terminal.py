@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from sklearn_vlclust.cli._terminal import counted, printable
+from sklearn_vlclust._backend._text import counted
+from sklearn_vlclust.cli._terminal import printable
 from tests.cli.conftest import vlclust
 
 
