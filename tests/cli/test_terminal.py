@@ -5,8 +5,11 @@ import sys
 
 import pytest
 
+from sklearn_vlclust import CLIPEmbedder
+from sklearn_vlclust._backend._progress import report_progress
 from sklearn_vlclust._backend._text import counted
 from sklearn_vlclust.cli._terminal import printable
+from sklearn_vlclust.datasets import list_images
 from tests.cli.conftest import vlclust
 
 
@@ -95,6 +98,17 @@ def test_printable(text, shown):
 def test_counted():
     assert counted(1, "cluster") == "1 cluster"
     assert counted(1670, "image") == "1,670 images"
+
+
+def test_progress_is_reported_instead_of_shown(pictures, tiny_clip, capsys):
+    reports = []
+    embedder = CLIPEmbedder(str(tiny_clip), batch_size=8, verbose=1)
+    with report_progress(lambda *report: reports.append(report)):
+        embedder.transform(list_images(pictures))
+    assert reports == [(i, 24) for i in range(1, 25)]
+    assert capsys.readouterr().err == ""
+    embedder.transform(list_images(pictures))
+    assert "CLIPEmbedder: 100%" in capsys.readouterr().err and len(reports) == 24
 
 
 def test_help_does_not_wait_for_what_runs_need():
