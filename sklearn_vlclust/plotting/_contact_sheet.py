@@ -1,9 +1,15 @@
 """A contact sheet: one row of pictures per cluster."""
 
+from __future__ import annotations
+
 import textwrap
+from collections.abc import Sequence
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from .._typing import Axes, Images, Names, Pictures
 from ..data.images import ImageSource, check_images
 from ._assignments import read_inputs, read_typicality
 from ._text import count
@@ -44,15 +50,21 @@ class ContactSheetDisplay:
     >>> display.figure_.savefig("sheet.png", dpi=100)  # doctest: +SKIP
     """
 
-    def __init__(self, pictures, sizes, names):
+    def __init__(self, pictures: Pictures, sizes: Sequence[int], names: Names) -> None:
         self.pictures = pictures
         self.sizes = sizes
         self.names = names
 
     @classmethod
     def from_estimator(
-        cls, estimator, images, *, embeddings=None, n_columns=8, ax=None
-    ):
+        cls,
+        estimator: Any,
+        images: Images,
+        *,
+        embeddings: ArrayLike | None = None,
+        n_columns: int = 8,
+        ax: Axes | None = None,
+    ) -> Self:
         """Show how a fitted clusterer divides images.
 
         Parameters
@@ -94,8 +106,15 @@ class ContactSheetDisplay:
 
     @classmethod
     def from_predictions(
-        cls, images, labels, *, typicality=None, names=None, n_columns=8, ax=None
-    ):
+        cls,
+        images: Images,
+        labels: ArrayLike,
+        *,
+        typicality: ArrayLike | None = None,
+        names: Names | None = None,
+        n_columns: int = 8,
+        ax: Axes | None = None,
+    ) -> Self:
         """Show a division of images.
 
         Parameters
@@ -128,7 +147,7 @@ class ContactSheetDisplay:
         rows = _choose_pictures(images, labels, typicality, names, n_columns)
         return cls(*rows).plot(ax=ax)
 
-    def plot(self, *, ax=None):
+    def plot(self, *, ax: Axes | None = None) -> Self:
         """Draw the sheet.
 
         Parameters
@@ -151,7 +170,7 @@ class ContactSheetDisplay:
             ax = figure.add_axes((0, 0, 1, 1))
         self.ax_, self.figure_ = ax, ax.figure
         self.image_ = ax.imshow(sheet, interpolation="lanczos")
-        self.texts_ = []
+        self.texts_: list = []
         for row, (size, names) in enumerate(zip(self.sizes, self.names)):
             self._write(row, size, [str(name) for name in names])
         ax.set_xlim(-_LABEL * step, sheet.shape[1])

@@ -1,6 +1,11 @@
 """Similarities and spectra of learned features (Figures 2 and 3)."""
 
+from __future__ import annotations
+
+from typing import Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import (
     check_array,
@@ -9,6 +14,7 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
+from .._typing import Axes, Colormap, Data, RandomState
 from ..data.memory import check_memory
 from ..data.rows import unit
 
@@ -54,21 +60,21 @@ class SimilarityDisplay:
            [0., 0., 1.]])
     """
 
-    def __init__(self, similarities, sizes):
+    def __init__(self, similarities: np.ndarray, sizes: np.ndarray) -> None:
         self.similarities = similarities
         self.sizes = sizes
 
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
+        estimator: Any,
+        X: Data,
         *,
-        n_samples=1000,
-        random_state=None,
-        ax=None,
-        cmap="viridis",
-    ):
+        n_samples: int = 1000,
+        random_state: RandomState = None,
+        ax: Axes | None = None,
+        cmap: Colormap = "viridis",
+    ) -> Self:
         """Show the features that a fitted clusterer gives `X`.
 
         Parameters
@@ -104,14 +110,14 @@ class SimilarityDisplay:
     @classmethod
     def from_features(
         cls,
-        features,
-        labels,
+        features: ArrayLike,
+        labels: ArrayLike,
         *,
-        n_samples=1000,
-        random_state=None,
-        ax=None,
-        cmap="viridis",
-    ):
+        n_samples: int = 1000,
+        random_state: RandomState = None,
+        ax: Axes | None = None,
+        cmap: Colormap = "viridis",
+    ) -> Self:
         """Show any features and clusters.
 
         Parameters
@@ -151,7 +157,7 @@ class SimilarityDisplay:
         )
         return display.plot(ax=ax, cmap=cmap)
 
-    def plot(self, *, ax=None, cmap="viridis"):
+    def plot(self, *, ax: Axes | None = None, cmap: Colormap = "viridis") -> Self:
         """Draw the similarities.
 
         Parameters
@@ -213,11 +219,11 @@ class SpectrumDisplay:
     array([1.  , 0.5 , 0.25])
     """
 
-    def __init__(self, spectra):
+    def __init__(self, spectra: dict[str, np.ndarray]) -> None:
         self.spectra = spectra
 
     @classmethod
-    def from_estimator(cls, estimator, X, *, ax=None):
+    def from_estimator(cls, estimator: Any, X: Data, *, ax: Axes | None = None) -> Self:
         """Show the features that a fitted clusterer gives `X`.
 
         Parameters
@@ -238,7 +244,13 @@ class SpectrumDisplay:
         return cls.from_features(estimator.transform(X), estimator.predict(X), ax=ax)
 
     @classmethod
-    def from_features(cls, features, labels=None, *, ax=None):
+    def from_features(
+        cls,
+        features: ArrayLike,
+        labels: ArrayLike | None = None,
+        *,
+        ax: Axes | None = None,
+    ) -> Self:
         """Show any features, and the clusters of them if there are any.
 
         Parameters
@@ -256,7 +268,7 @@ class SpectrumDisplay:
             Drawn; :meth:`plot` draws it again elsewhere.
         """
         features, labels = _check(
-            features, np.zeros(len(features)) if labels is None else labels
+            features, np.zeros(np.shape(features)[0]) if labels is None else labels
         )
         spectra = {"all samples": _spectrum(features)}
         clusters, counts = np.unique(labels, return_counts=True)
@@ -265,7 +277,7 @@ class SpectrumDisplay:
                 spectra[f"cluster {cluster}"] = _spectrum(features[labels == cluster])
         return cls(spectra).plot(ax=ax)
 
-    def plot(self, *, ax=None):
+    def plot(self, *, ax: Axes | None = None) -> Self:
         """Draw the spectra.
 
         Parameters
