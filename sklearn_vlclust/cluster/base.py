@@ -55,14 +55,12 @@ from ..training import (
 from ..training._checkpoint import read_checkpoint
 from ._split import most_divided, plane_between
 from .partition import draw_sample
+from .recipe import CommonRecipe, changed_fields
 from .spectral.n_clusters import estimate_n_clusters
 from .words import find_words, join
 
 # Parameters that may differ between a killed fit and the one that resumes it.
 _FREE_PARAMS = {"callbacks", "checkpoint", "device", "verbose"}
-# Rounds in which empty clusters get a part of others: one is enough, unless other
-# samples move as well.
-FILL_ROUNDS = 5
 # Images that vote for names in all, and at least per cluster.
 NAMING_ROWS, NAMING_ROWS_PER_CLUSTER = 20_000, 50
 # Fitted attributes that prediction needs.
@@ -406,7 +404,8 @@ class BaseDeepClusterer(
         }
         sample = np.linspace(0, len(X) - 1, min(len(X), 1024)).astype(int)
         data = {"X.shape": list(X.shape), "X (hash)": stable_hash(np.array(X[sample]))}
-        return {"class": type(self).__name__, **params, **nested, **data, "seed": seed}
+        parts = params | nested | data | changed_fields()
+        return {"class": type(self).__name__, **parts, "seed": seed}
 
     def _train(self, criterion, batches, n_epochs, X, y, seed, generator, device):
         checkpoint = None
@@ -472,7 +471,7 @@ class BaseDeepClusterer(
         Clusters that stay empty, as too few rows differ, are removed from the network.
         """
         n_heads = self.network_.config["n_clusters"]
-        for left in reversed(range(FILL_ROUNDS + 1)):
+        for left in reversed(range(CommonRecipe.in_use().fill_rounds + 1)):
             labels = infer()
             if copies is not None:
                 labels = labels[copies.representatives]

@@ -21,6 +21,7 @@ from sklearn.base import (
 from torch.nn import functional as F
 
 from .._compat import Interval, StrOptions
+from .._docs import documented
 from .._typing import Array, Images, Strings
 from ..data.distributed import by_blocks, is_dask
 from ..data.images import UnreadableImageError, check_images, iter_decoded
@@ -32,6 +33,7 @@ _NETWORKS: WeakValueDictionary[tuple, Any] = WeakValueDictionary()
 _LOADING = threading.RLock()
 
 
+@documented()
 class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Template of an encoder of images and words into one space of unit vectors.
 
@@ -112,10 +114,7 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     def encode_images(self, images: Images) -> np.ndarray:
         """Embed images: :meth:`transform` without parameter validation.
 
-        Parameters
-        ----------
-        images : images
-            As in :meth:`transform`.
+        Parameters: <images>
 
         Returns
         -------

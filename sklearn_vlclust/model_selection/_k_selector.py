@@ -26,7 +26,8 @@ from ..cluster.spectral.cut import (
     doubly_stochastic,
     knn_affinity,
 )
-from ..cluster.spectral.n_clusters import N_RUNNERS_UP, estimate_n_clusters
+from ..cluster.spectral.n_clusters import estimate_n_clusters
+from ..cluster.spectral.recipe import NClustersRecipe
 from ..data.distributed import by_blocks, without_fit
 from ..data.read import read_embeddings
 from ..data.rows import UnitRows
@@ -392,9 +393,8 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
         self.k_values_, self.coding_lengths_ = numbers, np.array(lengths)
         self.scores_ = {"coding_length": self.coding_lengths_}
         order = np.argsort(lengths, kind="stable")
-        self.k_candidates_ = [
-            (int(numbers[i]), float(lengths[i])) for i in order[: 1 + N_RUNNERS_UP]
-        ]
+        best = order[: 1 + NClustersRecipe.in_use().n_runners_up]
+        self.k_candidates_ = [(int(numbers[i]), float(lengths[i])) for i in best]
         if self._is_wrapper():
             self.estimator_, self.labels_ = fitted[order[0]], labels[order[0]]
         k = int(numbers[order[0]])

@@ -9,7 +9,8 @@ import torch
 
 from .._backend._products import linear
 from .._typing import Device
-from ..data.rows import UnitRows, as_tensor, row_blocks
+from ..data.protocol import as_tensor
+from ..data.rows import UnitRows, row_blocks
 from ..metrics._clusters import cluster_means, cluster_members
 from .knn import _cell_centers, nearest
 

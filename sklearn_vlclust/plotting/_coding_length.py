@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
+from .._docs import documented
 from .._typing import Axes, Int
 from ._features import _axes
 
@@ -19,6 +20,7 @@ _LABELS = {
 }
 
 
+@documented()
 class CodingLengthDisplay:
     """What each number of clusters scores, and which one was chosen.
 
@@ -38,12 +40,7 @@ class CodingLengthDisplay:
     also : sequence of int, default=()
         Runner-ups, best first.
 
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-        Axes with the curve.
-    figure_ : matplotlib Figure
-        Figure that holds it.
+    Attributes: <ax_, figure_>
     line_ : matplotlib Line2D
         The curve.
     chosen_ : matplotlib Line2D
@@ -95,13 +92,9 @@ class CodingLengthDisplay:
             Fitted; the latter with ``n_clusters="auto"``.
         criterion : {"reproducibility", "agreement", "coding_length"}, default=None
             Which curve. If None, the one that the estimator chose by.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a new figure is made.
+        <ax>
 
-        Returns
-        -------
-        display : CodingLengthDisplay
-            Drawn; :meth:`plot` draws it again elsewhere.
+        Returns: <drawn>
 
         Raises
         ------
@@ -113,15 +106,9 @@ class CodingLengthDisplay:
     def plot(self, *, ax: Axes | None = None) -> Self:
         """Draw the curve.
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a new figure is made.
+        Parameters: <ax>
 
-        Returns
-        -------
-        display : CodingLengthDisplay
-            Itself.
+        Returns: <itself>
         """
         from matplotlib.ticker import NullFormatter
 

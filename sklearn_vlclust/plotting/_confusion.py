@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from .._docs import documented
 from .._typing import Axes, Colormap, Data, Float, Names, Strings
 from ..metrics import match_clusters
 from ._assignments import read_labels
@@ -18,6 +19,7 @@ _NAME = 18  # characters
 _CELL, _LARGEST = 0.45, 16.0  # inches, of a number and of the matrix
 
 
+@documented()
 class ClusterConfusionDisplay:
     """Confusion matrix of clusters, each matched with the class it agrees with most.
 
@@ -42,10 +44,7 @@ class ClusterConfusionDisplay:
     ----------
     display_ : ConfusionMatrixDisplay
         scikit-learn's display, which has drawn it.
-    ax_ : matplotlib Axes
-        Axes with the matrix.
-    figure_ : matplotlib Figure
-        Figure that holds it.
+    <ax_, figure_>
     im_ : matplotlib AxesImage
         The matrix.
     text_ : ndarray of shape (n_classes, n_clusters) of matplotlib Text, or None
@@ -99,34 +98,17 @@ class ClusterConfusionDisplay:
         estimator : clusterer
             Fitted. Without `predict`, its `labels_` are used, and `X` must be the data
             of the fit.
-        X : array-like of shape (n_samples, n_features), or images
-            What `estimator` takes.
+        <given>
         y : array-like of shape (n_samples,)
             Class of each sample.
         normalize : {"true", "pred", "all"}, default=None
             Shares of the class, of the cluster or of all samples. If None, counts.
         names : list of str or of sequences of str, default=None
-            Names of cluster 0, 1, .... If None, the estimator's `cluster_names_`, if it
-            has any.
-        include_values : bool, default=None
-            Whether numbers are written. If None, up to 20 rows and columns.
-        cmap : str or Colormap, default="viridis"
-            Colors.
-        xticks_rotation : {"vertical", "horizontal"} or float, default=None
-            Rotation of the cluster names. If None, long ones are turned.
-        values_format : str, default=None
-            How numbers are written.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a figure that fits the matrix is made.
-        colorbar : bool, default=True
-            Whether a color bar is drawn.
-        im_kw, text_kw : dict, default=None
-            Passed to `imshow` and `text` of matplotlib.
+            Names of cluster 0, 1, ..., which are written after their numbers; of
+            several the first. If None, those that the estimator has, if any.
+        <include_values, cmap, xticks_rotation, values_format, ax, colorbar, im_kw>
 
-        Returns
-        -------
-        display : ClusterConfusionDisplay
-            Drawn; :meth:`plot` draws it again elsewhere.
+        Returns: <drawn>
 
         Raises
         ------
@@ -180,30 +162,10 @@ class ClusterConfusionDisplay:
             Class of each sample.
         labels : array-like of shape (n_samples,), int
             Cluster of each sample; negative is noise, which no class is matched with.
-        normalize : {"true", "pred", "all"}, default=None
-            Shares of the class, of the cluster or of all samples. If None, counts.
-        names : list of str or of sequences of str, default=None
-            Names of cluster 0, 1, ..., which are written after their numbers; of
-            several the first.
-        include_values : bool, default=None
-            Whether numbers are written. If None, up to 20 rows and columns.
-        cmap : str or Colormap, default="viridis"
-            Colors.
-        xticks_rotation : {"vertical", "horizontal"} or float, default=None
-            Rotation of the cluster names. If None, long ones are turned.
-        values_format : str, default=None
-            How numbers are written.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a figure that fits the matrix is made.
-        colorbar : bool, default=True
-            Whether a color bar is drawn.
-        im_kw, text_kw : dict, default=None
-            Passed to `imshow` and `text` of matplotlib.
+        <normalize, names, include_values, cmap, xticks_rotation, values_format, ax>
+        <colorbar, im_kw>
 
-        Returns
-        -------
-        display : ClusterConfusionDisplay
-            Drawn; :meth:`plot` draws it again elsewhere.
+        Returns: <drawn>
 
         Raises
         ------
@@ -268,17 +230,13 @@ class ClusterConfusionDisplay:
             Rotation of the cluster names. If None, long ones are turned.
         values_format : str, default=None
             How numbers are written.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a figure that fits the matrix is made.
+        <ax>
         colorbar : bool, default=True
             Whether a color bar is drawn.
         im_kw, text_kw : dict, default=None
             Passed to `imshow` and `text` of matplotlib.
 
-        Returns
-        -------
-        display : ClusterConfusionDisplay
-            Itself.
+        Returns: <itself>
         """
         from sklearn.metrics import ConfusionMatrixDisplay
 

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._docs import documented
 from .._typing import Axes, Images, Names, Pictures
 from ..data.images import ImageSource, check_images
 from ._assignments import read_inputs, read_typicality
@@ -18,10 +19,12 @@ _CELL, _GAP = 160, 8  # pixels
 _LABEL = 1.9  # width of the column of names, in cells
 
 
+@documented()
 class ContactSheetDisplay:
     """Clusters of images, one row each, the most typical images first.
 
-    Build it by :meth:`from_estimator` or :meth:`from_predictions`.
+    Noise is a row of its own, and clusters without images are left out. Build it by
+    :meth:`from_estimator` or :meth:`from_predictions`.
 
     Parameters
     ----------
@@ -29,15 +32,9 @@ class ContactSheetDisplay:
         The pictures to show of each cluster, in order.
     sizes : list of int
         Number of images of each cluster.
-    names : list of sequences of str
-        Names of each cluster, best first; may be empty.
+    <shown_names>
 
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-        Axes with the sheet.
-    figure_ : matplotlib Figure
-        Figure that holds it.
+    Attributes: <ax_, figure_>
     image_ : matplotlib AxesImage
         All pictures.
     texts_ : list of matplotlib Text
@@ -67,26 +64,12 @@ class ContactSheetDisplay:
     ) -> Self:
         """Show how a fitted clusterer divides images.
 
-        Parameters
-        ----------
-        estimator : clusterer
-            With `cluster_centers_`, and `cluster_names_` where words are known.
-        images : images
-            As for the encoders: paths, PIL images or arrays.
-        embeddings : array-like of shape (n_images, n_features), default=None
-            Embeddings of `images`, for an estimator that was fitted on embeddings.
-            None embeds the images by the estimator's `embedder_`. Not needed by
-            :class:`~sklearn_vlclust.ContrastiveMaskedClustering` of images.
+        Parameters: <centered, images, embeddings>
         n_columns : int, default=8
             Number of pictures per cluster.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a figure that fits the number of
-            clusters is made.
+        <ax>
 
-        Returns
-        -------
-        display : ContactSheetDisplay
-            Drawn; :meth:`plot` draws it again elsewhere.
+        Returns: <drawn>
 
         Raises
         ------
@@ -117,27 +100,12 @@ class ContactSheetDisplay:
     ) -> Self:
         """Show a division of images.
 
-        Parameters
-        ----------
-        images : images
-            As for the encoders: paths, PIL images or arrays.
-        labels : array-like of shape (n_images,), int
-            Cluster of each image, from 0; a negative one is noise, a row of its own.
+        Parameters: <images, image_labels>
         typicality : array-like of shape (n_images,), default=None
             Images with high values come first. If None, their order is kept.
-        names : list of sequences of str, default=None
-            Names of cluster 0, 1, ..., best first.
-        n_columns : int, default=8
-            Number of pictures per cluster.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a figure that fits the number of
-            clusters is made.
+        <all_names, n_columns, ax>
 
-        Returns
-        -------
-        display : ContactSheetDisplay
-            Drawn; :meth:`plot` draws it again elsewhere. Clusters without images are
-            left out.
+        Returns: <drawn>
 
         Raises
         ------
@@ -150,15 +118,9 @@ class ContactSheetDisplay:
     def plot(self, *, ax: Axes | None = None) -> Self:
         """Draw the sheet.
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a figure that fits the clusters is made.
+        Parameters: <ax>
 
-        Returns
-        -------
-        display : ContactSheetDisplay
-            Itself.
+        Returns: <itself>
         """
         import matplotlib.pyplot as plt
 

@@ -14,6 +14,7 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
+from .._docs import documented
 from .._typing import Axes, Colormap, Data, RandomState
 from ..data.memory import check_memory
 from ..data.rows import unit
@@ -21,6 +22,7 @@ from ..data.rows import unit
 _LARGEST = 10  # clusters whose spectra are drawn
 
 
+@documented()
 class SimilarityDisplay:
     """Absolute cosines of features, sorted by cluster: Figure 2 of [1]_.
 
@@ -35,19 +37,11 @@ class SimilarityDisplay:
     sizes : ndarray of int
         Rows of each cluster, in order.
 
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-        Axes with the picture.
-    figure_ : matplotlib Figure
-        Figure that holds it.
+    Attributes: <ax_, figure_>
     image_ : matplotlib AxesImage
         The similarities.
 
-    References
-    ----------
-    .. [1] Chu, Tong, Ding, Dai, Haeffele, Vidal, Ma, "Image clustering via the
-       principle of rate reduction in the age of pretrained models", ICLR 2024.
+    References: <chu2024>
 
     Examples
     --------
@@ -77,25 +71,14 @@ class SimilarityDisplay:
     ) -> Self:
         """Show the features that a fitted clusterer gives `X`.
 
-        Parameters
-        ----------
-        estimator : clusterer
-            With `transform` and `predict`.
-        X : array-like of shape (n, n_features), or images
-            What `estimator` takes.
+        Parameters: <featuring, given>
         n_samples : int, default=1000
             Largest number of rows shown, drawn at random.
         random_state : int, RandomState instance or None, default=None
-            Draws them.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a new figure is made.
-        cmap : str or Colormap, default="viridis"
-            Colors from 0 to 1.
+            Draws the rows.
+        <ax, cmap>
 
-        Returns
-        -------
-        display : SimilarityDisplay
-            Drawn; :meth:`plot` draws it again elsewhere.
+        Returns: <drawn>
         """
         check_is_fitted(estimator)
         return cls.from_features(
@@ -126,19 +109,9 @@ class SimilarityDisplay:
             Features; only their direction counts.
         labels : array-like of shape (n,)
             Cluster of each row.
-        n_samples : int, default=1000
-            Largest number of rows shown, drawn at random.
-        random_state : int, RandomState instance or None, default=None
-            Draws them.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a new figure is made.
-        cmap : str or Colormap, default="viridis"
-            Colors from 0 to 1.
+        <n_samples, random_state, ax, cmap>
 
-        Returns
-        -------
-        display : SimilarityDisplay
-            Drawn; :meth:`plot` draws it again elsewhere.
+        Returns: <drawn>
         """
         features, labels = _check(features, labels)
         if len(labels) > n_samples:
@@ -160,17 +133,11 @@ class SimilarityDisplay:
     def plot(self, *, ax: Axes | None = None, cmap: Colormap = "viridis") -> Self:
         """Draw the similarities.
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a new figure is made.
+        Parameters: <ax>
         cmap : str or Colormap, default="viridis"
             Colors from 0 to 1.
 
-        Returns
-        -------
-        display : SimilarityDisplay
-            Itself.
+        Returns: <itself>
         """
         self.ax_ = _axes(ax, (5.5, 5))
         self.figure_ = self.ax_.figure
@@ -183,6 +150,7 @@ class SimilarityDisplay:
         return self
 
 
+@documented()
 class SpectrumDisplay:
     """Singular values of features, of all and of each cluster: Figure 3 of [1]_.
 
@@ -196,19 +164,11 @@ class SpectrumDisplay:
     spectra : dict of str to ndarray
         Singular values by name, largest first.
 
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-        Axes with the curves.
-    figure_ : matplotlib Figure
-        Figure that holds it.
+    Attributes: <ax_, figure_>
     lines_ : list of matplotlib Line2D
         One per spectrum.
 
-    References
-    ----------
-    .. [1] Chu, Tong, Ding, Dai, Haeffele, Vidal, Ma, "Image clustering via the
-       principle of rate reduction in the age of pretrained models", ICLR 2024.
+    References: <chu2024>
 
     Examples
     --------
@@ -226,19 +186,9 @@ class SpectrumDisplay:
     def from_estimator(cls, estimator: Any, X: Data, *, ax: Axes | None = None) -> Self:
         """Show the features that a fitted clusterer gives `X`.
 
-        Parameters
-        ----------
-        estimator : clusterer
-            With `transform` and `predict`.
-        X : array-like of shape (n, n_features), or images
-            What `estimator` takes.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a new figure is made.
+        Parameters: <featuring, given, ax>
 
-        Returns
-        -------
-        display : SpectrumDisplay
-            Drawn; :meth:`plot` draws it again elsewhere.
+        Returns: <drawn>
         """
         check_is_fitted(estimator)
         return cls.from_features(estimator.transform(X), estimator.predict(X), ax=ax)
@@ -259,13 +209,9 @@ class SpectrumDisplay:
             Features, not centered.
         labels : array-like of shape (n,), default=None
             Cluster of each row. The ten largest clusters are shown.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a new figure is made.
+        <ax>
 
-        Returns
-        -------
-        display : SpectrumDisplay
-            Drawn; :meth:`plot` draws it again elsewhere.
+        Returns: <drawn>
         """
         features, labels = _check(
             features, np.zeros(np.shape(features)[0]) if labels is None else labels
@@ -280,15 +226,9 @@ class SpectrumDisplay:
     def plot(self, *, ax: Axes | None = None) -> Self:
         """Draw the spectra.
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a new figure is made.
+        Parameters: <ax>
 
-        Returns
-        -------
-        display : SpectrumDisplay
-            Itself.
+        Returns: <itself>
         """
         self.ax_ = _axes(ax, (6, 4))
         self.figure_ = self.ax_.figure

@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._docs import documented
 from .._typing import Axes, Images, Int, Names, Pictures
 from ..data.images import check_images
 from ._assignments import read_certainty, read_inputs, read_typicality
@@ -22,13 +23,14 @@ _BETWEEN = 48  # pixels between its halves
 _SCALE = 160  # pixels per inch
 
 
+@documented()
 class ClusterGalleryDisplay:
     """Chosen clusters of images: the most typical ones beside the least certain.
 
     A :class:`ContactSheetDisplay` gives an overview, with a row of typical images per
     cluster. Here each cluster has its own block; the right half shows its borderline
-    images, which the clusterer nearly put elsewhere. Build it by :meth:`from_estimator`
-    or :meth:`from_predictions`.
+    images, which the clusterer nearly put elsewhere; without `predict_proba`, those far
+    from the center. Build it by :meth:`from_estimator` or :meth:`from_predictions`.
 
     Parameters
     ----------
@@ -41,12 +43,7 @@ class ClusterGalleryDisplay:
     names : list of sequences of str
         Names of each cluster, best first.
 
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-        Axes with the gallery.
-    figure_ : matplotlib Figure
-        Figure that holds it.
+    Attributes: <ax_, figure_>
     images_ : list of matplotlib AxesImage
         The pictures, one artist per cluster.
     texts_ : list of matplotlib Text
@@ -95,31 +92,15 @@ class ClusterGalleryDisplay:
     ) -> Self:
         """Show clusters of a fitted clusterer.
 
-        Parameters
-        ----------
-        estimator : clusterer
-            With `cluster_centers_`, and `cluster_names_` where words are known. Without
-            `predict_proba` the images far from their center are the uncertain ones.
-        images : images
-            As for the encoders: paths, PIL images or arrays.
-        embeddings : array-like of shape (n_images, n_features), default=None
-            Embeddings of `images`, for an estimator that was fitted on embeddings.
-            If None, the estimator's `embedder_` embeds the images.
+        Parameters: <centered, images, embeddings>
         clusters : sequence of int, default=None
             Clusters to show, in this order. If None, the six largest.
         n_pictures : int, default=12
             Largest number of pictures of either kind per cluster. In a small cluster,
             each half shows half of its images.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a figure that fits the number of
-            clusters is made.
-        n_columns : int, default=4
-            Pictures beside each other in either half.
+        <ax, n_columns>
 
-        Returns
-        -------
-        display : ClusterGalleryDisplay
-            Drawn; :meth:`plot` draws it again elsewhere.
+        Returns: <drawn>
 
         Raises
         ------
@@ -156,33 +137,15 @@ class ClusterGalleryDisplay:
     ) -> Self:
         """Show clusters of any division of images.
 
-        Parameters
-        ----------
-        images : images
-            As for the encoders: paths, PIL images or arrays.
-        labels : array-like of shape (n_images,), int
-            Cluster of each image, from 0; a negative one is noise.
+        Parameters: <images, image_labels>
         typicality : array-like of shape (n_images,)
             Images with high values are typical of their cluster.
         certainty : array-like of shape (n_images,), default=None
             Probability that an image belongs to its cluster. If None, the least typical
             images count as the least certain.
-        names : list of sequences of str, default=None
-            Names of cluster 0, 1, ..., best first.
-        clusters : sequence of int, default=None
-            Clusters to show, in this order. If None, the six largest.
-        n_pictures : int, default=12
-            Largest number of pictures of either kind per cluster.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a figure that fits the number of
-            clusters is made.
-        n_columns : int, default=4
-            Pictures beside each other in either half.
+        <all_names, clusters, n_pictures, ax, n_columns>
 
-        Returns
-        -------
-        display : ClusterGalleryDisplay
-            Drawn; :meth:`plot` draws it again elsewhere.
+        Returns: <drawn>
 
         Raises
         ------
@@ -219,17 +182,11 @@ class ClusterGalleryDisplay:
     def plot(self, *, ax: Axes | None = None, n_columns: int = 4) -> Self:
         """Draw the gallery.
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a figure that fits the clusters is made.
+        Parameters: <ax>
         n_columns : int, default=4
             Pictures beside each other in either half.
 
-        Returns
-        -------
-        display : ClusterGalleryDisplay
-            Itself.
+        Returns: <itself>
         """
         import matplotlib.pyplot as plt
 

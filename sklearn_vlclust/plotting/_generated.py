@@ -7,11 +7,13 @@ from typing import Any, Self
 
 import numpy as np
 
+from .._docs import documented
 from .._typing import Axes, Images, Names, Pictures, RandomState
 from ._assignments import read_inputs, read_typicality
 from ._contact_sheet import _CELL, ContactSheetDisplay, _choose_pictures, _square
 
 
+@documented()
 class GeneratedImagesDisplay:
     """One row per cluster: its most typical images and images generated for it.
 
@@ -24,15 +26,9 @@ class GeneratedImagesDisplay:
         cluster has fewer), and as many generated ones.
     sizes : list of int
         Number of real images of each cluster.
-    names : list of sequences of str
-        Names of each cluster, best first; may be empty.
+    <shown_names>
 
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-        Axes with the sheet.
-    figure_ : matplotlib Figure
-        Figure that holds it.
+    Attributes: <ax_, figure_>
     image_ : matplotlib AxesImage
         All pictures.
     texts_ : list of matplotlib Text
@@ -66,20 +62,14 @@ class GeneratedImagesDisplay:
         ----------
         estimator : GenerativeCalibrationClustering
             Fitted on images.
-        images : images
-            As for the estimator: paths, PIL images or arrays.
+        <images>
         n_columns : int, default=8
             Number of pictures of either kind per cluster.
         random_state : int, RandomState instance or None, default=None
             Draws the generated ones.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a figure that fits the number of
-            clusters is made.
+        <ax>
 
-        Returns
-        -------
-        display : GeneratedImagesDisplay
-            Drawn; :meth:`plot` draws it again elsewhere.
+        Returns: <drawn>
 
         Raises
         ------
@@ -113,15 +103,9 @@ class GeneratedImagesDisplay:
     def plot(self, *, ax: Axes | None = None) -> Self:
         """Draw the sheet.
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a figure that fits the clusters is made.
+        Parameters: <ax>
 
-        Returns
-        -------
-        display : GeneratedImagesDisplay
-            Itself.
+        Returns: <itself>
         """
         sheet = ContactSheetDisplay(self.pictures, self.sizes, self.names).plot(ax=ax)
         self.ax_, self.figure_ = sheet.ax_, sheet.figure_

@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
+from .._docs import documented
 from .._typing import Axes
 
 _NO_TERMS = ("epoch", "phase")
 _MARKED = 60  # epochs that are marked
 
 
+@documented()
 class TrainingCurveDisplay:
     """Loss and its terms against epochs.
 
@@ -36,12 +38,7 @@ class TrainingCurveDisplay:
     name : str, default=None
         What was trained.
 
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-        Axes with the curves.
-    figure_ : matplotlib Figure
-        Figure that holds it.
+    Attributes: <ax_, figure_>
     lines_ : dict of str to matplotlib Line2D
         The curve of each term.
     phase_lines_ : list of matplotlib Line2D
@@ -94,15 +91,9 @@ class TrainingCurveDisplay:
             Fitted, with `history_`.
         terms : list of str, default=None
             Terms to show, ``"loss"`` being the total. If None, all.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a new figure is made.
-        yscale : {"linear", "log", "symlog"}, default="linear"
-            Scale of the losses; see :meth:`plot`.
+        <ax, yscale>
 
-        Returns
-        -------
-        display : TrainingCurveDisplay
-            Drawn; :meth:`plot` draws it again elsewhere.
+        Returns: <drawn>
 
         Raises
         ------
@@ -137,19 +128,12 @@ class TrainingCurveDisplay:
         ----------
         history : list of dict
             As `history_`: ``"epoch"``, loss terms by name and perhaps ``"phase"``.
-        terms : list of str, default=None
-            Terms to show. If None, all.
+        <terms>
         name : str, default=None
             What was trained.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a new figure is made.
-        yscale : {"linear", "log", "symlog"}, default="linear"
-            Scale of the losses; see :meth:`plot`.
+        <ax, yscale>
 
-        Returns
-        -------
-        display : TrainingCurveDisplay
-            Drawn; :meth:`plot` draws it again elsewhere.
+        Returns: <drawn>
 
         Raises
         ------
@@ -175,18 +159,12 @@ class TrainingCurveDisplay:
     def plot(self, *, ax: Axes | None = None, yscale: str = "linear") -> Self:
         """Draw the curves.
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a new figure is made.
+        Parameters: <ax>
         yscale : {"linear", "log", "symlog"}, default="linear"
             Scale of the losses. "log" is for values above 0 alone; "symlog" takes
             others, too.
 
-        Returns
-        -------
-        display : TrainingCurveDisplay
-            Itself.
+        Returns: <itself>
 
         Raises
         ------

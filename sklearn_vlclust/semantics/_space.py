@@ -24,11 +24,11 @@ from ..data.distributed import by_blocks, without_fit
 from ..data.memory import check_memory
 from ..data.read import read_embeddings
 from ..data.rows import UnitRows, divide_rows, measured_blocks, unit
+from ..datasets.nouns import noun_hierarchy
 from ..embedding._resolve import embed_images, make_embedder
 from ..neighbors import nearest
 from ._encoding import noun_vectors, read_vocabulary
 from ._vocabulary import Vocabulary
-from ._wordnet import noun_hierarchy
 
 # k-means for the image centers uses at most this many rows (not in the paper): means of
 # thousands of rows hardly change when more are added.

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._typing import Strings
-from ._wordnet import noun_hierarchy
+from ..datasets.nouns import noun_hierarchy
 
 
 class Vocabulary:

@@ -42,24 +42,7 @@ from .images import ImageNetwork, choose_sizes
 from .network import draw_mask
 from .objective import ContrastiveMaskedObjective
 from .presets import BACKBONES
-
-# Width, depth and heads of the transformer for images up to a side, and for others.
-SMALL_SIDE, SMALL_BACKBONE, LARGE_BACKBONE = 16, (64, 3, 4), (128, 3, 4)
-DECODER, IMAGE_INSTANCE_DIM = (32, 1, 4), 128
-# Temperature of the instance contrast. From 0.5, digits end at 90 instead of 95.
-IMAGE_TAU, ROW_TAU = 0.2, 0.5
-# Epochs of the stages, and optimizer steps after which larger sets have had enough.
-IMAGE_STAGES = {
-    "pretrain_epochs": (20, 2_000),
-    "train_epochs": (250, 25_000),
-    "boost_epochs": (40, 4_000),
-}
-# The same on embeddings (not in the paper).
-ROW_STAGES = {
-    "pretrain_epochs": (5, 250),
-    "train_epochs": (20, 1_000),
-    "boost_epochs": (15, 750),
-}
+from .recipe import ContrastiveMaskedRecipe
 
 
 class ContrastiveMaskedClustering(BaseImageClusterer):
@@ -439,12 +422,14 @@ default=None
         return self.reconstruction and round(self.mask_ratio * n_tokens) > 0
 
     def _choose_tau(self):
-        auto = ROW_TAU if self.image_shape_ is None else IMAGE_TAU
+        recipe = ContrastiveMaskedRecipe.in_use()
+        auto = recipe.row_tau if self.image_shape_ is None else recipe.image_tau
         return auto if self.tau_i == "auto" else self.tau_i
 
     def _stages(self, n):
         """Return the epochs of each stage by name, 0 for those that are left out."""
         steps = -(-n // self._samples_a_batch)
+        recipe = ContrastiveMaskedRecipe.in_use()
         on_images = self.image_shape_ is not None
         is_on = {
             "pretrain_epochs": self._reconstructs,
@@ -452,9 +437,8 @@ default=None
             "boost_epochs": self.interaction,
         }
         stages = {}
-        for name, (epochs, enough) in (
-            IMAGE_STAGES if on_images else ROW_STAGES
-        ).items():
+        autos = recipe.image_stages if on_images else recipe.row_stages
+        for name, epochs, enough in autos:
             given = getattr(self, name)
             auto = min(epochs, -(-enough // steps))
             stages[name] = is_on[name] * (auto if given == "auto" else given)
@@ -495,13 +479,15 @@ default=None
             return check_sizes("backbone", sizes)
         if state is not None:
             return backbone_of(state)
-        small = self.image_shape_[1] <= SMALL_SIDE
-        return SMALL_BACKBONE if small else LARGE_BACKBONE
+        recipe = ContrastiveMaskedRecipe.in_use()
+        small = self.image_shape_[1] <= recipe.small_side
+        return recipe.small_backbone if small else recipe.large_backbone
 
     def _build_network(self, state):
         channels, side, _ = self.image_shape_
         width, depth, n_heads = self._choose_backbone(state)
-        decoder = check_sizes("decoder", self.decoder or DECODER)
+        recipe = ContrastiveMaskedRecipe.in_use()
+        decoder = check_sizes("decoder", self.decoder or recipe.decoder)
         return ImageNetwork(
             (channels, side, side),
             self.patch_size_,
@@ -512,7 +498,7 @@ default=None
             decoder_width=decoder[0],
             decoder_depth=decoder[1],
             decoder_heads=decoder[2],
-            instance_dim=self.instance_dim or IMAGE_INSTANCE_DIM,
+            instance_dim=self.instance_dim or recipe.instance_dim,
         )
 
     def _find_clusters(self, rows, rng):

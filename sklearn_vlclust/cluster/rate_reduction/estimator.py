@@ -33,9 +33,9 @@ from ..axes import half_whitening
 from ..base import BaseDeepClusterer, _features
 from ..batches import NeighborBatches, near_rows
 from ..separate import separate_groups
-from ..spectral.coding_cut import RATED_ROWS
 from ..spectral.cut import SpectralCut
-from ..spectral.graph_cuts import GRAPHS, RESIDUE, choose_cut, cut_graphs
+from ..spectral.graph_cuts import GRAPHS, choose_cut, cut_graphs
+from ..spectral.recipe import SpectralRecipe
 from ..words import SEMANTIC_SPACE
 from ._directions import main_directions
 from .membership import (
@@ -45,10 +45,7 @@ from .membership import (
 )
 from .network import RateReductionNetwork
 from .objective import RateReductionObjective
-
-# Least and greatest width of the features, and least number of embedding dimensions per
-# feature: the last principal axes are noise.
-MIN_WIDTH, MAX_WIDTH, FEATURES_PER_COMPONENT = 64, 128, 4
+from .recipe import RateReductionRecipe
 
 
 class RateReductionClustering(BaseDeepClusterer):
@@ -365,7 +362,7 @@ default=None
         if n_distinct > self.cuts_[0].max_k < n_clusters:
             rng = np.random.RandomState(0)  # where eigenvectors start, no more
             self.cuts_ = [
-                SpectralCut(cut.affinity, n_clusters, rng, RESIDUE)
+                SpectralCut(cut.affinity, n_clusters, rng, cut.residue)
                 for cut in self.cuts_
             ]
         self._cut(n_clusters)
@@ -413,14 +410,15 @@ default=None
         return self.features_[self._copies.representatives]
 
     def _has_separate_groups(self, rows):
-        some = slice(None, None, -(-len(rows) // RATED_ROWS))
+        some = slice(None, None, -(-len(rows) // SpectralRecipe.in_use().rated_rows))
         return separate_groups(rows[some], self._n_clusters) is not None
 
     def _choose_width(self, n_features):
         if self.n_components == "auto":
             bits = (self._n_clusters - 1).bit_length()
-            wanted = min(max(MIN_WIDTH, 2**bits), MAX_WIDTH)
-            wanted = min(wanted, max(2, n_features // FEATURES_PER_COMPONENT))
+            recipe = RateReductionRecipe.in_use()
+            wanted = min(max(recipe.min_width, 2**bits), recipe.max_width)
+            wanted = min(wanted, max(2, n_features // recipe.columns_per_feature))
             return min(wanted, self.batch_size)
         if self.batch_size < self.n_components:
             raise ValueError(

@@ -18,7 +18,8 @@ from ..base import BaseDeepClusterer, _head_inputs, _most_likely
 from ..partition import draw_sample
 from ..words import SEMANTIC_SPACE, find_words, join
 from .network import VLNetwork
-from .rounds import ROUNDS, Rounds
+from .recipe import VLRecipe
+from .rounds import Rounds
 
 
 class VLClustering(BaseDeepClusterer):
@@ -266,7 +267,7 @@ class VLClustering(BaseDeepClusterer):
         return Rounds(joint, self.samples_, k, self.n_neighbors, device, rng)
 
     def _count_epochs(self, n):
-        return ROUNDS
+        return VLRecipe.in_use().n_rounds
 
     def _run_epochs(self, criterion, batches, **options):
         del options["device"]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..._backend._files import write_bytes_atomically
+from ..._docs import documented
 from ..._typing import Float, Images, StrPath
 from ...data.images import check_images
 from ...data.rows import UnitRows
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _DUPLICATES, _OUTLIERS = 100, 60  # at most
 
 
+@documented()
 class ClusterReport:
     """Clusters of images on one page, in one HTML file that needs no network.
 
@@ -164,12 +166,7 @@ class ClusterReport:
         estimator : clusterer
             Fitted; clusters come from its `predict`, or from `labels_` if it cannot
             predict. Probabilities are shown if it has `predict_proba`.
-        images : images
-            As for the encoders: paths, PIL images or arrays.
-        embeddings : array-like of shape (n_images, n_features), default=None
-            Embeddings of `images`, for an estimator that was fitted on embeddings.
-            If None, the estimator's `embedder_` embeds the images, or features are used
-            if the estimator learned from pixels.
+        <images, embeddings>
         captioner : ClusterCaptioner, default=None
             Fitted on these clusters: names them. If None, names are the estimator's
             `cluster_names_`, if it has any.
