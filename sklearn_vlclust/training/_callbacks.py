@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
@@ -76,20 +76,20 @@ class ProgressBar:
             self.bar.close()
             self.bar = None
 
-    def _open(self):
+    def _open(self) -> None:
         from tqdm.auto import tqdm
 
         title, n_epochs = next(self._ahead, (None, None))
         if title is not None:
             self.bar = tqdm(total=n_epochs, desc=title, unit="epoch")
 
-    def _close_if_full(self):
+    def _close_if_full(self) -> None:
         if self.bar.n == self.bar.total:
             self.close()
             self._open()
 
 
-def _titles(name, phases):
+def _titles(name: str, phases: list[tuple[str, int]]) -> Iterator[tuple[str, int]]:
     """Yield title and epochs of each phase; phases of the same name are numbered."""
     total, seen = Counter(phase for phase, _ in phases), Counter[str]()
     for phase, n_epochs in phases:
@@ -101,7 +101,7 @@ def _titles(name, phases):
 def after_epoch(*hooks: Callable[[ClusteringNet], object]) -> Callable:
     """Return a hook that calls all of `hooks`, and ends the training if one is True."""
 
-    def hook(net):
+    def hook(net: ClusteringNet) -> None:
         stops = [hook(net) for hook in hooks]  # all of them are told
         if any(stop is True for stop in stops):
             raise StopTraining
@@ -117,7 +117,7 @@ def notify_callbacks(
     It returns whether a callback returned True, to end the training.
     """
 
-    def hook(net):
+    def hook(net: ClusteringNet) -> bool:
         row = net.history[-1]
         losses = {k: v for k, v in row.items() if k not in ("epoch", "batches")}
         stops = [c.on_epoch_end(estimator, row["epoch"], losses) for c in callbacks]
@@ -142,7 +142,7 @@ def notify_sklearn(
     """
     task = start_fit_task(estimator, X, y, phases)
 
-    def hook(net):
+    def hook(net: ClusteringNet) -> bool:
         return task.end_epoch(len(net.history), snapshot)
 
     return hook, lambda: task.finish(snapshot)
