@@ -199,13 +199,11 @@ class BaseDeepClusterer(
 
     if TYPE_CHECKING:  # inherited from scikit-learn, which has no types
 
-        def fit_predict(  # noqa: D102
-            self, X: Data, y: object = None, **kwargs: Any
-        ) -> np.ndarray: ...
+        def fit_predict(self, X: Data, y: object = None, **kwargs: Any) -> np.ndarray:
+            """Return `labels_` of a fit to `X`."""
 
-        def fit_transform(  # noqa: D102
-            self, X: Data, y: object = None, **kwargs: Any
-        ) -> Array: ...
+        def fit_transform(self, X: Data, y: object = None, **kwargs: Any) -> Array:
+            """Return :meth:`transform` of `X` after a fit to it."""
 
     @by_blocks
     def predict(self, X: Data) -> Array:

@@ -182,7 +182,7 @@ class ClusterCaptioner(BaseEstimator):
         top: Int = 5,
         *,
         n_candidates: Int = 5,
-        embedder: WordEncoder = None,
+        embedder: WordEncoder | None = None,
         logit_scale: Float | None = 100.0,
         centering: Float | Auto = "auto",
         generality: Float | None = 0.2,

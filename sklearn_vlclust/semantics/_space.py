@@ -145,7 +145,7 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
     def __init__(
         self,
         vocabulary: Nouns = "wordnet",
-        embedder: WordEncoder = None,
+        embedder: WordEncoder | None = None,
         n_clusters: Int = 8,
         gamma_r: Int = 20,
         gamma_u: Float = 0.05,

@@ -244,7 +244,7 @@ default=None
         self,
         n_clusters: Int | Auto = 8,
         *,
-        semantic_space: Words = None,
+        semantic_space: Words | None = None,
         image_size: Int | None = None,
         patch_size: Int | None = None,
         mask_ratio: Float = 0.5,
@@ -271,7 +271,7 @@ default=None
         n_jobs: Int | None = None,
         device: Device = "auto",
         checkpoint: str | Path | None = None,
-        callbacks: Callbacks = None,
+        callbacks: Callbacks | None = None,
         verbose: Int = 0,
         random_state: RandomState = None,
     ) -> None:
