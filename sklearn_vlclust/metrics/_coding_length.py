@@ -3,10 +3,12 @@
 import numpy as np
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
+from .._docs import documented
 from ..data.rows import UnitRows, row_blocks
 from ._clusters import cluster_members
 
 
+@documented()
 def coding_length(Z, labels, eps=0.1):
     r"""Length, in nats, of a code for rows and their clusters: eq. 7 of CPP [1]_.
 
@@ -26,8 +28,7 @@ def coding_length(Z, labels, eps=0.1):
         Used unchanged.
     labels : array-like of shape (n_samples,)
         Clusters.
-    eps : float, default=0.1
-        Square of the precision.
+    <eps>
 
     Returns
     -------

@@ -1,27 +1,21 @@
 """How much of the clusters a linear classifier learns, as a score of clusterers."""
 
+from .._docs import documented
 from ..metrics import learned_information
 from ._fitted import embeddings_of, labels_of
 
 
+@documented()
 def generalization_score(estimator, X, y=None, *, alpha=0.3, n_folds=3, random_state=0):
     """How much of the clusters a linear classifier learns, in nats.
 
     :func:`~sklearn_vlclust.metrics.learned_information` of the embeddings and the
     labels: a ridge classifier is trained on the clusters of a third of `X` and predicts
     the clusters of the rest. It compares methods, parameters and numbers of clusters,
-    and is what `score` of the clusterers returns.
+    and is what `score` of the clusterers returns. Noise (negative labels) counts as not
+    learned.
 
-    Parameters
-    ----------
-    estimator : fitted clusterer
-        Labels of `X` are its `predict`; of one that has none, such as
-        `AgglomerativeClustering`, the `fit_predict` of a clone. Noise (negative labels)
-        counts as not learned.
-    X : array-like of shape (n_samples, n_features), or images
-        Samples, as the estimator takes them.
-    y : Ignored
-        So that it can be passed as `scoring` to `GridSearchCV`.
+    Parameters: <estimator, given, y>
     alpha : float, default=0.3
         Weight of the ridge penalty, where embeddings have a mean squared distance of 1
         from their mean.

@@ -46,7 +46,7 @@ def cut_and_merge(cut, rows, k, eps=0.1):
     k : int
         Clusters wanted.
     eps : float, default=0.1
-        Squared precision.
+        Squared precision of the code (epsilon^2 in CPP).
 
     Returns
     -------
@@ -76,7 +76,7 @@ class ClusterRates:
     labels : int ndarray of shape (n,)
         Clusters, from 0.
     eps : float, default=0.1
-        Squared precision.
+        Squared precision of the code (epsilon^2 in CPP).
     """
 
     def __init__(self, Z, labels, eps=0.1):

@@ -77,7 +77,7 @@ def choose_cut(cuts, k, rows, eps=0.1, averaged=False):
     rows : ndarray of shape (n, d), float32
         Features of unit length, of which clusters should have a small coding rate.
     eps : float, default=0.1
-        Squared precision of the coding rate.
+        Squared precision of the code (epsilon^2 in CPP).
     averaged : bool, default=False
         Whether the graphs are means of several.
 
