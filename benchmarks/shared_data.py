@@ -50,7 +50,7 @@ def vocabulary(name="lvis+imagenet"):
 
 def without_animals(vocabulary):
     """Return the nouns that WordNet does not place below `animal.n.01`."""
-    from sklearn_vlclust.semantics._wordnet import noun_hierarchy
+    from sklearn_vlclust.datasets.nouns import noun_hierarchy
 
     hierarchy = noun_hierarchy()
     animal = hierarchy.position("animal.n.01")

@@ -1,9 +1,9 @@
 """Private or version-dependent names of scikit-learn and torch, used here only."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
-from sklearn.base import _fit_context
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -19,6 +19,18 @@ except ImportError:  # scikit-learn 1.8 has no callbacks
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Stand-in that gives estimators the same base class list."""
+
+
+Method = TypeVar("Method", bound=Callable)
+
+if TYPE_CHECKING:  # of scikit-learn's, which has no types, nothing would remain
+
+    def _fit_context(
+        *, prefer_skip_nested_validation: bool
+    ) -> Callable[[Method], Method]: ...
+
+else:
+    from sklearn.base import _fit_context
 
 
 def find_one_dnn_linear():

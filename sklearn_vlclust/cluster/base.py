@@ -1,10 +1,12 @@
 """Base class of all clusterers: their contract with scikit-learn."""
 
+from __future__ import annotations
+
 import copy
 import warnings
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -27,6 +29,7 @@ from .._compat import (
     _fit_context,
 )
 from .._docs import documented
+from .._typing import Array, Data, StrPath
 from ..data.distributed import by_blocks, without_fit
 from ..data.memory import check_memory
 from ..data.read import read_embeddings
@@ -53,14 +56,12 @@ from ..training import (
 from ..training._checkpoint import read_checkpoint
 from ._split import most_divided, plane_between
 from .partition import draw_sample
+from .recipe import CommonRecipe, changed_fields
 from .spectral.n_clusters import estimate_n_clusters
 from .words import find_words, join
 
 # Parameters that may differ between a killed fit and the one that resumes it.
 _FREE_PARAMS = {"callbacks", "checkpoint", "device", "verbose"}
-# Rounds in which empty clusters get a part of others: one is enough, unless other
-# samples move as well.
-FILL_ROUNDS = 5
 # Images that vote for names in all, and at least per cluster.
 NAMING_ROWS, NAMING_ROWS_PER_CLUSTER = 20_000, 50
 # Fitted attributes that prediction needs.
@@ -152,6 +153,10 @@ default=None
         Number of epochs (or rounds) run.
     """
 
+    labels_: np.ndarray
+    n_clusters_: int
+    cluster_centers_: np.ndarray
+    history_: list[dict]
     embedder_: Any  # an encoder, or None
     semantic_space_: Any  # a SemanticSpace, or None
     semantic_weight_: float
@@ -185,7 +190,7 @@ default=None
     }
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None):
+    def fit(self, X: Data, y: object = None) -> Self:
         """Cluster `X`; scikit-learn callbacks are given `y`, which the fit never sees.
 
         Parameters: <X, y>
@@ -226,8 +231,18 @@ default=None
         self._describe(rows)
         return self
 
+    if TYPE_CHECKING:  # inherited from scikit-learn, which has no types
+
+        def fit_predict(  # noqa: D102
+            self, X: Data, y: object = None, **kwargs: Any
+        ) -> np.ndarray: ...
+
+        def fit_transform(  # noqa: D102
+            self, X: Data, y: object = None, **kwargs: Any
+        ) -> Array: ...
+
     @by_blocks
-    def predict(self, X):
+    def predict(self, X: Data) -> Array:
         """Cluster of each sample.
 
         Parameters: <X>
@@ -241,7 +256,7 @@ default=None
         return self._predict(X, _most_likely)
 
     @by_blocks
-    def predict_proba(self, X):
+    def predict_proba(self, X: Data) -> Array:
         """Soft assignment of each sample.
 
         Parameters: <X>
@@ -254,7 +269,7 @@ default=None
         return self._predict(X, _probabilities)
 
     @by_blocks
-    def transform(self, X):
+    def transform(self, X: Data) -> Array:
         """Learned features of each sample: the logits of the cluster head.
 
         Parameters: <X>
@@ -266,7 +281,7 @@ default=None
         """
         return self._predict(X, _logits)
 
-    def score(self, X, y=None):
+    def score(self, X: Data, y: object = None) -> float:
         """Label-free quality of the clustering of `X`.
 
         Parameters: <X, y>
@@ -278,7 +293,7 @@ default=None
         labels = self._infer(X, _most_likely, zero_rows)
         return learned_information(self._rows(X, zero_rows), labels)
 
-    def save(self, path):
+    def save(self, path: StrPath) -> None:
         """Write the estimator to a file: safetensors with a JSON header, no pickle.
 
         Parameters
@@ -289,7 +304,7 @@ default=None
         save_model(self, path)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: StrPath) -> Self:
         """Read an estimator that :meth:`save` wrote.
 
         Parameters
@@ -406,7 +421,8 @@ default=None
         }
         sample = np.linspace(0, len(X) - 1, min(len(X), 1024)).astype(int)
         data = {"X.shape": list(X.shape), "X (hash)": stable_hash(np.array(X[sample]))}
-        return {"class": type(self).__name__, **params, **nested, **data, "seed": seed}
+        parts = params | nested | data | changed_fields()
+        return {"class": type(self).__name__, **parts, "seed": seed}
 
     def _train(self, criterion, batches, n_epochs, X, y, seed, generator, device):
         checkpoint = None
@@ -472,7 +488,7 @@ default=None
         Clusters that stay empty, as too few rows differ, are removed from the network.
         """
         n_heads = self.network_.config["n_clusters"]
-        for left in reversed(range(FILL_ROUNDS + 1)):
+        for left in reversed(range(CommonRecipe.in_use().fill_rounds + 1)):
             labels = infer()
             if copies is not None:
                 labels = labels[copies.representatives]

@@ -1,12 +1,16 @@
 """The folder for data that is downloaded or computed once."""
 
+from __future__ import annotations
+
 import os
 import shutil
 import sys
 from pathlib import Path
 
+from .._typing import StrPath
 
-def get_data_home(data_home=None) -> Path:
+
+def get_data_home(data_home: StrPath | None = None) -> Path:
     """Return the folder for data that is kept between runs, made where missing.
 
     Parameters
@@ -38,7 +42,7 @@ def get_data_home(data_home=None) -> Path:
     return home
 
 
-def clear_data_home(data_home=None) -> None:
+def clear_data_home(data_home: StrPath | None = None) -> None:
     """Delete the data folder with all it holds.
 
     Parameters

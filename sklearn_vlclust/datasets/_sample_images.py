@@ -1,12 +1,16 @@
 """Real pictures to try things on: the photographs of Tux Paint's stamps."""
 
+from __future__ import annotations
+
 import os
 import shutil
 import tempfile
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from .._typing import StrPath
 from ._data_home import get_data_home
 from ._debian import unpack_packages
 from ._folder import list_images
@@ -36,7 +40,7 @@ _LEFT_OUT = {"rugby_goal_posts", "sedan_police", "tennis_racket", "trophy_cup"}
 _SIDE, _MARGIN = 384, 24
 
 
-def fetch_sample_images(data_home=None):
+def fetch_sample_images(data_home: StrPath | None = None) -> np.ndarray:
     """Return about 150 photographs of nine kinds of things, cut out on white.
 
     They are the photographs among the stamps of Tux Paint, a drawing program (Debian

@@ -1,16 +1,18 @@
-"""WordNet 3.0 (Miller, Communications of the ACM, 1995) for nltk's reader."""
+"""WordNet 3.0 (Miller, Communications of the ACM, 1995) in files that nltk reads."""
+
+from __future__ import annotations
 
 import io
 import os
 import shutil
 import tempfile
-import threading
 import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 
+from .._typing import StrPath
 from ._data_home import get_data_home
 from ._debian import unpack_packages
 
@@ -37,10 +39,10 @@ verb.emotion verb.motion verb.perception verb.possession verb.social verb.stativ
 verb.weather adj.ppl
 """
 
-_LOADING = threading.Lock()
 
-
-def fetch_wordnet(data_home=None, *, download=True, debian=False) -> Path:
+def fetch_wordnet(
+    data_home: StrPath | None = None, *, download: bool = True, debian: bool = False
+) -> Path:
     """Make WordNet 3.0 readable by nltk.
 
     It is taken from the first of these that has it: the data folder, nltk's own
@@ -97,47 +99,6 @@ def fetch_wordnet(data_home=None, *, download=True, debian=False) -> Path:
         f"    sudo apt-get install {' '.join(DEBIAN_PACKAGES)}\n"
         f"Tried: {'; '.join(reasons) or 'the folders of nltk'}."
     )
-
-
-@lru_cache(maxsize=1)
-def _reader(folder: Path):
-    from nltk.corpus.reader import CorpusReader, WordNetCorpusReader
-    from nltk.corpus.util import LazyCorpusLoader
-
-    class Reader(WordNetCorpusReader):
-        """Safe to share between threads, and quick to load."""
-
-        _reading = threading.RLock()
-
-        def synset_from_pos_and_offset(self, *args, **kwargs):
-            with self._reading:  # seeks, then reads
-                return super().synset_from_pos_and_offset(*args, **kwargs)
-
-        def map_wn(self, version="wordnet"):
-            # Only for the multilingual WordNet; takes as long as all the rest.
-            return None
-
-    # Other languages are not loaded; without a reader for them nltk warns.
-    languages = LazyCorpusLoader("omw-1.4", CorpusReader, r".*/wn-data-.*\.tab")
-    return Reader(str(folder), languages)
-
-
-def load_wordnet():
-    """Return nltk's reader of WordNet 3.0, loaded once a process.
-
-    Returns
-    -------
-    reader : nltk.corpus.reader.WordNetCorpusReader
-        Loaded, unlike `nltk.corpus.wordnet`, whose lazy loading is not safe in
-        threads.
-
-    Raises
-    ------
-    LookupError
-        As :func:`fetch_wordnet`, which is called.
-    """
-    with _LOADING:
-        return _reader(fetch_wordnet())
 
 
 def _sources(download: bool, debian: bool) -> Iterator[Callable[[Path], None]]:

@@ -1,12 +1,14 @@
 """Shared by all encoders: batches, the cache, skipped files, progress."""
 
+from __future__ import annotations
+
 import copy
 import hashlib
 import os
 import threading
 from contextlib import closing, nullcontext
 from numbers import Integral
-from typing import Any
+from typing import Any, Self
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -20,6 +22,7 @@ from torch.nn import functional as F
 
 from .._compat import Interval, StrOptions
 from .._docs import documented
+from .._typing import Array, Images, Strings
 from ..data.distributed import by_blocks, is_dask
 from ..data.images import UnreadableImageError, check_images, iter_decoded
 from ._cache import EmbeddingCache, cached_rows
@@ -80,7 +83,7 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     _network_params: tuple[str, ...] = ("device",)
 
-    def fit(self, X=None, y=None):
+    def fit(self, X: Images | None = None, y: object = None) -> Self:
         """Check the parameters and the kind of input; nothing is learned.
 
         Parameters
@@ -101,7 +104,7 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         return self
 
     @by_blocks
-    def transform(self, X):
+    def transform(self, X: Images) -> Array:
         """Embed images.
 
         Parameters
@@ -130,7 +133,7 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self._validate_params()
         return self.encode_images(X)
 
-    def encode_images(self, images):
+    def encode_images(self, images: Images) -> np.ndarray:
         """Embed images: :meth:`transform` without parameter validation.
 
         Parameters: <images>
@@ -193,7 +196,7 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self.kept_ = np.array(kept, dtype=np.intp)
         return rows[self.kept_] if errors else rows
 
-    def encode_texts(self, texts):
+    def encode_texts(self, texts: Strings) -> np.ndarray:
         """Embed words or sentences.
 
         Parameters

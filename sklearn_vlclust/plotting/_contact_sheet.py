@@ -126,10 +126,11 @@ class ContactSheetDisplay:
         title = textwrap.fill(names[0] if names else f"cluster {row}", 18)
         others = textwrap.fill(", ".join(names[1:4]), 32, max_lines=2)
         small = "\n".join(filter(None, [others, count(size, "picture")]))
-        for text, shift, style in (
+        lines: list[tuple[str, int, dict]] = [
             (title, 2, {"fontsize": 13, "fontweight": "bold", "va": "bottom"}),
             (small, -5, {"fontsize": 8.5, "alpha": 0.75, "va": "top"}),
-        ):
+        ]
+        for text, shift, style in lines:
             self.texts_.append(
                 self.ax_.annotate(
                     text,

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._docs import documented
-from ..semantics._wordnet import noun_hierarchy
+from ..datasets.nouns import noun_hierarchy
 from ._text import count
 
 _ROW = 0.2  # inches

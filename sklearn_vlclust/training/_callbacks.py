@@ -1,14 +1,18 @@
 """Callbacks at the end of an epoch: progress bars, user callbacks, scikit-learn."""
 
+from __future__ import annotations
+
 from collections import Counter
+from collections.abc import Callable, Iterable
 from itertools import groupby
 from typing import Any
 
 from .._compat import start_fit_task
-from ._net import StopTraining
+from .._typing import Int
+from ._net import ClusteringNet, StopTraining
 
 
-def training_phases(criterion, n_epochs):
+def training_phases(criterion: Any, n_epochs: int) -> list[tuple[str, int]]:
     """Return the phases of a training, in order, as pairs of name and epochs.
 
     A criterion with phases names the phase of an epoch by ``phase(epoch)``, counting
@@ -20,7 +24,7 @@ def training_phases(criterion, n_epochs):
     return [(name, len(list(epochs))) for name, epochs in groupby(names)]
 
 
-def name_phases(history, phases):
+def name_phases(history: list[dict], phases: list[tuple[str, int]]) -> list[dict]:
     """Return `history` with the phase of each epoch, where there are several."""
     if len(phases) < 2:
         return history
@@ -44,14 +48,14 @@ class ProgressBar:
         0 shows nothing.
     """
 
-    def __init__(self, name, phases, verbose):
+    def __init__(self, name: str, phases: list[tuple[str, int]], verbose: Int) -> None:
         self.bar: Any = None
         self._ahead = iter(_titles(name, phases))
         self._done = 0  # epochs, all phases together
         if verbose:
             self._open()
 
-    def __call__(self, net):
+    def __call__(self, net: ClusteringNet) -> None:
         """Move the bar to the epochs done."""
         if self.bar is None:
             return
@@ -65,7 +69,7 @@ class ProgressBar:
         self._close_if_full()
         self._done = len(net.history)
 
-    def close(self):
+    def close(self) -> None:
         """Leave the bars in place."""
         if self.bar is not None:
             self.bar.leave = self.bar.n > 0  # a phase that never began
@@ -94,7 +98,7 @@ def _titles(name, phases):
         yield f"{name}, {phase}{number}" if len(phases) > 1 else name, n_epochs
 
 
-def after_epoch(*hooks):
+def after_epoch(*hooks: Callable[[ClusteringNet], object]) -> Callable:
     """Return a hook that calls all of `hooks`, and ends the training if one is True."""
 
     def hook(net):
@@ -105,7 +109,9 @@ def after_epoch(*hooks):
     return hook
 
 
-def notify_callbacks(estimator, callbacks):
+def notify_callbacks(
+    estimator: Any, callbacks: Iterable[Any]
+) -> Callable[[ClusteringNet], bool]:
     """Return a hook that calls ``on_epoch_end(estimator, epoch, losses)`` on each.
 
     It returns whether a callback returned True, to end the training.
@@ -120,7 +126,13 @@ def notify_callbacks(estimator, callbacks):
     return hook
 
 
-def notify_sklearn(estimator, X, y, phases, snapshot):
+def notify_sklearn(
+    estimator: Any,
+    X: Any,
+    y: object,
+    phases: list[tuple[str, int]],
+    snapshot: Callable[[], dict],
+) -> tuple[Callable[[ClusteringNet], bool], Callable[[], None]]:
     """Return ``(hook, finish)`` that drive scikit-learn's own callbacks.
 
     `snapshot` returns the attributes that make a copy of the estimator predict as of

@@ -3,6 +3,7 @@
 import re
 import time
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,8 +25,7 @@ from sklearn_vlclust import (
     SemanticSpace,
     Vocabulary,
 )
-from sklearn_vlclust._compat import start_fit_task
-from sklearn_vlclust.training import name_phases, training_phases
+from sklearn_vlclust.training import name_phases, notify_sklearn, training_phases
 
 NOUNS = Vocabulary(["cat", "dog", "car"], embeddings=np.eye(3, 8))
 # Each method with the phases of its fit.
@@ -283,8 +283,8 @@ def test_encoders_and_images_are_silent_by_default(capfd):
 
 
 def test_without_callbacks_in_scikit_learn():
-    task = start_fit_task(object(), None, None, [("", 3)])
-    assert task.end_epoch(1, dict) is False and task.finish(dict) is None
+    hook, finish = notify_sklearn(object(), None, None, [("", 3)], dict)
+    assert hook(SimpleNamespace(history=[{}])) is False and finish() is None
 
 
 def test_phases_are_runs_of_epochs():
