@@ -6,11 +6,11 @@ from typing import Any
 
 from .._docs import documented
 from .._typing import Data, Float, Int, RandomState
-from ..metrics import learned_information
+from ..metrics import generalization, learned_information
 from ._fitted import embeddings_of, labels_of
 
 
-@documented()
+@documented(generalization)
 def generalization_score(
     estimator: Any,
     X: Data,
@@ -29,11 +29,7 @@ def generalization_score(
     learned.
 
     Parameters: <estimator, given, y>
-    alpha : float, default=0.3
-        Weight of the ridge penalty, where embeddings have a mean squared distance of 1
-        from their mean.
-    n_folds : int, default=3
-        Number of folds; as many as samples if these are fewer.
+    <alpha, n_folds>
     random_state : int or RandomState instance, default=0
         Draws the folds, and 20,000 of more samples.
 
