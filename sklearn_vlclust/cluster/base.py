@@ -431,7 +431,7 @@ default=None
             checkpoint = Checkpoint(self.checkpoint, identity, generator)
         phases = training_phases(criterion, n_epochs)
         progress = ProgressBar(type(self).__name__, phases, self.verbose)
-        callbacks = notify_callbacks(self, self.callbacks or ())
+        callbacks = notify_callbacks(self, self.callbacks or (), n_epochs)
         samples = self._as_given(X)
         sklearn_hook, finish = notify_sklearn(self, samples, y, phases, self._snapshot)
         try:

@@ -12,6 +12,7 @@ from sklearn.utils.validation import (
 from .._docs import documented
 from ..data.memory import check_memory
 from ..data.rows import unit
+from ._drawing import new_axes
 
 _LARGEST = 10  # clusters whose spectra are drawn
 
@@ -133,7 +134,7 @@ class SimilarityDisplay:
 
         Returns: <itself>
         """
-        self.ax_ = _axes(ax, (5.5, 5))
+        self.ax_ = new_axes(ax, (5.5, 5))
         self.figure_ = self.ax_.figure
         self.image_ = self.ax_.imshow(
             self.similarities, vmin=0, vmax=1, cmap=cmap, interpolation="nearest"
@@ -218,7 +219,7 @@ class SpectrumDisplay:
 
         Returns: <itself>
         """
-        self.ax_ = _axes(ax, (6, 4))
+        self.ax_ = new_axes(ax, (6, 4))
         self.figure_ = self.ax_.figure
         self.lines_ = []
         # In the color of the text, which is seen in any style.
@@ -253,11 +254,3 @@ def _check(features, labels):
 def _spectrum(features):
     values = np.linalg.svd(features, compute_uv=False)
     return values / max(values[0], 1e-12)
-
-
-def _axes(ax, size):
-    if ax is not None:
-        return ax
-    import matplotlib.pyplot as plt
-
-    return plt.subplots(figsize=size, layout="constrained")[1]
