@@ -25,21 +25,10 @@ def weigh_words(images, texts, k, rng):
     about as well as the nearest images do. They *add* something if the nearest images
     predict clusters of joint rows better than clusters of images: the images must
     confirm what the words propose. Mixtures that repeat what the images show, or that
-    separate images by something they do not show, fail this test.
+    separate images by something they do not show, fail this test. The weight is the
+    product of both measures, each linear between the ends of its range.
 
-    Parameters
-    ----------
-    images, texts : ndarray of shape (n, d)
-        Standardized rows of images and of their noun mixtures.
-    k : int
-        Number of clusters.
-    rng : RandomState
-        Draws the images and the halves.
-
-    Returns
-    -------
-    weight : float
-        Product of both measures, each linear between the ends of its range.
+    `images` and `texts`, (n, d), are standardized rows of images and of their mixtures.
     """
     recipe = WordRecipe.in_use()
     some = np.sort(rng.permutation(len(images))[: recipe.halved_rows])

@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
+from .._docs import documented
 from .._typing import Float
 from ..data.rows import UnitRows, row_blocks
 from ._clusters import cluster_members
 
 
+@documented()
 def coding_length(
     Z: ArrayLike | UnitRows, labels: ArrayLike, eps: Float = 0.1
 ) -> float:
@@ -34,8 +36,7 @@ def coding_length(
         Used unchanged.
     labels : array-like of shape (n_samples,)
         Clusters.
-    eps : float, default=0.1
-        Square of the precision.
+    <eps>
 
     Returns
     -------

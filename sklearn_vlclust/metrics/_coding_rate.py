@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from .._backend._device import to_device
+from .._docs import documented
 from .._typing import Int
 from ._clusters import cluster_members
 from ._coding_forms import choose_form
@@ -17,18 +18,14 @@ from ._coding_forms import choose_form
 LEAF = 32
 
 
+@documented()
 def coding_rate(Z: torch.Tensor, eps: float = 0.1) -> torch.Tensor:
     """Bits, in nats a sample, to code features up to a precision: eq. 1 of [1]_.
 
     ``1/2 logdet(I + d / (m eps) Z^T Z)``. The factor 1/2 is from [2]_ and the authors'
     code; eq. 1 of [1]_ is printed without.
 
-    Parameters
-    ----------
-    Z : float tensor of shape (m, d)
-        Features, one row per sample, of unit length.
-    eps : float, default=0.1
-        Squared precision (epsilon^2 in the paper).
+    Parameters: <Z, eps>
 
     Returns
     -------
@@ -41,10 +38,7 @@ def coding_rate(Z: torch.Tensor, eps: float = 0.1) -> torch.Tensor:
     ValueError
         If `Z` is not a matrix of floats with at least one row, or `eps` not positive.
 
-    References
-    ----------
-    .. [1] Chu, Tong, Ding, Dai, Haeffele, Vidal, Ma, "Image clustering via the
-       principle of rate reduction in the age of pretrained models", ICLR 2024.
+    References: <chu2024>
     .. [2] Yu, Chan, You, Song, Ma, "Learning diverse and discriminative
        representations via the principle of maximal coding rate reduction",
        NeurIPS 2020.
@@ -64,6 +58,7 @@ def coding_rate(Z: torch.Tensor, eps: float = 0.1) -> torch.Tensor:
     return cholesky(gram).diagonal().log().sum()
 
 
+@documented()
 def cluster_coding_rate(
     Z: torch.Tensor,
     Pi: torch.Tensor,
@@ -82,14 +77,10 @@ def cluster_coding_rate(
     products of the rows of `Z`; only one triangle of these is computed. The gradient is
     worked out by hand from the inverses, block by block.
 
-    Parameters
-    ----------
-    Z : float tensor of shape (m, d)
-        Features, one row per sample, of unit length.
+    Parameters: <Z>
     Pi : float tensor of shape (m, k)
         Membership of the samples in each cluster, not negative.
-    eps : float, default=0.1
-        Squared precision (epsilon^2 in the paper).
+    <eps>
     n_columns : int, default=None
         Number of columns of `Pi`, drawn at random, that stand for all: an unbiased
         estimate of value and gradient at a fraction of the cost. If None, all columns
@@ -108,10 +99,7 @@ def cluster_coding_rate(
     ValueError
         If the shapes do not fit, or `eps` or `n_columns` is not positive.
 
-    References
-    ----------
-    .. [1] Chu, Tong, Ding, Dai, Haeffele, Vidal, Ma, "Image clustering via the
-       principle of rate reduction in the age of pretrained models", ICLR 2024.
+    References: <chu2024>
 
     Examples
     --------
@@ -140,20 +128,17 @@ def cluster_coding_rate(
     return scale * _ClusterCodingRate.apply(Z, Pi.to(Z.dtype), float(eps))
 
 
+@documented()
 def partition_coding_rate(Z: torch.Tensor, labels: np.ndarray, eps: float = 0.1) -> Any:
     """Return eq. 2 of a partition: the rates of its clusters, weighted by their sizes.
 
     The same as :func:`cluster_coding_rate` with a column of zeros and ones a cluster,
     at a cost that does not grow with their number.
 
-    Parameters
-    ----------
-    Z : float tensor of shape (m, d)
-        Features, one row per sample, of unit length.
+    Parameters: <Z>
     labels : ndarray of shape (m,)
         Clusters.
-    eps : float, default=0.1
-        Squared precision.
+    <eps>
 
     Returns
     -------

@@ -14,6 +14,7 @@ from sklearn.model_selection import KFold
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from .._docs import documented
 from .._typing import Float, Indexed, Int, RandomState
 from ..data.read import read_unit_rows
 from ..data.rows import unit
@@ -112,6 +113,7 @@ def generalization(
     return _adjusted_share(true, predicted) * float(np.mean(clusters >= 0))
 
 
+@documented(generalization)
 def learned_information(
     rows: ArrayLike | Indexed,
     labels: ArrayLike,
@@ -128,18 +130,7 @@ def learned_information(
     where they are split further than can be learned. Partitions into the same number
     are ordered as by :math:`U`.
 
-    Parameters
-    ----------
-    rows : array-like of shape (n_samples, n_features)
-        Embeddings, as :func:`generalization` takes them.
-    labels : array-like of shape (n_samples,)
-        Clusters. Noise (negative labels) is left out, as there.
-    alpha : float, default=0.3
-        Weight of the ridge penalty.
-    n_folds : int, default=3
-        Number of folds; a classifier is trained on each.
-    rng : int or RandomState instance, default=0
-        Draws the folds, and 20,000 of more rows.
+    Parameters: <rows, labels, alpha, n_folds, rng>
 
     Returns
     -------

@@ -48,19 +48,8 @@ def simplified_silhouette_score(X: ArrayLike | UnitRows, labels: ArrayLike) -> f
 def simplified_silhouettes(rows: UnitRows, clusterings: np.ndarray) -> np.ndarray:
     """Return the mean simplified silhouette of each of several clusterings at once.
 
-    One matrix product compares a row with the centers of all clusterings.
-
-    Parameters
-    ----------
-    rows : UnitRows of shape (n, d)
-        The clustered rows.
-    clusterings : int array of shape (n_clusterings, n)
-        Each counts from 0 without gaps.
-
-    Returns
-    -------
-    scores : ndarray of shape (n_clusterings,)
-        As `simplified_silhouette_score` has them.
+    Clusterings are (n_clusterings, n). One matrix product compares a row with the
+    centers of all. Each counts from 0 without gaps.
     """
     ends = np.cumsum(clusterings.max(axis=1) + 1)
     starts = np.concatenate([[0], ends[:-1]])

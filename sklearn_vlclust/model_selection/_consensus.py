@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
+from .._docs import documented
 from .._typing import Data
 from ._fitted import labels_of
 
 
+@documented()
 def consensus_score(
     estimator: Any, X: Data, y: object = None, *, partitions: Iterable[Any]
 ) -> float:
@@ -20,15 +22,7 @@ def consensus_score(
     Methods that err differently agree where they are right. Of some partitions,
     the one with the highest score is their medoid.
 
-    Parameters
-    ----------
-    estimator : fitted clusterer
-        Labels of `X` are its `predict`; of one that has none, such as
-        `AgglomerativeClustering`, the `fit_predict` of a clone.
-    X : array-like of shape (n_samples, n_features), or images
-        Samples, as the estimator takes them.
-    y : Ignored
-        So that it can be passed as `scoring` to `GridSearchCV`.
+    Parameters: <estimator, given, y>
     partitions : sequence of array-like of shape (n_samples,), or of fitted clusterers
         What to agree with: labels of the samples of `X`, or clusterers, which are asked
         for the labels of `X` as `estimator` is. Held-out samples, which a search scores

@@ -193,7 +193,7 @@ class EmbeddingMapDisplay:
             Cluster of each row; a negative one is noise.
         names : dict of int to str, or list of str, default=None
             What clusters are called, for the legend.
-        <images, n_samples, random_state, ax, s, thumbnail_size>
+        <from_estimator.images, n_samples, random_state, ax, s, thumbnail_size>
 
         Returns: <drawn>
 

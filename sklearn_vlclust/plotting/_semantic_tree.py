@@ -58,10 +58,7 @@ class SemanticTreeDisplay:
     --------
     sklearn_vlclust.SemanticSpace : Its filters.
 
-    References
-    ----------
-    .. [1] Qiu, Zhang, Chen, Cai, "Multi-level cross-modal alignment for image
-       clustering", AAAI 2024.
+    References: <qiu2024>
 
     Examples
     --------

@@ -171,19 +171,9 @@ class ContrastiveMaskedObjective(nn.Module):
 
 
 def match_labels(p, q, n_clusters):
-    """Renumber labels `p` so that as many as possible agree with labels `q`.
+    """Renumber labels `p`, (n,), so that as many as possible agree with labels `q`.
 
-    Parameters
-    ----------
-    p, q : int array of shape (n,)
-        Labels below `n_clusters`.
-    n_clusters : int
-        Their number.
-
-    Returns
-    -------
-    labels : int64 array of shape (n,)
-        `p` after the maximum matching (Section 3.3).
+    By a maximum matching (Section 3.3) of numbers below `n_clusters`.
     """
     table = np.zeros((n_clusters, n_clusters), dtype=np.int64)
     np.add.at(table, (p, q), 1)

@@ -90,17 +90,7 @@ class ResidualNetwork(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def encode(self, images):
-        """High-level features `F(X)` of uint8 images, or of float ones in [0, 1].
-
-        Parameters
-        ----------
-        images : tensor of shape (n, channels, height, width)
-            Images.
-
-        Returns
-        -------
-        h : tensor of shape (n, 8 * width)
-        """
+        """High-level features `F`, (n, 8 * width), of uint8 images or floats to 1."""
         x = as_floats(images) if images.dtype == torch.uint8 else images
         x = (x - self.mean[:, None, None]) / self.scale[:, None, None]
         return self.stages(self.stem(x)).mean(dim=(2, 3))
@@ -143,17 +133,6 @@ class RowNetwork(EmbeddingNetwork):
 
     All maps start linear in the principal axes, as a few thousand samples cannot teach
     more about similarity than embeddings hold; see :class:`EmbeddingNetwork`.
-
-    Parameters
-    ----------
-    n_features : int
-        Width of the embeddings.
-    n_axes : int
-        Number of principal axes used.
-    n_clusters : int
-        Clusters.
-    instance_dim : int
-        Width of the instance features.
     """
 
     def __init__(self, n_features, n_axes, n_clusters, instance_dim):

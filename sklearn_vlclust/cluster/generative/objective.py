@@ -23,14 +23,8 @@ def above_chance(share, n_clusters):
 class CalibratedNetwork(nn.Module):
     """Both branches: the clustering network and the generator.
 
-    Parameters
-    ----------
-    on_images : bool
-        Whether samples are uint8 images, or unit rows.
-    clustering, generative : dict
-        Arguments of the networks of the branches.
-    n_clusters : int
-        Number of clusters of both branches.
+    Samples are uint8 images, or unit rows; `clustering` and `generative` are the
+    arguments of the networks of the branches.
     """
 
     clustering: Any
