@@ -1,10 +1,12 @@
 """Base class of all clusterers: their contract with scikit-learn."""
 
+from __future__ import annotations
+
 import copy
 import warnings
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -26,6 +28,7 @@ from .._compat import (
     StrOptions,
     _fit_context,
 )
+from .._typing import Array, Data, Images, StrPath
 from ..data.distributed import by_blocks, without_fit
 from ..data.memory import check_memory
 from ..data.read import read_embeddings
@@ -36,8 +39,7 @@ from ..metrics._clusters import cluster_means, cluster_members
 from ..neighbors import distinct_rows, group_copies
 from ..persistence import load_model, save_model
 from ..persistence._registry import stable_hash
-from ..semantics import ClusterCaptioner
-from ..semantics._encoding import read_vocabulary
+from ..semantics._captioner import name_clusters
 from ..training import (
     Checkpoint,
     ProgressBar,
@@ -106,6 +108,10 @@ class BaseDeepClusterer(
     see one row of each group of copies; the others get its label.
     """
 
+    labels_: np.ndarray
+    n_clusters_: int
+    cluster_centers_: np.ndarray
+    history_: list[dict]
     embedder_: Any  # an encoder, or None
     semantic_space_: Any  # a SemanticSpace, or None
     semantic_weight_: float
@@ -139,7 +145,7 @@ class BaseDeepClusterer(
     }
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None):
+    def fit(self, X: Data, y: object = None) -> Self:
         """Cluster `X`.
 
         Parameters
@@ -191,8 +197,18 @@ class BaseDeepClusterer(
         self._describe(rows)
         return self
 
+    if TYPE_CHECKING:  # inherited from scikit-learn, which has no types
+
+        def fit_predict(  # noqa: D102
+            self, X: Data, y: object = None, **kwargs: Any
+        ) -> np.ndarray: ...
+
+        def fit_transform(  # noqa: D102
+            self, X: Data, y: object = None, **kwargs: Any
+        ) -> Array: ...
+
     @by_blocks
-    def predict(self, X):
+    def predict(self, X: Data) -> Array:
         """Cluster of each sample.
 
         Parameters
@@ -209,7 +225,7 @@ class BaseDeepClusterer(
         return self._predict(X, _most_likely)
 
     @by_blocks
-    def predict_proba(self, X):
+    def predict_proba(self, X: Data) -> Array:
         """Soft assignment of each sample.
 
         Parameters
@@ -225,7 +241,7 @@ class BaseDeepClusterer(
         return self._predict(X, _probabilities)
 
     @by_blocks
-    def transform(self, X):
+    def transform(self, X: Data) -> Array:
         """Learned features of each sample: the logits of the cluster head.
 
         Parameters
@@ -240,7 +256,7 @@ class BaseDeepClusterer(
         """
         return self._predict(X, _logits)
 
-    def score(self, X, y=None):
+    def score(self, X: Data, y: object = None) -> float:
         """Label-free quality of the clustering of `X`.
 
         Parameters
@@ -261,7 +277,7 @@ class BaseDeepClusterer(
         labels = self._infer(X, _most_likely, zero_rows)
         return learned_information(self._rows(X, zero_rows), labels)
 
-    def save(self, path):
+    def save(self, path: StrPath) -> None:
         """Write the estimator to a file: safetensors with a JSON header, no pickle.
 
         Parameters
@@ -272,7 +288,7 @@ class BaseDeepClusterer(
         save_model(self, path)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: StrPath) -> Self:
         """Read an estimator that :meth:`save` wrote.
 
         Parameters
@@ -300,7 +316,7 @@ class BaseDeepClusterer(
             self,
             X,
             reset=reset,
-            embed=self._embed,
+            embed=self.embed,
             ensure_min_samples=2 if reset else 1,
         )
 
@@ -322,7 +338,19 @@ class BaseDeepClusterer(
         for block, x, norms in measured_blocks(X, zero_rows, self._inference_rows):
             yield block, (x, norms)
 
-    def _embed(self, images):
+    def embed(self, images: Images) -> np.ndarray:
+        """Return the embeddings of images, by the encoder that `embedder` stands for.
+
+        Parameters
+        ----------
+        images : images
+            Paths, PIL images or arrays, as encoders take them.
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n_images, n_features), float32
+            What :meth:`fit` clusters in their place.
+        """
         if getattr(self, "embedder_", None) is None:
             self.embedder_ = make_embedder(self.embedder, verbose=self.verbose)
         return embed_images(self.embedder_, images)
@@ -399,7 +427,7 @@ class BaseDeepClusterer(
             checkpoint = Checkpoint(self.checkpoint, identity, generator)
         phases = training_phases(criterion, n_epochs)
         progress = ProgressBar(type(self).__name__, phases, self.verbose)
-        callbacks = notify_callbacks(self, self.callbacks or ())
+        callbacks = notify_callbacks(self, self.callbacks or (), n_epochs)
         samples = self._as_given(X)
         sklearn_hook, finish = notify_sklearn(self, samples, y, phases, self._snapshot)
         try:
@@ -527,17 +555,9 @@ class BaseDeepClusterer(
         for members in cluster_members(self.labels_[order]):
             parts.append(order[members[:NAMING_ROWS_PER_CLUSTER]])
         voters = np.unique(np.concatenate(parts))
-        vocabulary = read_vocabulary(space.vocabulary, space.prompt)
-        captioner = ClusterCaptioner(device=self.device)
-        captioner.clusters_ = np.arange(self.n_clusters_)
-        captioner._fit_rows(
-            rows[voters],
-            self.labels_[voters],
-            vocabulary,
-            space._noun_vectors(vocabulary, rows.shape[1]),
+        self.cluster_names_, self.name_scores_ = name_clusters(
+            space, rows[voters], self.labels_[voters], self.device
         )
-        self.cluster_names_ = captioner.candidates_
-        self.name_scores_ = captioner.candidate_scores_
 
     def _as_images(self, samples):
         """Return what the network makes as embeddings: without the noun mixtures."""

@@ -1,5 +1,7 @@
 """Template of clusterers that learn from images themselves."""
 
+from __future__ import annotations
+
 from numbers import Integral, Real
 from typing import Any
 
@@ -10,11 +12,13 @@ from sklearn.utils.validation import check_is_fitted
 from torch.nn.functional import adaptive_avg_pool2d
 
 from .._compat import Interval, StrOptions
+from .._typing import Array, Data, Images
 from ..data.distributed import by_blocks, gather, is_dask
 from ..data.images import is_images
 from ..data.pixels import read_pixels, typical_side
+from ..data.protocol import as_tensor
 from ..data.read import read_embeddings
-from ..data.rows import as_tensor, divide_rows
+from ..data.rows import divide_rows
 from ..metrics import learned_information
 from .base import BaseDeepClusterer, _features, _most_likely
 from .spectral.recipe import NClustersRecipe
@@ -56,7 +60,7 @@ class BaseImageClusterer(BaseDeepClusterer):
     }
 
     @by_blocks
-    def transform(self, X):
+    def transform(self, X: Data) -> Array:
         """Instance features of each sample.
 
         Parameters
@@ -71,7 +75,7 @@ class BaseImageClusterer(BaseDeepClusterer):
         """
         return self._predict(X, _features)
 
-    def score(self, X, y=None):
+    def score(self, X: Data, y: object = None) -> float:
         """Label-free quality of the clustering of `X`.
 
         Parameters
@@ -133,8 +137,19 @@ class BaseImageClusterer(BaseDeepClusterer):
                 del self.feature_names_in_
         return pixels, False
 
-    def _embed(self, images):
-        """Return the instance features, which serve as embeddings of images."""
+    def embed(self, images: Images) -> np.ndarray:
+        """Return the instance features, which serve as embeddings of images.
+
+        Parameters
+        ----------
+        images : images
+            Paths, PIL images or arrays, as encoders take them.
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n_images, n_features), float32
+            What :meth:`transform` returns.
+        """
         return self.transform(images)
 
     def _rows(self, X, zero_rows):

@@ -8,7 +8,8 @@ from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.exceptions import ConvergenceWarning
 
 from .._backend._products import linear
-from ..data.rows import as_tensor, row_blocks
+from ..data.protocol import as_tensor
+from ..data.rows import row_blocks
 from ..metrics._clusters import cluster_means
 from .kmeans_plusplus import kmeans_plusplus
 from .recipe import CommonRecipe

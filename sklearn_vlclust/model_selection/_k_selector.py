@@ -1,9 +1,12 @@
 """The number of clusters, and the clusters, of any embeddings."""
 
+from __future__ import annotations
+
 import copy
 import warnings
 from collections.abc import Iterable
 from numbers import Integral, Real
+from typing import Any, Literal, Self
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -13,6 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
+from .._typing import Array, Data, Float, Int, RandomState
 from ..cluster.axes import half_whitening
 from ..cluster.rate_reduction import RateReductionClustering
 from ..cluster.spectral.cut import (
@@ -161,16 +165,16 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
 
     def __init__(
         self,
-        estimator=None,
+        estimator: Any = None,
         *,
-        k_range=None,
-        criterion="reproducibility",
-        eps=0.1,
-        n_components=64,
-        n_neighbors=10,
-        gamma=0.1,
-        random_state=None,
-    ):
+        k_range: Iterable[Int] | None = None,
+        criterion: Literal["reproducibility", "coding_length"] = "reproducibility",
+        eps: Float = 0.1,
+        n_components: Int | None = 64,
+        n_neighbors: Int = 10,
+        gamma: Float = 0.1,
+        random_state: RandomState = None,
+    ) -> None:
         self.estimator = estimator
         self.k_range = k_range
         self.criterion = criterion
@@ -181,7 +185,7 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None):
+    def fit(self, X: Data, y: object = None) -> Self:
         """Choose the number of clusters and cluster `X`.
 
         Parameters
@@ -254,7 +258,7 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
         return self
 
     @by_blocks
-    def predict(self, X):
+    def predict(self, X: Data) -> Array:
         """Cluster of each sample.
 
         Parameters
@@ -271,7 +275,7 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
         X, rows = self._read(X, reset=False)
         return self._predict(X, rows)
 
-    def score(self, X, y=None):
+    def score(self, X: Data, y: object = None) -> float:
         """Label-free quality of the clustering of `X`.
 
         Parameters

@@ -1,13 +1,28 @@
 """PICI as a scikit-learn clusterer."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from ..._backend._device import new_generator
 from ..._compat import Interval, StrOptions
+from ..._typing import (
+    Array,
+    Auto,
+    Bool,
+    Callbacks,
+    Data,
+    Device,
+    Float,
+    Int,
+    RandomState,
+    Words,
+)
 from ...training import RandomBatches
 from ..batches import NeighborViews, given_views, knn_indices
 from ..image_base import EPOCHS, BaseImageClusterer
@@ -124,7 +139,7 @@ default=None
         Each has ``on_epoch_end(estimator, epoch, losses)``, and ends the training by
         returning True. During the call the estimator can predict.
     verbose : int, default=0
-        1 shows a progress bar a stage, with the time left.
+        1 shows a progress bar per stage, with the time left.
     random_state : int, RandomState instance or None, default=None
         Same seed, same labels, on one machine. Global seeds are left alone.
 
@@ -227,39 +242,39 @@ default=None
 
     def __init__(
         self,
-        n_clusters=8,
+        n_clusters: Int | Auto = 8,
         *,
-        semantic_space=None,
-        image_size=None,
-        patch_size=None,
-        mask_ratio=0.5,
-        backbone="auto",
-        decoder=None,
-        instance_dim=None,
-        n_groups=16,
-        view_neighbors=10,
-        tau_i="auto",
-        tau_c=1.0,
-        reconstruction=True,
-        instance_contrast=True,
-        cluster_contrast=True,
-        interaction=True,
-        pretrain_epochs="auto",
-        train_epochs="auto",
-        boost_epochs="auto",
-        batch_size="auto",
-        lr="auto",
-        weights=None,
-        warm_start=False,
-        amp=False,
-        compile=False,
-        n_jobs=None,
-        device="auto",
-        checkpoint=None,
-        callbacks=None,
-        verbose=0,
-        random_state=None,
-    ):
+        semantic_space: Words = None,
+        image_size: Int | None = None,
+        patch_size: Int | None = None,
+        mask_ratio: Float = 0.5,
+        backbone: Literal["auto", "tiny", "small", "base"] | Sequence[int] = "auto",
+        decoder: Sequence[int] | None = None,
+        instance_dim: Int | None = None,
+        n_groups: Int = 16,
+        view_neighbors: Int = 10,
+        tau_i: Float | Auto = "auto",
+        tau_c: Float = 1.0,
+        reconstruction: Bool = True,
+        instance_contrast: Bool = True,
+        cluster_contrast: Bool = True,
+        interaction: Bool = True,
+        pretrain_epochs: Int | Auto = "auto",
+        train_epochs: Int | Auto = "auto",
+        boost_epochs: Int | Auto = "auto",
+        batch_size: Int | Auto = "auto",
+        lr: Float | Auto = "auto",
+        weights: str | Path | None = None,
+        warm_start: Bool = False,
+        amp: Bool = False,
+        compile: Bool = False,
+        n_jobs: Int | None = None,
+        device: Device = "auto",
+        checkpoint: str | Path | None = None,
+        callbacks: Callbacks = None,
+        verbose: Int = 0,
+        random_state: RandomState = None,
+    ) -> None:
         self.n_clusters = n_clusters
         self.semantic_space = semantic_space
         self.image_size = image_size
@@ -292,7 +307,7 @@ default=None
         self.verbose = verbose
         self.random_state = random_state
 
-    def reconstruct(self, X, return_masked=False):
+    def reconstruct(self, X: Data, return_masked: Bool = False) -> Array:
         """Fill in masked patches, to look at.
 
         Parameters
@@ -459,8 +474,8 @@ default=None
     def _choose_backbone(self, state):
         """Return width, depth and heads of the transformer."""
         if self.backbone != "auto":
-            named = isinstance(self.backbone, str)
-            sizes = BACKBONES[self.backbone] if named else self.backbone
+            sizes = self.backbone
+            sizes = BACKBONES[sizes] if isinstance(sizes, str) else sizes
             return check_sizes("backbone", sizes)
         if state is not None:
             return backbone_of(state)

@@ -1,8 +1,11 @@
 """GCC as a scikit-learn clusterer."""
 
+from __future__ import annotations
+
 import warnings
 from math import ceil
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..._backend._device import new_generator
 from ..._compat import Interval
+from ..._typing import Auto, Bool, Callbacks, Device, Float, Int, RandomState, Words
 from ...training import RandomBatches
 from ..axes import half_whitening
 from ..batches import NeighborViews, given_views, knn_indices
@@ -109,7 +113,7 @@ default=None
         Each has ``on_epoch_end(estimator, epoch, losses)``, and ends the training by
         returning True. During the call the estimator can predict.
     verbose : int, default=0
-        1 shows a progress bar a stage, with the time left.
+        1 shows a progress bar per stage, with the time left.
     random_state : int, RandomState instance or None, default=None
         Same seed, same labels, on one machine. Global seeds are left alone.
 
@@ -208,39 +212,39 @@ default=None
 
     def __init__(
         self,
-        n_clusters=8,
+        n_clusters: Int | Auto = 8,
         *,
-        semantic_space=None,
-        image_size=None,
-        width=32,
-        instance_dim=None,
-        generator_width=None,
-        tau=0.5,
-        kernel_matching=True,
-        class_wise_matching=True,
-        metric_learning=True,
-        contrast_epochs="auto",
-        head_epochs="auto",
-        generator_epochs="auto",
-        n_rounds=3,
-        calibration_epochs=5,
-        refinement_epochs=2,
-        n_generated=None,
-        sampling_steps=20,
-        view_neighbors=10,
-        batch_size="auto",
-        lr="auto",
-        calibration_lr=1e-4,
-        generator_lr=1e-3,
-        amp=False,
-        compile=False,
-        n_jobs=None,
-        device="auto",
-        checkpoint=None,
-        callbacks=None,
-        verbose=0,
-        random_state=None,
-    ):
+        semantic_space: Words = None,
+        image_size: Int | None = None,
+        width: Int = 32,
+        instance_dim: Int | None = None,
+        generator_width: Int | None = None,
+        tau: Float = 0.5,
+        kernel_matching: Bool = True,
+        class_wise_matching: Bool = True,
+        metric_learning: Bool = True,
+        contrast_epochs: Int | Auto = "auto",
+        head_epochs: Int | Auto = "auto",
+        generator_epochs: Int | Auto = "auto",
+        n_rounds: Int = 3,
+        calibration_epochs: Int = 5,
+        refinement_epochs: Int = 2,
+        n_generated: Int | None = None,
+        sampling_steps: Int = 20,
+        view_neighbors: Int = 10,
+        batch_size: Int | Auto = "auto",
+        lr: Float | Auto = "auto",
+        calibration_lr: Float = 1e-4,
+        generator_lr: Float = 1e-3,
+        amp: Bool = False,
+        compile: Bool = False,
+        n_jobs: Int | None = None,
+        device: Device = "auto",
+        checkpoint: str | Path | None = None,
+        callbacks: Callbacks = None,
+        verbose: Int = 0,
+        random_state: RandomState = None,
+    ) -> None:
         self.n_clusters = n_clusters
         self.semantic_space = semantic_space
         self.image_size = image_size
@@ -274,7 +278,9 @@ default=None
         self.random_state = random_state
 
     @torch.inference_mode()
-    def generate(self, n, cluster, random_state=None):
+    def generate(
+        self, n: Int, cluster: Int, random_state: RandomState = None
+    ) -> np.ndarray:
         """Generate new samples of a cluster.
 
         Parameters

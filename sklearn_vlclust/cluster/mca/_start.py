@@ -7,7 +7,7 @@ nothing keeps balanced. Started from a partition of the images, they do not.
 import torch
 from torch.nn import functional as F
 
-from ...data.rows import as_tensor
+from ...data.protocol import as_tensor
 from .recipe import MCARecipe
 
 

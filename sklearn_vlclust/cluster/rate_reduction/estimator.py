@@ -1,12 +1,28 @@
 """CPP as a scikit-learn clusterer."""
 
+from __future__ import annotations
+
 from numbers import Integral, Real
+from pathlib import Path
+from typing import Literal, Self
 
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
 from ..._compat import Interval, StrOptions
+from ..._typing import (
+    Array,
+    Auto,
+    Callbacks,
+    Data,
+    Device,
+    Encoder,
+    Float,
+    Int,
+    RandomState,
+    Words,
+)
 from ...data.distributed import by_blocks
 from ...data.memory import check_memory
 from ...metrics._clusters import cluster_members
@@ -219,29 +235,29 @@ default=None
 
     def __init__(
         self,
-        n_clusters="auto",
+        n_clusters: Int | Auto = "auto",
         *,
-        semantic_space=None,
-        n_components="auto",
-        hidden_dim=None,
-        embedder=None,
-        eps=0.1,
-        gamma=0.2,
-        n_columns=16,
-        membership_penalty=0.0,
-        warm_up=0,
-        view_neighbors=10,
-        n_neighbors=16,
-        max_iter="auto",
-        batch_size=1024,
-        optimizer="adam",
-        lr=1e-3,
-        device="auto",
-        checkpoint=None,
-        callbacks=None,
-        verbose=0,
-        random_state=None,
-    ):
+        semantic_space: Words = None,
+        n_components: Int | Auto = "auto",
+        hidden_dim: Int | None = None,
+        embedder: Encoder = None,
+        eps: Float = 0.1,
+        gamma: Float = 0.2,
+        n_columns: Int | None = 16,
+        membership_penalty: Float = 0.0,
+        warm_up: Int = 0,
+        view_neighbors: Int = 10,
+        n_neighbors: Int = 16,
+        max_iter: Int | Auto = "auto",
+        batch_size: Int = 1024,
+        optimizer: Literal["adam", "sgd"] = "adam",
+        lr: Float = 1e-3,
+        device: Device = "auto",
+        checkpoint: str | Path | None = None,
+        callbacks: Callbacks = None,
+        verbose: Int = 0,
+        random_state: RandomState = None,
+    ) -> None:
         self.n_clusters = n_clusters
         self.semantic_space = semantic_space
         self.n_components = n_components
@@ -265,7 +281,7 @@ default=None
         self.random_state = random_state
 
     @by_blocks
-    def transform(self, X):
+    def transform(self, X: Data) -> Array:
         """Learned features `Z` of each sample.
 
         Parameters
@@ -280,7 +296,7 @@ default=None
         """
         return self._predict(X, _features)
 
-    def membership(self, X):
+    def membership(self, X: Data) -> np.ndarray:
         """Doubly stochastic membership of the samples of a batch: eq. 3.
 
         Parameters
@@ -314,7 +330,7 @@ default=None
         warn_not_converged(membership_residual(Pi).item(), self.gamma)
         return Pi.numpy()
 
-    def set_n_clusters(self, n_clusters):
+    def set_n_clusters(self, n_clusters: Int) -> Self:
         """Cut the samples of the fit into another number of clusters, in place.
 
         Nothing is trained again. `labels_`, `n_clusters_`, `cluster_centers_` and
