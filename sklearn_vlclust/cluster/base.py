@@ -657,6 +657,14 @@ default=None
         return tags
 
 
+def check_n_clusters(n_clusters, n, rows):
+    """Refuse another number of clusters than 1 to the `n` `rows` of the fit."""
+    if not isinstance(n_clusters, int | np.integer) or not 1 <= n_clusters <= n:
+        raise ValueError(
+            f"n_clusters={n_clusters!r} is not an integer between 1 and the {n} {rows}."
+        )
+
+
 def _allocate(shape, part):
     """Return memory for the results, which blocks are copied to without waiting."""
     check_memory(

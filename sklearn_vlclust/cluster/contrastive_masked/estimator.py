@@ -25,7 +25,7 @@ from ..._typing import (
     Words,
 )
 from ...training import RandomBatches
-from ..batches import NeighborViews, given_views, near_rows
+from ..batches import NeighborViews, given_views, knn_indices
 from ..image_base import EPOCHS, BaseImageClusterer
 from ..image_batches import Images, color_range
 from ..partition import kmeans
@@ -302,7 +302,7 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
         self._check_modules(n)
         if self.image_shape_ is None:
             network = self._start_on_embeddings(rows, rng, generator)
-            near = near_rows(rows, self.view_neighbors, rng, device)
+            near = knn_indices(rows, self.view_neighbors, rng, device)
             source: Any = NeighborViews(rows, near, generator, device)
             views: Any = given_views
         else:
@@ -323,7 +323,7 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
             instance_contrast=self.instance_contrast,
             cluster_contrast=self.cluster_contrast,
             interaction=self.interaction,
-            anchored=self.image_shape_ is None,
+            kmeans_from_head=self.image_shape_ is None,
             amp=self.amp,
             generator=generator,
             **self._stages(n),

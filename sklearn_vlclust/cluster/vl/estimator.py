@@ -15,7 +15,12 @@ from ..._docs import documented
 from ..._typing import Auto, Callbacks, Data, Device, Encoder, Int, RandomState, Words
 from ...data.rows import UnitRows
 from ...training import resolve_device
-from ..base import BaseDeepClusterer, _head_inputs, _most_likely
+from ..base import (
+    BaseDeepClusterer,
+    _head_inputs,
+    _most_likely,
+    check_n_clusters,
+)
 from ..partition import draw_sample
 from ..words import SEMANTIC_SPACE, find_words, join
 from .network import VLNetwork
@@ -165,11 +170,7 @@ class VLClustering(BaseDeepClusterer):
         """
         check_is_fitted(self)
         n = len(self.samples_)
-        if not isinstance(n_clusters, int | np.integer) or not 1 <= n_clusters <= n:
-            raise ValueError(
-                f"n_clusters={n_clusters!r} is not an integer between 1 and the {n} "
-                "rows of samples_."
-            )
+        check_n_clusters(n_clusters, n, "rows of samples_")
         if X is None and self._is_sample:
             raise ValueError(
                 f"The fit clustered {n} rows of {len(self.labels_)}: give all of them "
