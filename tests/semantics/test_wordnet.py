@@ -2,9 +2,9 @@
 
 import random
 
+import nltk
 import pytest
 
-from sklearn_vlclust.datasets._wordnet import load_wordnet
 from sklearn_vlclust.semantics._wordnet import noun_hierarchy
 
 
@@ -39,7 +39,7 @@ def test_depth_is_the_shortest_path_to_entity(hierarchy, path, synset):
 @pytest.mark.smoke
 def test_agrees_with_nltk(hierarchy):
     assert len(hierarchy) == 82_115
-    wordnet = load_wordnet()
+    wordnet = nltk.corpus.wordnet
     for i in random.Random(0).sample(range(len(hierarchy)), 300):
         synset = wordnet.synset_from_pos_and_offset(
             "n", wordnet.synset(hierarchy.names[i]).offset()
@@ -52,6 +52,13 @@ def test_agrees_with_nltk(hierarchy):
         assert hierarchy.lemmas[i] == [
             lemma.replace("_", " ") for lemma in synset.lemma_names()
         ]
+
+
+def test_a_noun_is_a_bare_word_where_one_is_left(hierarchy):
+    nouns = hierarchy.distinct_nouns
+    taken = set(nouns)
+    for words, noun in zip(hierarchy.lemmas, nouns, strict=True):
+        assert noun in words or taken.issuperset(words)
 
 
 def test_instances_have_hypernyms_too(hierarchy):
