@@ -1,5 +1,7 @@
 """Images in a folder."""
 
+from __future__ import annotations
+
 import mimetypes
 import os
 import stat
@@ -7,6 +9,8 @@ import warnings
 
 import numpy as np
 from PIL import Image
+
+from .._typing import StrPath
 
 # Pillow knows many more, and some of them accept nearly any file.
 _FORMATS = (
@@ -27,7 +31,7 @@ _FORMATS = (
 _SHORT_MAGIC = ("BMP", "PPM")
 
 
-def list_images(folder):
+def list_images(folder: StrPath) -> np.ndarray:
     """List the images in a folder and the folders below it.
 
     What counts is the content of a file, not its name: files start with the bytes of

@@ -85,7 +85,7 @@ def test_a_process_that_is_interrupted(many, tiny_clip, tmp_path):
     kept = count_rows(out / "cache")
     assert 0 < kept < N and not (out / "report.html").exists()
     run = vlclust(*arguments)
-    assert run.code == 0 and "Going on with the run" in run.err
+    assert run.code == 0 and "Resuming the run" in run.err
     assert run.json["n_images"] == count_rows(out / "cache") == N
 
 
@@ -104,7 +104,7 @@ def test_a_training_that_is_interrupted_goes_on(many, tiny_clip, tmp_path):
     assert run.code == 130 and "run the same command to go on" in run.err
     assert len(training()) == 1 and not (out / "report.html").exists()
     again = vlclust(*arguments, out, "--json")
-    assert again.code == 0 and "Going on" in again.err
+    assert again.code == 0 and "Resuming" in again.err
     assert again.json["images"] == whole.json["images"]
     assert not training()  # the run is complete
 

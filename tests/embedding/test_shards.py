@@ -23,7 +23,7 @@ from sklearn_vlclust import (
     Vocabulary,
 )
 from sklearn_vlclust.cluster import joint as joint_module
-from sklearn_vlclust.cluster import partition as partition_module
+from sklearn_vlclust.cluster.recipe import CommonRecipe
 from sklearn_vlclust.data import rows
 from sklearn_vlclust.data.shards import ShardedRows
 from sklearn_vlclust.embedding import is_images, open_shards
@@ -249,10 +249,10 @@ def test_never_read_as_a_whole(tmp_path, monkeypatch):
         monkeypatch.setattr(copies_module, limit, 12)
     monkeypatch.setattr(knn_module, "QUERY_ROWS", 50)
     monkeypatch.setattr(knn_module, "KEY_ROWS", 50)
-    monkeypatch.setattr(partition_module, "START_ROWS", 50)
-    monkeypatch.setattr(partition_module, "START_ROWS_PER_CLUSTER", 25)
     monkeypatch.setattr(MCAClustering, "_inference_rows", 50)
-    mca = MCAClustering(4, semantic_space=None, max_iter=1, batch_size=50).fit(folder)
+    mca = MCAClustering(4, semantic_space=None, max_iter=1, batch_size=50)
+    with CommonRecipe.using(start_rows=50, start_rows_per_cluster=25):
+        mca.fit(folder)
     assert max(most) == 100  # the sample that the start is found on
     most.clear()
     for method in METHODS[:-1]:  # a score is of 20,000 rows, read at once
