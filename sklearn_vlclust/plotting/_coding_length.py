@@ -78,13 +78,9 @@ class CodingLengthDisplay:
 
     @classmethod
     def from_estimator(
-        cls,
-        estimator: Any,
-        *,
-        criterion: str | None = None,
-        ax: Axes | None = None,
+        cls, estimator: Any, *, criterion: str | None = None, ax: Axes | None = None
     ) -> Self:
-        """Show how a fitted estimator came by its number of clusters.
+        """Show how a fitted estimator chose its number of clusters.
 
         Parameters
         ----------
@@ -138,7 +134,7 @@ class CodingLengthDisplay:
 
 
 def read_curves(estimator):
-    """Return the arguments of a display by criterion; the one that chose comes first.
+    """Return the arguments of a display per criterion, first the one that decided.
 
     Raises
     ------

@@ -15,9 +15,9 @@ from ._assignments import check_labels, read_labels
 from ._drawing import new_axes
 
 _NORMALIZE = ("true", "pred", "all", None)
-_READABLE = 20  # rows or columns with numbers in them
-_NAME = 18  # characters
-_CELL, _LARGEST = 0.45, 16.0  # inches, of a number and of the matrix
+_READABLE = 20  # rows or columns: up to this number, cells show their values
+_NAME = 18  # characters of a cluster name
+_CELL, _LARGEST = 0.45, 16.0  # inches: side of a cell, largest side of the matrix
 
 
 @documented()
@@ -245,7 +245,7 @@ class ClusterConfusionDisplay:
             xticks_rotation = "vertical" if long else "horizontal"
         cell = min(_CELL, _LARGEST / max(n_rows, n_columns))
         ax = new_axes(ax, (max(3 + cell * n_columns, 4.5), max(1.5 + cell * n_rows, 3)))
-        # scikit-learn draws square matrices: rows or columns are added, and cut off.
+        # scikit-learn draws square matrices: pad to one, and cut the padding off.
         n = max(n_rows, n_columns)
         square = np.zeros((n, n), dtype=np.asarray(self.confusion_matrix).dtype)
         square[:n_rows, :n_columns] = self.confusion_matrix
@@ -280,7 +280,7 @@ class ClusterConfusionDisplay:
 
 
 def _match(classes, clusters, rows, labels):
-    """Return orders of classes and clusters: matched ones, the others, noise."""
+    """Return orders of classes and clusters: first matched ones, noise last."""
     matching = {}
     if (labels >= 0).any():
         matching = match_clusters(rows[labels >= 0], labels[labels >= 0])

@@ -9,11 +9,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._backend._text import counted
 from .._docs import documented
 from .._typing import Axes, Images, Names, Pictures
 from ..data.images import check_images
 from ._assignments import check_names, one_each, read_inputs, read_typicality
-from ._drawing import CELL, GAP, count, full_axes, paste, square, title, write
+from ._drawing import CELL, GAP, full_axes, paste, square, title, write
 
 _LABEL = 1.9  # width of the column of names, in cells
 
@@ -138,7 +139,7 @@ class ContactSheetDisplay:
         place = -_LABEL * step + 2 * GAP, row * step + CELL / 2
         first = textwrap.fill(names[0] if names else f"cluster {row}", 18)
         others = textwrap.fill(", ".join(names[1:4]), 32, max_lines=2)
-        small = "\n".join(filter(None, [others, count(size, "picture")]))
+        small = "\n".join(filter(None, [others, counted(size, "picture")]))
         lines: list[tuple[str, int, dict]] = [
             (first, 2, {"fontsize": 13, "fontweight": "bold", "va": "bottom"}),
             (small, -5, {"fontsize": 8.5, "alpha": 0.75, "va": "top"}),

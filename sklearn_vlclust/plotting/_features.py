@@ -234,7 +234,7 @@ class SpectrumDisplay:
         self.ax_ = new_axes(ax, (6, 4))
         self.figure_ = self.ax_.figure
         self.lines_ = []
-        # In the color of the text, which is seen in any style.
+        # The text color is visible in any style.
         all_samples = {"lw": 2.5, "color": self.ax_.xaxis.label.get_color()}
         for number, (name, values) in enumerate(self.spectra.items()):
             style = {"lw": 1, "alpha": 0.7} if number else all_samples

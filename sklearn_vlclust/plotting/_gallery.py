@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._backend._text import counted
 from .._docs import documented
 from .._typing import Axes, Images, Int, Names, Pictures
 from ..data.images import check_images
@@ -20,11 +21,11 @@ from ._assignments import (
     read_inputs,
     read_typicality,
 )
-from ._drawing import CELL, GAP, count, full_axes, paste, square, title, write
+from ._drawing import CELL, GAP, full_axes, paste, square, title, write
 
-_SHOWN = 6  # clusters, unless they are chosen
+_SHOWN = 6  # clusters, unless the caller chooses
 _BAND = 72  # pixels above a cluster, for its name
-_BETWEEN = 48  # pixels between its halves
+_BETWEEN = 48  # pixels between the halves of a cluster
 _SCALE = 160  # pixels per inch
 
 
@@ -226,14 +227,14 @@ class ClusterGalleryDisplay:
         for x, rise, text, style in (
             (0, 17, first, {"weight": "bold"}),
             (middle, 17, others, quiet),
-            (0, 4, f"{count(size, 'picture')}, most typical", quiet),
+            (0, 4, f"{counted(size, 'picture')}, most typical", quiet),
             (middle, 4, f"least certain{span}", quiet),
         ):
             self.texts_.append(write(self.ax_, text, (x, top), (0, rise), **style))
 
 
 def _choose(clusters, labels, names):
-    """Return the clusters to show; all have images and names."""
+    """Return the clusters to show, after a check that all have images and names."""
     found, sizes = np.unique(labels, return_counts=True)
     if clusters is None:
         # Noise is shown only if it is asked for.

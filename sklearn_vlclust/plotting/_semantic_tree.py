@@ -10,13 +10,14 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from .._backend._text import counted
 from .._docs import documented
 from .._typing import Axes, Strings
 from ..datasets.nouns import noun_hierarchy
-from ._drawing import count, new_axes
+from ._drawing import new_axes
 
 _ROW = 0.2  # inches
-_REMOVED = "#e02b2b"  # a red that is read on white and on black
+_REMOVED = "#e02b2b"  # a red that is legible on white and on black
 
 
 @documented()
@@ -252,13 +253,13 @@ class SemanticTreeDisplay:
             children.setdefault(int(parent), []).append(node)
         for below in children.values():
             below.sort(key=lambda node: (-self.n_nouns[node], self.names[node]))
-        opened: dict[int, int] = {}  # with how many children
+        opened: dict[int, int] = {}  # node -> number of children shown
         n_rows = 1
         ahead = [(-int(self.n_nouns[0]), 0)]
         while ahead:
             _, node = heapq.heappop(ahead)
             below = children.get(node, [])
-            # A single one is shown rather than counted: it takes no more room.
+            # A single one is shown, as counting it would take the same room.
             shown = len(below) if len(below) <= max_children + 1 else max_children
             extra = shown + (shown < len(below))
             too_deep = max_depth is not None and self.depths[node] >= max_depth
@@ -287,12 +288,12 @@ class SemanticTreeDisplay:
         removed = depth < self.min_depth
         if node is None:
             n = sum(int(self.n_nouns[i]) for i in left_out)
-            text = f"{len(left_out):,} more ({count(n, 'noun')})"
+            text = f"{len(left_out):,} more ({counted(n, 'noun')})"
             style = {"style": "italic"}
         else:
             n = int(self.n_nouns[node])
             alone = n == 1 and self.kept[node]
-            text = self.names[node] + ("" if alone else f" ({count(n, 'noun')})")
+            text = self.names[node] + ("" if alone else f" ({counted(n, 'noun')})")
             style = {"weight": "bold"} if self.kept[node] and not removed else {}
         if removed:
             style["color"] = _REMOVED
@@ -348,7 +349,7 @@ class SemanticTreeDisplay:
 
 
 def _climb(hierarchy, positions):
-    """Return the parent of each node on the shortest paths to the root; -1 of it."""
+    """Return the parent of each node on the shortest paths to the root (-1 there)."""
     above: dict[int, int] = {}
     for position in positions:
         while position not in above:

@@ -15,7 +15,7 @@ from .._typing import Axes
 from ._drawing import new_axes, write
 
 _NO_TERMS = ("epoch", "phase")
-_MARKED = 60  # epochs that are marked
+_MARKED = 60  # epochs: up to this number, each gets a marker
 
 
 @documented()
@@ -180,7 +180,7 @@ class TrainingCurveDisplay:
         self.figure_ = self.ax_.figure
         self.lines_ = {}
         marker = "." if len(self.epochs) <= _MARKED else ""
-        # The total in the color of the text: in any style it is seen.
+        # The text color is visible in any style.
         total = {"color": plt.rcParams["text.color"], "lw": 2, "zorder": 3}
         for term, values in self.losses.items():
             style = total if term == "loss" else {"lw": 1.2}
@@ -239,7 +239,7 @@ class TrainingCurveDisplay:
 
 
 def _phases(history):
-    """Return name, first and last epoch of each phase; none if they have no names."""
+    """Return name, first and last epoch of each phase; [] if they have no names."""
     if not any("phase" in row for row in history):
         return []
     phases = []

@@ -200,7 +200,7 @@ class ClusterReport:
         labels = read_labels(estimator, inputs)
         unit = UnitRows(rows)
         geometry = measure_clusters(unit, labels)
-        # Features that were learned for these clusters are alike in all of a cluster.
+        # Learned features make all images of a cluster similar.
         learned = embeddings is None and rows is not inputs
         duplicates = (
             [] if learned else find_duplicates(unit, duplicate_cosine, _DUPLICATES)
@@ -272,7 +272,7 @@ def _sizes(labels):
 
 
 def _image_names(images, shown):
-    """Return paths from their common folder on; other images are called by number."""
+    """Return paths relative to their common folder; other images get numbers."""
     paths = [
         os.fspath(images[i]) if isinstance(images[i], (str, os.PathLike)) else None
         for i in shown
@@ -289,7 +289,7 @@ def _image_names(images, shown):
 
 
 def _nouns(estimator, rows):
-    """Return the nouns near each image, of an estimator that attends to nouns."""
+    """Return the nouns near each image if the estimator attends to nouns."""
     if getattr(estimator, "semantic_space_", None) is None or not hasattr(
         estimator, "attention"
     ):
@@ -302,11 +302,11 @@ def _nouns(estimator, rows):
 
 
 def _curves(estimator, selector):
-    """Return the curve that the number of clusters was chosen by, then the others."""
+    """Return the curve that decided the number of clusters, then the others."""
     if selector is None and not isinstance(getattr(estimator, "k_scores_", None), dict):
         return []
     curves = read_curves(estimator if selector is None else selector).values()
-    # Too few rows to compare numbers of clusters give an empty curve.
+    # A curve is empty if there are too few rows to compare numbers of clusters.
     return [CodingLengthDisplay(*curve) for curve in curves if len(curve[0])]
 
 
