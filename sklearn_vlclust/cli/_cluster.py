@@ -9,6 +9,7 @@ import typer
 from . import _options
 from ._encoders import HELP as ENCODER_HELP
 from ._errors import EPILOG, open_in_browser
+from ._images import show_left_out
 from ._options import Method, Sorting
 from ._terminal import Terminal, counted, print_table, say
 
@@ -59,7 +60,8 @@ def cluster(
         typer.Option(
             "--overwrite",
             help="Allow a DIR that holds something else. Only what vlclust writes "
-            "(report.html, clusters.csv, vlclust.json, model/) is replaced.",
+            "(report.html, clusters.csv, left_out.csv, vlclust.json, model/) is "
+            "replaced.",
         ),
     ] = False,
     max_k: Annotated[
@@ -77,6 +79,7 @@ def cluster(
             show_default="DIR/cache",
         ),
     ] = None,
+    exclude: _options.Exclude = None,
     device: _options.Device = "auto",
     batch_size: _options.BatchSize = None,
     open_: _options.Open = False,
@@ -102,6 +105,7 @@ def cluster(
         words=words,
         max_k=max_k,
         seed=seed,
+        exclude=tuple(exclude or ()),
         device=device,
         batch_size=batch_size,
         cache=cache,
@@ -130,8 +134,7 @@ def show(result):
             for c in result["clusters"]
         ],
     )
-    for row in result["errors"]:
-        say(f"Left out: {row['path']}: {row['reason']}")
+    show_left_out(result["errors"], say, result["left_out"])
     others = [k for k, _ in result["k_candidates"][1:]]
     if others:
         say(f"Other numbers that fit: {', '.join(map(str, sorted(others)))} (--k)")
