@@ -16,7 +16,7 @@ from sklearn_vlclust import (
     MCAClustering,
     RateReductionClustering,
 )
-from sklearn_vlclust.semantics._wordnet import noun_hierarchy
+from sklearn_vlclust.datasets.nouns import noun_hierarchy
 
 from . import shared_data
 

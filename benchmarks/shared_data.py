@@ -50,7 +50,7 @@ def vocabulary(name="lvis+imagenet"):
 
 def without_animals(vocabulary):
     """Return the nouns that WordNet does not place below `animal.n.01`."""
-    from sklearn_vlclust.semantics._wordnet import noun_hierarchy
+    from sklearn_vlclust.datasets.nouns import noun_hierarchy
 
     hierarchy = noun_hierarchy()
     animal = hierarchy.position("animal.n.01")
@@ -62,7 +62,7 @@ def without_animals(vocabulary):
 
 
 def folder(name):
-    """Return a folder of pictures, one folder a class."""
+    """Return a folder of pictures, one folder per class."""
     path = FOLDER / "images" / name
     if not path.is_dir():
         raise FileNotFoundError(_missing(f"images/{name}"))

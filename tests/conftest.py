@@ -6,8 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from sklearn_vlclust import Vocabulary
+
+
+def new_generator(seed):
+    """Return a generator of its own for torch's random numbers."""
+    return torch.Generator().manual_seed(seed)
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +27,14 @@ def clip_data():
         return np.load(folder / name)
 
     return load
+
+
+@pytest.fixture
+def no_clip_weights(monkeypatch):
+    """A machine that lacks CLIP's weights, and knows no address to get them from."""
+    import open_clip
+
+    monkeypatch.setattr(open_clip, "get_pretrained_cfg", lambda *of: {})
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,13 @@
 """Devices and random generators."""
 
+from __future__ import annotations
+
 import torch
 
+from .._typing import Device
 
-def resolve_device(device):
+
+def resolve_device(device: Device) -> torch.device:
     """Return the torch device that `device` names.
 
     Parameters

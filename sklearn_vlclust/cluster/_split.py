@@ -4,9 +4,7 @@ import numpy as np
 
 from ..metrics._clusters import cluster_members
 from .partition import partition
-
-# Largest number of rows of a cluster that are used to split it.
-LOOKED_AT = 1000
+from .recipe import CommonRecipe
 
 
 def most_divided(features, labels, k, rng):
@@ -36,13 +34,13 @@ def most_divided(features, labels, k, rng):
         Which of them are in the second half.
     """
     best, found = 0.0, (-1, np.empty(0, dtype=np.int64), np.empty(0, dtype=bool))
-    members = cluster_members(labels, k)
+    members, most = cluster_members(labels, k), CommonRecipe.in_use().split_rows
     n_clusters = sum(len(rows) > 0 for rows in members)
     for least in (len(labels) / n_clusters, 2):  # small ones, if no large one differs
         for cluster, rows in enumerate(members):
             if len(rows) < max(2, least):
                 continue
-            x = features[rows[:: -(-len(rows) // LOOKED_AT)]]
+            x = features[rows[:: -(-len(rows) // most)]]
             total = x.var(axis=0, dtype=np.float64).sum()
             if total <= 1e-9 * np.square(x, dtype=np.float64).sum(axis=1).mean():
                 continue

@@ -15,23 +15,10 @@ from sklearn.metrics import adjusted_mutual_info_score
 from .._backend._products import linear
 from ..data.rows import unit
 from .partition import pairwise_distances
-
-# Largest number of images that are halved, and number of halvings. Fewer images are
-# halved more often, by at most this factor.
-HALVED_ROWS, HALVINGS, MOST_FACTOR = 2000, 6, 4
-# Numbers of clusters, as multiples of the one asked for: with a single number, a few
-# images would decide which groups are merged.
-MULTIPLES = 1.0, 1.5, 2.0
-# Number of principal axes, and of nearest images that vote for a cluster.
-AXES, NEAREST = 64, 3
-# The weight rises from 0 to 1 over these ranges. Gain: what joint rows add to the
-# agreement of images, as a share of what is missing to 1. Coverage: how well mixtures
-# predict the clusters of images, as a share of how well images do.
-GAIN_RANGE = 0.0, 0.05
-COVERAGE_RANGE = 0.7, 0.8
+from .recipe import WordRecipe
 
 
-def weigh_words(images, texts, k, mixture_weight, rng):
+def weigh_words(images, texts, k, rng):
     """How far the nouns are trusted, from 0 (not at all) to 1.
 
     Nouns *cover* the images if the nearest mixtures predict the clusters of images
@@ -46,8 +33,6 @@ def weigh_words(images, texts, k, mixture_weight, rng):
         Standardized rows of images and of their noun mixtures.
     k : int
         Number of clusters.
-    mixture_weight : float
-        Length of a mixture beside that of its image in joint rows.
     rng : RandomState
         Draws the images and the halves.
 
@@ -56,25 +41,26 @@ def weigh_words(images, texts, k, mixture_weight, rng):
     weight : float
         Product of both measures, each linear between the ends of its range.
     """
-    some = np.sort(rng.permutation(len(images))[:HALVED_ROWS])
-    numbers = np.unique([min(round(k * m), len(some) // 4) for m in MULTIPLES])
+    recipe = WordRecipe.in_use()
+    some = np.sort(rng.permutation(len(images))[: recipe.halved_rows])
+    numbers = np.unique([min(round(k * m), len(some) // 4) for m in recipe.multiples])
     numbers = numbers[numbers > 1]
-    if not len(numbers) or len(some) < 4 * NEAREST:
+    if not len(numbers) or len(some) < 4 * recipe.n_nearest:
         return 0.0
     images, texts = images[some], texts[some]
-    joint = np.hstack([images, mixture_weight * texts])
+    joint = np.hstack([images, recipe.mixture_weight * texts])
     images, texts, joint = map(_half_whitened, (images, texts, joint))
-    factor = min(MOST_FACTOR, HALVED_ROWS / len(some))
+    factor = min(recipe.most_factor, recipe.halved_rows / len(some))
     told = [
         _halve(images, texts, joint, numbers, rng)
-        for _ in range(int(HALVINGS * factor))
+        for _ in range(int(recipe.n_halvings * factor))
     ]
     of_images, of_texts, of_joint = np.transpose(told)
     added, lacking = of_joint - of_images, max(1 - of_images.mean(), 1e-9)
     # Of few images, halves differ: what is added has to exceed that.
     gain = (added.mean() - added.std()) / lacking
     coverage = of_texts.mean() / max(of_images.mean(), 1e-9)
-    return _ramp(gain, *GAIN_RANGE) * _ramp(coverage, *COVERAGE_RANGE)
+    return _ramp(gain, *recipe.gain_range) * _ramp(coverage, *recipe.coverage_range)
 
 
 def _halve(images, texts, joint, numbers, rng):
@@ -111,7 +97,7 @@ def _agreement(near, labels, wanted):
 def _nearest(rows, others):
     """Return the nearest of other rows, and weights by which ties are broken."""
     cosines = linear(torch.from_numpy(rows), torch.from_numpy(others))
-    top, near = cosines.topk(NEAREST, dim=1)
+    top, near = cosines.topk(WordRecipe.in_use().n_nearest, dim=1)
     return near.numpy(), 1 + 0.1 * top.numpy()
 
 
@@ -125,14 +111,15 @@ def _cut(tree, k):
 
 def _half_whitened(x):
     """Return unit rows on the first half-whitened principal axes."""
+    n_axes = WordRecipe.in_use().n_axes
     x = x - x.mean(axis=0)
     covariance = (x.T @ x).astype(np.float64) / len(x)
-    if x.shape[1] > 4 * AXES:  # then Lanczos is the faster one
+    if x.shape[1] > 4 * n_axes:  # then Lanczos is the faster one
         start = np.ones(x.shape[1])
-        variances, vectors = eigsh(covariance, AXES, which="LA", v0=start)
+        variances, vectors = eigsh(covariance, n_axes, which="LA", v0=start)
     else:
         variances, vectors = eigh(covariance)
-    kept = np.flatnonzero(variances > 1e-6 * max(variances.max(), 1e-12))[-AXES:]
+    kept = np.flatnonzero(variances > 1e-6 * max(variances.max(), 1e-12))[-n_axes:]
     return unit(x @ (vectors[:, kept] / variances[kept] ** 0.25).astype(np.float32))
 
 

@@ -1,10 +1,12 @@
 """Base class of all clusterers: their contract with scikit-learn."""
 
+from __future__ import annotations
+
 import copy
 import warnings
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -26,6 +28,7 @@ from .._compat import (
     StrOptions,
     _fit_context,
 )
+from .._typing import Array, Data, StrPath
 from ..data.distributed import by_blocks, without_fit
 from ..data.memory import check_memory
 from ..data.read import read_embeddings
@@ -52,14 +55,12 @@ from ..training import (
 from ..training._checkpoint import read_checkpoint
 from ._split import most_divided, plane_between
 from .partition import draw_sample
+from .recipe import CommonRecipe, changed_fields
 from .spectral.n_clusters import estimate_n_clusters
 from .words import find_words, join
 
 # Parameters that may differ between a killed fit and the one that resumes it.
 _FREE_PARAMS = {"callbacks", "checkpoint", "device", "verbose"}
-# Rounds in which empty clusters get a part of others: one is enough, unless other
-# samples move as well.
-FILL_ROUNDS = 5
 # Images that vote for names in all, and at least per cluster.
 NAMING_ROWS, NAMING_ROWS_PER_CLUSTER = 20_000, 50
 # Fitted attributes that prediction needs.
@@ -108,6 +109,10 @@ class BaseDeepClusterer(
     see one row of each group of copies; the others get its label.
     """
 
+    labels_: np.ndarray
+    n_clusters_: int
+    cluster_centers_: np.ndarray
+    history_: list[dict]
     embedder_: Any  # an encoder, or None
     semantic_space_: Any  # a SemanticSpace, or None
     semantic_weight_: float
@@ -141,7 +146,7 @@ class BaseDeepClusterer(
     }
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None):
+    def fit(self, X: Data, y: object = None) -> Self:
         """Cluster `X`.
 
         Parameters
@@ -193,8 +198,18 @@ class BaseDeepClusterer(
         self._describe(rows)
         return self
 
+    if TYPE_CHECKING:  # inherited from scikit-learn, which has no types
+
+        def fit_predict(  # noqa: D102
+            self, X: Data, y: object = None, **kwargs: Any
+        ) -> np.ndarray: ...
+
+        def fit_transform(  # noqa: D102
+            self, X: Data, y: object = None, **kwargs: Any
+        ) -> Array: ...
+
     @by_blocks
-    def predict(self, X):
+    def predict(self, X: Data) -> Array:
         """Cluster of each sample.
 
         Parameters
@@ -211,7 +226,7 @@ class BaseDeepClusterer(
         return self._predict(X, _most_likely)
 
     @by_blocks
-    def predict_proba(self, X):
+    def predict_proba(self, X: Data) -> Array:
         """Soft assignment of each sample.
 
         Parameters
@@ -227,7 +242,7 @@ class BaseDeepClusterer(
         return self._predict(X, _probabilities)
 
     @by_blocks
-    def transform(self, X):
+    def transform(self, X: Data) -> Array:
         """Learned features of each sample: the logits of the cluster head.
 
         Parameters
@@ -242,7 +257,7 @@ class BaseDeepClusterer(
         """
         return self._predict(X, _logits)
 
-    def score(self, X, y=None):
+    def score(self, X: Data, y: object = None) -> float:
         """Label-free quality of the clustering of `X`.
 
         Parameters
@@ -263,7 +278,7 @@ class BaseDeepClusterer(
         labels = self._infer(X, _most_likely, zero_rows)
         return learned_information(self._rows(X, zero_rows), labels)
 
-    def save(self, path):
+    def save(self, path: StrPath) -> None:
         """Write the estimator to a file: safetensors with a JSON header, no pickle.
 
         Parameters
@@ -274,7 +289,7 @@ class BaseDeepClusterer(
         save_model(self, path)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: StrPath) -> Self:
         """Read an estimator that :meth:`save` wrote.
 
         Parameters
@@ -391,7 +406,8 @@ class BaseDeepClusterer(
         }
         sample = np.linspace(0, len(X) - 1, min(len(X), 1024)).astype(int)
         data = {"X.shape": list(X.shape), "X (hash)": stable_hash(np.array(X[sample]))}
-        return {"class": type(self).__name__, **params, **nested, **data, "seed": seed}
+        parts = params | nested | data | changed_fields()
+        return {"class": type(self).__name__, **parts, "seed": seed}
 
     def _train(self, criterion, batches, n_epochs, X, y, seed, generator, device):
         checkpoint = None
@@ -400,7 +416,7 @@ class BaseDeepClusterer(
             checkpoint = Checkpoint(self.checkpoint, identity, generator)
         phases = training_phases(criterion, n_epochs)
         progress = ProgressBar(type(self).__name__, phases, self.verbose)
-        callbacks = notify_callbacks(self, self.callbacks or ())
+        callbacks = notify_callbacks(self, self.callbacks or (), n_epochs)
         samples = self._as_given(X)
         sklearn_hook, finish = notify_sklearn(self, samples, y, phases, self._snapshot)
         try:
@@ -457,7 +473,7 @@ class BaseDeepClusterer(
         Clusters that stay empty, as too few rows differ, are removed from the network.
         """
         n_heads = self.network_.config["n_clusters"]
-        for left in reversed(range(FILL_ROUNDS + 1)):
+        for left in reversed(range(CommonRecipe.in_use().fill_rounds + 1)):
             labels = infer()
             if copies is not None:
                 labels = labels[copies.representatives]

@@ -1,5 +1,7 @@
 """Template of clusterers that learn from images themselves."""
 
+from __future__ import annotations
+
 from numbers import Integral, Real
 from typing import Any
 
@@ -10,16 +12,17 @@ from sklearn.utils.validation import check_is_fitted
 from torch.nn.functional import adaptive_avg_pool2d
 
 from .._compat import Interval, StrOptions
+from .._typing import Array, Data
 from ..data.distributed import by_blocks, gather, is_dask
 from ..data.images import is_images
 from ..data.pixels import read_pixels, typical_side
+from ..data.protocol import as_tensor
 from ..data.read import read_embeddings
-from ..data.rows import as_tensor, divide_rows
+from ..data.rows import divide_rows
 from ..metrics import learned_information
 from .base import BaseDeepClusterer, _features, _most_likely
+from .spectral.recipe import NClustersRecipe
 
-# Side of the small images that `n_clusters="auto"` is estimated from.
-SMALL_SIDE = 16
 # Constraint of the number of epochs of a stage.
 EPOCHS = [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})]
 
@@ -57,7 +60,7 @@ class BaseImageClusterer(BaseDeepClusterer):
     }
 
     @by_blocks
-    def transform(self, X):
+    def transform(self, X: Data) -> Array:
         """Instance features of each sample.
 
         Parameters
@@ -72,7 +75,7 @@ class BaseImageClusterer(BaseDeepClusterer):
         """
         return self._predict(X, _features)
 
-    def score(self, X, y=None):
+    def score(self, X: Data, y: object = None) -> float:
         """Label-free quality of the clustering of `X`.
 
         Parameters
@@ -195,7 +198,8 @@ class SmallPixels:
     def __init__(self, pixels):
         self._pixels = pixels
         n, channels, *sides = pixels.shape
-        height, width = (min(side, SMALL_SIDE) for side in sides)
+        most = NClustersRecipe.in_use().image_side
+        height, width = (min(side, most) for side in sides)
         self._sides = height, width
         self.shape = n, channels * height * width
 

@@ -6,8 +6,6 @@ import torch
 from .._backend._device import to_device
 from ..data.rows import row_blocks
 
-# Largest side of images whose size is not given.
-MAX_SIDE = 224
 # Images from which the mean and spread of colors are taken.
 SAMPLED_IMAGES = 4096
 # Samples per forward pass without gradients.

@@ -4,15 +4,16 @@ from copy import copy
 
 import numpy as np
 
+from ..data.protocol import Rows
 from ..data.rows import DENSE_BYTES, row_blocks
 
 
-class StandardRows:
+class StandardRows(Rows):
     """Rows standardized to mean zero and mean squared length one.
 
     Parameters
     ----------
-    rows : object with `shape` and `[index]`
+    rows : Rows of shape (n, d)
         Images or their mixtures.
     """
 
@@ -36,12 +37,12 @@ class StandardRows:
         return rows
 
 
-class JointRows:
+class JointRows(Rows):
     """Several descriptions of the same images, side by side.
 
     Parameters
     ----------
-    parts : sequence of objects with `shape` and `[index]`
+    parts : sequence of Rows
         Descriptions, each (n, d_i).
     weights : sequence of float, default=None
         Factor of each description; ones if None.
@@ -56,9 +57,6 @@ class JointRows:
         self._dense = None
         if n * self.shape[1] * 4 <= DENSE_BYTES:
             self._dense = np.concatenate([self._make(b) for b in row_blocks(n)])
-
-    def __len__(self):
-        return self.shape[0]
 
     def __getitem__(self, index):
         return self._make(index) if self._dense is None else self._dense[index]

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from .._backend._products import linear
-from ..data.rows import as_tensor
+from ..data.protocol import as_tensor
 
 
 def kmeans_plusplus(x, n_clusters, n_starts, rng):

@@ -8,16 +8,14 @@ from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.exceptions import ConvergenceWarning
 
 from .._backend._products import linear
-from ..data.rows import as_tensor, row_blocks
+from ..data.protocol import as_tensor
+from ..data.rows import row_blocks
 from ..metrics._clusters import cluster_means
 from .kmeans_plusplus import kmeans_plusplus
+from .recipe import CommonRecipe
 
-# Ward compares all pairs: above this many rows it joins micro-clusters instead.
-WARD_ROWS = 5_000
 # Rows of a tile of products.
 WARD_BLOCK = 256
-# Size of the sample that training starts from, in rows and in rows per cluster.
-START_ROWS, START_ROWS_PER_CLUSTER = 20_000, 50
 
 
 def kmeans(x, n_clusters, rng, n_init=1, init=None):
@@ -65,7 +63,8 @@ def partition(x, n_clusters, n_init, rng):
 
 def draw_sample(n, n_clusters, rng):
     """Return the rows that training starts from: all, or a sorted sample."""
-    size = max(START_ROWS, START_ROWS_PER_CLUSTER * n_clusters)
+    recipe = CommonRecipe.in_use()
+    size = max(recipe.start_rows, recipe.start_rows_per_cluster * n_clusters)
     return slice(None) if n <= size else np.sort(rng.choice(n, size, replace=False))
 
 
@@ -83,8 +82,9 @@ def partition_centers(x, labels, n_clusters, rng):
 def _ward_centers(x, n_clusters, rng):
     """Return the means of the clusters that Ward's method finds, (n_clusters, d)."""
     parts, members = np.arange(len(x)), x
-    if len(x) > WARD_ROWS:
-        n_parts = min(WARD_ROWS, max(5 * n_clusters, 1000))
+    ward_rows = CommonRecipe.in_use().ward_rows
+    if len(x) > ward_rows:
+        n_parts = min(ward_rows, max(5 * n_clusters, 1000))
         # scikit-learn's own start takes most of its time.
         some = rng.choice(len(x), min(len(x), 3 * n_parts), replace=False)
         start = kmeans_plusplus(x[np.sort(some)], n_parts, 1, rng)[0]

@@ -14,9 +14,8 @@ from .._backend._products import Linear, linear
 from .axes import half_whitening
 from .networks import ClusterNetwork, pick
 from .partition import draw_sample, partition, partition_centers
+from .recipe import CommonRecipe
 
-# Number of principal axes used, and of k-means starts of the first partition.
-N_AXES, N_INIT = 64, 5
 # Factor of the cluster logits, which start as distances of unit rows.
 LOGIT_SCALE = 10.0
 
@@ -105,7 +104,7 @@ class EmbeddingNetwork(ClusterNetwork):
         x = self.tokens(u).flatten(1)
         self.spread.fill_(x.norm(dim=1).mean().clamp_min(1e-12))
         unit = F.normalize(x, dim=1).numpy()
-        labels = partition(unit, k, N_INIT, rng)
+        labels = partition(unit, k, CommonRecipe.in_use().n_init, rng)
         centers = partition_centers(unit, labels, k, rng)
         self.start_clusters(torch.from_numpy(centers))
 
@@ -199,8 +198,9 @@ def start_network(rows, n_clusters, n_groups, instance_dim, rng, generator):
     -------
     network : EmbeddingNetwork
     """
-    mean, axes = half_whitening(rows, N_AXES)
-    axes = axes[:N_AXES]
+    n_axes = CommonRecipe.in_use().n_axes
+    mean, axes = half_whitening(rows, n_axes)
+    axes = axes[:n_axes]
     groups = min(n_groups, len(axes))
     width = groups * -(-len(axes) // groups)
     network = EmbeddingNetwork(

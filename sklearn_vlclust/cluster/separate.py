@@ -4,12 +4,7 @@ import numpy as np
 
 from ..data.rows import unit
 from ..metrics._clusters import cluster_means
-
-# Least silhouette of each cluster: "reasonable structure" begins there (Kaufman and
-# Rousseeuw, Finding Groups in Data, 1990, Table 4). Classes of embeddings have 0 to .3.
-LEAST_SILHOUETTE = 0.5
-# Rounds of k-means: separated groups need one.
-ROUNDS = 2
+from .recipe import CommonRecipe
 
 
 def separate_groups(rows, k):
@@ -33,6 +28,7 @@ def separate_groups(rows, k):
     """
     if not 1 < k <= len(rows):
         return None
+    recipe = CommonRecipe.in_use()
     furthest = int((rows @ rows.mean(axis=0)).argmin())
     centers, nearest = [], np.full(len(rows), -np.inf, dtype=rows.dtype)
     for _ in range(k):
@@ -40,7 +36,7 @@ def separate_groups(rows, k):
         np.maximum(nearest, rows @ rows[furthest], out=nearest)
         furthest = int(nearest.argmin())
     means = np.array(centers)
-    for _ in range(ROUNDS):
+    for _ in range(recipe.separate_rounds):
         labels = (rows @ means.T).argmax(axis=1)
         if np.bincount(labels, minlength=k).min() == 0:
             return None
@@ -52,5 +48,5 @@ def separate_groups(rows, k):
     other = distances.min(axis=1).clip(0)
     silhouettes = (other - own) / np.maximum(np.maximum(own, other), 1e-6)
     sums = np.bincount(labels, silhouettes, minlength=k)
-    lies_apart = (sums >= LEAST_SILHOUETTE * np.bincount(labels)).all()
+    lies_apart = (sums >= recipe.least_silhouette * np.bincount(labels)).all()
     return labels if lies_apart else None

@@ -19,11 +19,8 @@ from ..semantics._mixture import NounMixture, top_mixture
 from ._word_weight import weigh_words
 from .joint import JointRows, StandardRows
 from .partition import kmeans
+from .recipe import WordRecipe
 
-# Length of a noun mixture relative to its image, at full weight.
-MIXTURE_WEIGHT = 0.7
-# Effective number of nouns in a mixture.
-PERPLEXITY = 5.0
 # What the parameter `semantic_space` of a clusterer may be.
 SEMANTIC_SPACE = [
     StrOptions({"wordnet"}),
@@ -73,7 +70,7 @@ def find_words(
     *,
     embedder=None,
     weight="auto",
-    perplexity=PERPLEXITY,
+    perplexity=None,
     min_nouns=1,
     device="cpu",
 ):
@@ -95,8 +92,8 @@ def find_words(
         Encodes nouns without vectors, if the space has no encoder itself.
     weight : "auto" or float, default="auto"
         How far the nouns are trusted; "auto" measures it.
-    perplexity : float, default=5.0
-        Effective number of nouns in a mixture.
+    perplexity : float, default=None
+        Effective number of nouns in a mixture. If None, the recipe's.
     min_nouns : int, default=1
         Smallest number of nearest nouns per image that the caller needs.
     device : torch.device or str, default="cpu"
@@ -106,7 +103,7 @@ def find_words(
     -------
     words : Words
     """
-    images = StandardRows(rows)
+    recipe, images = WordRecipe.in_use(), StandardRows(rows)
     if semantic_space is None:
         return Words(images)
     labels = kmeans(images[sample], k, rng).labels_
@@ -118,10 +115,11 @@ def find_words(
         space.embedder = embedder
     space._validate_params()
     space._fit_rows(rows, cluster_means(rows[sample], labels, k))
+    perplexity = perplexity or recipe.perplexity
     mixture = NounMixture(rows, space.embeddings_, perplexity, min_nouns, device)
     texts = StandardRows(mixture)
     if weight == "auto":
-        weight = weigh_words(images[sample], texts[sample], k, MIXTURE_WEIGHT, rng)
+        weight = weigh_words(images[sample], texts[sample], k, rng)
     return Words(images, space, mixture, texts, float(weight))
 
 
@@ -188,15 +186,16 @@ class JointEmbedding(nn.Module):
         )
 
 
-def join(words, mixture_weight=MIXTURE_WEIGHT):
+def join(words, mixture_weight=None):
     """Join images with their noun mixtures, as far as these are trusted.
 
     Parameters
     ----------
     words : Words
         Of the images.
-    mixture_weight : float, default=0.7
-        Length of a mixture relative to its image, at full weight.
+    mixture_weight : float, default=None
+        Length of a mixture relative to its image, at full weight. If None, the
+        recipe's.
 
     Returns
     -------
@@ -206,6 +205,8 @@ def join(words, mixture_weight=MIXTURE_WEIGHT):
         The same for any images.
     """
     images, texts = words.images, words.texts
+    if mixture_weight is None:
+        mixture_weight = WordRecipe.in_use().mixture_weight
     d, weight = images.shape[1], mixture_weight * words.weight
     if weight == 0:
         embedding, parts, weights = JointEmbedding(d), [images], [1.0]

@@ -8,7 +8,9 @@ import os
 import sys
 import tempfile
 from collections import deque
+from collections.abc import Callable
 from functools import wraps
+from typing import Any, TypeVar
 
 import numpy as np
 from joblib import cpu_count
@@ -20,13 +22,15 @@ HELD_BYTES = 256 * 2**20
 # Blocks per thread of a cluster that are computed ahead.
 AHEAD = 2
 
+Method = TypeVar("Method", bound=Callable)
+
 
 def is_dask(X):
     """Whether `X` is a collection of dask: an array, a bag or a DataFrame."""
     return type(X).__module__.startswith("dask.")
 
 
-def by_blocks(method):
+def by_blocks(method: Method) -> Method:
     """Let a method of a fitted estimator take dask collections: lazily, by blocks.
 
     The estimator has ``_to_workers()``, which returns the part that is sent to workers.
@@ -38,7 +42,8 @@ def by_blocks(method):
             return _map_blocks(self, method.__name__, _as_array(X))
         return method(self, X)
 
-    return wrapper
+    wrapped: Any = wrapper
+    return wrapped
 
 
 def without_fit(estimator, kept, /, **params):

@@ -53,7 +53,7 @@ class UnreadableImageError(ValueError):
         return type(self), (self.name, self.reason)
 
 
-def is_images(X) -> bool:
+def is_images(X: Any) -> bool:
     """Whether `X` holds images; anything else is treated as embeddings.
 
     This is the one place where the two kinds of input are told apart.
@@ -86,7 +86,7 @@ def is_images(X) -> bool:
     return len(X) > 0 and _is_image(X.iloc[0] if hasattr(X, "iloc") else X[0])
 
 
-def check_images(X) -> Sequence:
+def check_images(X: Any) -> Any:
     """Return the images of `X` as a sequence that is read one image at a time.
 
     Parameters

@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_array, validate_data
 
 from .distributed import gather, is_dask
 from .images import is_images
+from .protocol import Rows
 from .rows import UnitRows
 from .shards import ShardedRows, open_shards
 from .tensor_rows import TensorRows
@@ -41,7 +42,7 @@ def read_embeddings(estimator, X, *, reset, embed, ensure_min_samples=1):
         (integers). Encoders return floats, where such a row is a mistake.
     """
     X, zero_rows = _as_rows(embed(X) if is_images(X) else X)
-    if isinstance(X, ShardedRows | TensorRows):
+    if isinstance(X, Rows):
         _check_rows(estimator, X, reset, ensure_min_samples)
         return X, zero_rows
     X = validate_data(
@@ -57,8 +58,10 @@ def read_embeddings(estimator, X, *, reset, embed, ensure_min_samples=1):
 
 def read_unit_rows(X):
     """Return the :class:`UnitRows` of embeddings that no estimator takes."""
+    if isinstance(X, UnitRows):
+        return X
     X, zero_rows = _as_rows(X)
-    if not isinstance(X, ShardedRows | TensorRows):
+    if not isinstance(X, Rows):
         X = check_array(X, dtype=(np.float32, np.float64), ensure_all_finite=False)
     return UnitRows(X, zero_rows=zero_rows)
 
@@ -77,9 +80,9 @@ def _as_rows(X):
         X = open_shards(X)
     elif isinstance(X, np.memmap) and X.ndim == 2 and X.dtype.char not in "fd":
         X = ShardedRows([X])
-    if isinstance(X, TensorRows):
+    if isinstance(X, Rows):
         return X, X.has_counts
-    dtype = X.stored_dtype if isinstance(X, ShardedRows) else getattr(X, "dtype", None)
+    dtype = getattr(X, "dtype", None)
     return X, isinstance(dtype, np.dtype) and dtype.kind in "iub"
 
 

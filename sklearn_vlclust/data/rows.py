@@ -1,10 +1,12 @@
 """Unit-length rows of an embedding matrix of any size."""
 
+from functools import partial
+
 import numpy as np
 import torch
 
 from .._backend._device import to_device
-from .tensor_rows import TensorRows
+from .protocol import Rows, as_rows
 
 # Below this size the unit rows are kept in memory; above, they are computed block by
 # block, so a memory-mapped X is never copied whole.
@@ -14,12 +16,12 @@ BLOCK_ROWS = 16_384
 SHORTEST, LONGEST = 1e-15, 1e15
 
 
-class UnitRows:
+class UnitRows(Rows):
     """The rows of `X`, scaled to unit length, as float32.
 
     Parameters
     ----------
-    X : ndarray, memmap, ShardedRows or TensorRows of shape (n, d), float
+    X : ndarray or Rows of shape (n, d), float
         Embeddings. Never written to.
     dense_bytes : int, default=256 MiB
         Float32 size up to which the unit rows are kept in memory.
@@ -41,10 +43,8 @@ class UnitRows:
         If a row is all zeros (it has no direction), or not finite.
     """
 
-    dtype = np.dtype(np.float32)
-
     def __init__(self, X, dense_bytes=DENSE_BYTES, zero_rows=False):
-        self._X = X
+        X = self._X = as_rows(X)
         self.shape = X.shape
         self.norms = np.empty(len(X), dtype=np.float32)
         self._dense = None
@@ -54,13 +54,7 @@ class UnitRows:
             self.norms[block] = norms.cpu().numpy()
             if self._dense is not None:
                 self._dense[block] = divide_rows(x, norms).cpu().numpy()
-        self.device, self._tensor_norms = torch.device("cpu"), None
-        if isinstance(X, TensorRows):
-            self.device = X.device
-            self._tensor_norms = torch.from_numpy(self.norms).to(X.device)
-
-    def __len__(self):
-        return self.shape[0]
+        self.device = X.device
 
     def __getitem__(self, rows):
         """Return the unit rows `rows` (slice, mask or index array), float32."""
@@ -75,12 +69,15 @@ class UnitRows:
 
         Those of a tensor are made where it is, and go to no other device than this one.
         """
-        if self._tensor_norms is None:
-            return to_device(torch.from_numpy(self[rows]), device or self.device)
-        x, norms = self._X.tensor(rows), self._tensor_norms
-        return (
-            divide_rows(x, norms[self._X.place(rows)]).float().to(device or self.device)
-        )
+        if self._dense is not None and self.device.type == "cpu":
+            return super().tensor(rows, device)
+        x = self._X.tensor(rows).float()
+        norms = to_device(torch.from_numpy(self.norms[rows]), self.device)
+        return (x / norms[:, None]).to(device or self.device)
+
+    def lengths(self, dtype=None):
+        """Return ones: the lengths of the rows that are returned."""
+        return torch.ones(len(self), device=self.device)
 
     def some(self, index):
         """Return the rows of an index array, as rows of their own."""
@@ -123,7 +120,7 @@ class SomeRows(UnitRows):
     def tensor(self, rows, device=None):
         """Return the unit rows `rows` (slice or index array) on a device, float32."""
         if self._dense is not None and self.device.type == "cpu":
-            return to_device(torch.from_numpy(self._dense[rows]), device or self.device)
+            return Rows.tensor(self, rows, device)
         return self._rows.tensor(self._index[rows], device)
 
 
@@ -132,38 +129,33 @@ def measured_blocks(X, zero_rows, size=BLOCK_ROWS):
 
     Rows of extreme length, which a matrix product could not take, come at length 1.
     """
-    lengths = None
-    if isinstance(X, UnitRows):
-        lengths = torch.ones(len(X), device=X.device)
-    elif isinstance(X, TensorRows):  # at once: each look at them would wait for a GPU
-        lengths = _checked(X.norms, 0, zero_rows, X)
+    X = as_rows(X)
+    # All at once where they are known: each look at them would wait for a GPU.
+    lengths = _checked(X.lengths, 0, zero_rows, X)
     for block in row_blocks(len(X), size):
-        if lengths is None:
-            x = as_tensor(X[block])
-            norms = row_norms(x, block.start, zero_rows, X)
-        else:
-            x, norms = X.tensor(block), lengths[block]
+        x = X.tensor(block)
+        norms = (
+            _checked(partial(_measure, x), block.start, zero_rows, X)
+            if lengths is None
+            else lengths[block]
+        )
         if norms.dtype != x.dtype:
             x, norms = divide_rows(x, norms), torch.ones_like(x[:, 0])
         yield block, x, norms
 
 
-def row_norms(x, first_row=0, zero_rows=False, X=None):
-    """Return the length of each row of a tensor; 1 for a row of zeros if it may be one.
-
-    `first_row` is the number of the first row in the message of the error, and `X` what
-    the rows are of, which may know where it has them from.
-    """
-
-    def measure(dtype=x.dtype):
-        return torch.linalg.vector_norm(x, dim=1, dtype=dtype)
-
-    return _checked(measure, first_row, zero_rows, X)
+def _measure(x, dtype=None):
+    return torch.linalg.vector_norm(x, dim=1, dtype=dtype or x.dtype)
 
 
 def _checked(measure, first_row, zero_rows, X):
-    """Return ``measure()``, in double precision if single does not reach."""
+    """Return ``measure()``, in double precision if single does not reach.
+
+    `first_row` is the number of the first row that is measured.
+    """
     norms = measure()
+    if norms is None:
+        return None
     if not bool(((norms > SHORTEST) & (norms < LONGEST)).all()):
         norms = measure(torch.float64)
         if zero_rows:
@@ -176,11 +168,9 @@ def _checked(measure, first_row, zero_rows, X):
 
 def _refuse(row, norm, first_row, X):
     what = "is all zeros" if norm == 0 else "has NaN, infinity or overflows"
-    row += first_row
-    name = X.name_row(row) if hasattr(X, "name_row") else f"Row {row} of X"
     raise ValueError(
-        f"{name} {what}: every row must be a finite, non-zero vector, as only its "
-        "direction is used."
+        f"{X.name_row(row + first_row)} {what}: every row must be a finite, non-zero "
+        "vector, as only its direction is used."
     )
 
 
@@ -195,24 +185,6 @@ def divide_rows(x, norms):
 def unit(rows):
     """Return the rows of an array at unit length, a new array; rows of zeros stay."""
     return rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
-
-
-def as_tensor(x):
-    """Return an array as a tensor: the same memory, which nobody is to write to.
-
-    torch warns about read-only memory, such as a memory-mapped file.
-    """
-    x = np.require(x, requirements="C")
-    return torch.from_numpy(x if x.flags.writeable else np.asarray(_Unlocked(x)))
-
-
-class _Unlocked:
-    """The memory of a read-only array, passed off as one that may be written to."""
-
-    def __init__(self, x):
-        self._held = x  # as long as there are arrays of its memory
-        address, _ = x.__array_interface__["data"]
-        self.__array_interface__ = x.__array_interface__ | {"data": (address, False)}
 
 
 def row_blocks(n, size=BLOCK_ROWS):

@@ -1,21 +1,26 @@
 """Embeddings in `.npy` files, many or one, as rows that stay on disk."""
 
+from __future__ import annotations
+
 import os
 import re
 import warnings
+from collections.abc import Sequence
 from itertools import pairwise
 from numbers import Integral
 from pathlib import Path
 
 import numpy as np
 
+from .._typing import StrPath
 from .memory import check_memory
+from .protocol import Rows
 
 # Where clip-retrieval puts image embeddings, in the folder that it writes.
 IMAGE_SHARDS = "img_emb"
 
 
-def open_shards(path):
+def open_shards(path: StrPath | Sequence[StrPath]) -> ShardedRows:
     """Open embeddings that lie in `.npy` files as one array, without reading them.
 
     Clusterers open a folder that they are given as `X` themselves. What is returned
@@ -75,7 +80,7 @@ def holds_shards(path):
     return bool(_find_shards(path))
 
 
-class ShardedRows:
+class ShardedRows(Rows):
     """The rows of matrices on disk, one after the other, read when asked for.
 
     Parameters
@@ -95,13 +100,12 @@ class ShardedRows:
         Where the parts are; empty if they were given as matrices.
     """
 
-    ndim = 2
-
     def __init__(self, parts):
         self.files = [part for part in parts if isinstance(part, Path)]
         self._parts = [_map(part) if isinstance(part, Path) else part for part in parts]
         self._check()
         self.stored_dtype = self._parts[0].dtype
+        self.has_counts = self.stored_dtype.kind in "iub"
         double = self.stored_dtype.kind == "f" and self.stored_dtype.itemsize == 8
         self.dtype = np.dtype(np.float64 if double else np.float32)
         sizes = self._sizes()
@@ -109,18 +113,10 @@ class ShardedRows:
         self._starts = self._ends - sizes
         self.shape = int(self._ends[-1]), self._parts[0].shape[1]
 
-    def __len__(self):
-        return self.shape[0]
-
     @property
     def size(self):
         """Number of entries."""
         return self.shape[0] * self.shape[1]
-
-    @property
-    def itemsize(self):
-        """Bytes of an entry of rows that are read."""
-        return self.dtype.itemsize
 
     @property
     def nbytes(self):

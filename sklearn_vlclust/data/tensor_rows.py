@@ -4,9 +4,10 @@ import numpy as np
 import torch
 
 from .._backend._device import to_device
+from .protocol import Rows
 
 
-class TensorRows:
+class TensorRows(Rows):
     """The rows of a tensor, which stays on its device.
 
     Parameters
@@ -31,8 +32,6 @@ class TensorRows:
         If the tensor is not a matrix, has no columns, or is complex.
     """
 
-    ndim = 2
-
     def __init__(self, tensor):
         if tensor.ndim != 2 or not tensor.shape[1]:
             raise ValueError(
@@ -49,21 +48,13 @@ class TensorRows:
         self._dtype = torch.float64 if double else torch.float32
         self.device = tensor.device
 
-    def __len__(self):
-        return self.shape[0]
-
-    @property
-    def itemsize(self):
-        """Bytes of an entry of rows that are read."""
-        return self.dtype.itemsize
-
     def __getitem__(self, index):
         """Return rows as an array: a copy, off the device."""
         return self.tensor(index).cpu().numpy()
 
-    def tensor(self, index):
-        """Return rows, on the device: an integer, a slice, a mask or integers."""
-        return self._tensor[self.place(index)].to(self._dtype)
+    def tensor(self, index, device=None):
+        """Return the rows of an integer, a slice, a mask or integers, on a device."""
+        return self._tensor[self.place(index)].to(device or self.device, self._dtype)
 
     def place(self, index):
         """Return an index as the tensor takes it."""
@@ -76,6 +67,6 @@ class TensorRows:
             index = to_device(torch.as_tensor(index), self.device)
         return index
 
-    def norms(self, dtype=None):
+    def lengths(self, dtype=None):
         """Return the length of each row, on the device, summed in `dtype`."""
         return torch.linalg.vector_norm(self._tensor, dim=1, dtype=dtype or self._dtype)

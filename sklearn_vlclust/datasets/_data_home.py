@@ -1,13 +1,17 @@
-"""The folder for data that is downloaded or computed once."""
+"""The folder of data that are downloaded or computed once."""
+
+from __future__ import annotations
 
 import os
 import shutil
 import sys
 from pathlib import Path
 
+from .._typing import StrPath
 
-def get_data_home(data_home=None) -> Path:
-    """Return the folder for data that is kept between runs, made where missing.
+
+def get_data_home(data_home: StrPath | None = None) -> Path:
+    """Return the folder of data that are kept between runs; make it if missing.
 
     Parameters
     ----------
@@ -38,8 +42,8 @@ def get_data_home(data_home=None) -> Path:
     return home
 
 
-def clear_data_home(data_home=None) -> None:
-    """Delete the data folder with all it holds.
+def clear_data_home(data_home: StrPath | None = None) -> None:
+    """Delete the data folder and everything in it.
 
     Parameters
     ----------

@@ -1,13 +1,18 @@
 """Images in a folder."""
 
+from __future__ import annotations
+
 import mimetypes
 import os
 import stat
 import warnings
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
+from typing import Literal, overload
 
 import numpy as np
 
+from .._typing import StrPath
 from ..data.decoding import opens
 from ..data.formats import HEAD, SHORT_MAGIC, format_of, kind_of
 from ..data.images import kind_of_entry, open_at_once, reason_of
@@ -31,7 +36,28 @@ _IMAGE_NAMES = (".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".webp")
 _NAMED = 3
 
 
-def list_images(folder, exclude=(), return_left_out=False):
+@overload
+def list_images(
+    folder: StrPath,
+    exclude: StrPath | Iterable[StrPath] = ...,
+    return_left_out: Literal[False] = ...,
+) -> np.ndarray: ...
+
+
+@overload
+def list_images(
+    folder: StrPath,
+    exclude: StrPath | Iterable[StrPath] = ...,
+    *,
+    return_left_out: Literal[True],
+) -> tuple[np.ndarray, list[tuple[str, str]]]: ...
+
+
+def list_images(
+    folder: StrPath,
+    exclude: StrPath | Iterable[StrPath] = (),
+    return_left_out: bool = False,
+) -> np.ndarray | tuple[np.ndarray, list[tuple[str, str]]]:
     """List the images in a folder and the folders below it.
 
     What counts is the content of a file, not its name: files start with the bytes of

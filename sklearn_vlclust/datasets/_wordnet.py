@@ -1,16 +1,18 @@
-"""WordNet 3.0 (Miller, Communications of the ACM, 1995) for nltk's reader."""
+"""WordNet 3.0 (Miller, Communications of the ACM, 1995) in files that nltk reads."""
+
+from __future__ import annotations
 
 import io
 import os
 import shutil
 import tempfile
-import threading
 import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 
+from .._typing import StrPath
 from ._data_home import get_data_home
 from ._debian import unpack_packages
 
@@ -37,15 +39,15 @@ verb.emotion verb.motion verb.perception verb.possession verb.social verb.stativ
 verb.weather adj.ppl
 """
 
-_LOADING = threading.Lock()
 
-
-def fetch_wordnet(data_home=None, *, download=True, debian=False) -> Path:
+def fetch_wordnet(
+    data_home: StrPath | None = None, *, download: bool = True, debian: bool = False
+) -> Path:
     """Make WordNet 3.0 readable by nltk.
 
-    It is taken from the first of these that has it: the data folder, nltk's own
-    folders, nltk's download, the files of Debian's packages in `/usr/share/wordnet`.
-    nltk's search path gets the data folder for the rest of the process.
+    It comes from the first of these that has it: nltk's own folders, the data folder,
+    nltk's download, or the files of Debian's packages in `/usr/share/wordnet`. The data
+    folder is added to nltk's search path for the rest of the process.
 
     Parameters
     ----------
@@ -54,7 +56,7 @@ def fetch_wordnet(data_home=None, *, download=True, debian=False) -> Path:
     download : bool, default=True
         Whether nltk's download is tried.
     debian : bool, default=False
-        Whether, as the last resort, Debian's packages are downloaded by `apt-get`
+        Whether, as a last resort, Debian's packages are downloaded with `apt-get`
         and unpacked into the data folder, which needs no root.
 
     Returns
@@ -65,7 +67,7 @@ def fetch_wordnet(data_home=None, *, download=True, debian=False) -> Path:
     Raises
     ------
     LookupError
-        If WordNet cannot be had; the message has the commands that install it.
+        If WordNet cannot be obtained; the message has the commands to install it.
 
     Examples
     --------
@@ -99,47 +101,6 @@ def fetch_wordnet(data_home=None, *, download=True, debian=False) -> Path:
     )
 
 
-@lru_cache(maxsize=1)
-def _reader(folder: Path):
-    from nltk.corpus.reader import CorpusReader, WordNetCorpusReader
-    from nltk.corpus.util import LazyCorpusLoader
-
-    class Reader(WordNetCorpusReader):
-        """Safe to share between threads, and quick to load."""
-
-        _reading = threading.RLock()
-
-        def synset_from_pos_and_offset(self, *args, **kwargs):
-            with self._reading:  # seeks, then reads
-                return super().synset_from_pos_and_offset(*args, **kwargs)
-
-        def map_wn(self, version="wordnet"):
-            # Only for the multilingual WordNet; takes as long as all the rest.
-            return None
-
-    # Other languages are not loaded; without a reader for them nltk warns.
-    languages = LazyCorpusLoader("omw-1.4", CorpusReader, r".*/wn-data-.*\.tab")
-    return Reader(str(folder), languages)
-
-
-def load_wordnet():
-    """Return nltk's reader of WordNet 3.0, loaded once a process.
-
-    Returns
-    -------
-    reader : nltk.corpus.reader.WordNetCorpusReader
-        Loaded, unlike `nltk.corpus.wordnet`, whose lazy loading is not safe in
-        threads.
-
-    Raises
-    ------
-    LookupError
-        As :func:`fetch_wordnet`, which is called.
-    """
-    with _LOADING:
-        return _reader(fetch_wordnet())
-
-
 def _sources(download: bool, debian: bool) -> Iterator[Callable[[Path], None]]:
     """Yield functions that fill a folder with the files of WordNet."""
     import nltk
@@ -156,14 +117,14 @@ def _sources(download: bool, debian: bool) -> Iterator[Callable[[Path], None]]:
 
 
 def _install(target: Path, fill: Callable[[Path], None]) -> None:
-    """Fill a folder and move it to `target` at once: processes may race."""
+    """Fill a folder, then move it to `target` in one step: processes may race."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".wordnet-") as scratch:
         folder = Path(scratch, "wordnet")
         folder.mkdir()
         fill(folder)
         if not _is_whole(folder):
-            raise LookupError("what was found is not the whole of WordNet 3.0")
+            raise LookupError("what was found is not a complete WordNet 3.0")
         if target.exists() and not _is_whole(target):
             os.replace(target, Path(scratch, "damaged"))
         try:
@@ -174,7 +135,7 @@ def _install(target: Path, fill: Callable[[Path], None]) -> None:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether nltk can read WordNet 3.0 from there; it refuses links out of it."""
+    """Whether nltk can read WordNet 3.0 there; it refuses links that lead outside."""
     files = [folder / name for name in (*_FILES, "lexnames")]
     if not all(file.is_file() and file.stat().st_size for file in files):
         return False
@@ -196,7 +157,7 @@ def _download(folder: Path) -> None:
 
     downloader, messages = Downloader(), io.StringIO()
     try:
-        # nltk waits two minutes for a host that does not answer.
+        # Fail fast: nltk waits two minutes for a host that does not answer.
         urllib.request.urlopen(downloader.url, timeout=10).close()
         downloader.download(
             "wordnet", str(folder.parent), quiet=True, print_error_to=messages

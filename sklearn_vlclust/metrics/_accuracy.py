@@ -1,12 +1,15 @@
 """Clustering accuracy: the best one-to-one match of clusters and classes."""
 
+from __future__ import annotations
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics.cluster import contingency_matrix
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 
-def match_clusters(labels_true, labels_pred):
+def match_clusters(labels_true: ArrayLike, labels_pred: ArrayLike) -> dict:
     """Match each cluster with at most one class so that most samples agree.
 
     Parameters
@@ -29,7 +32,7 @@ def match_clusters(labels_true, labels_pred):
     return dict(zip(clusters[columns].tolist(), classes[rows].tolist()))
 
 
-def clustering_accuracy(labels_true, labels_pred):
+def clustering_accuracy(labels_true: ArrayLike, labels_pred: ArrayLike) -> float:
     """Share of samples in the class that their cluster is matched with.
 
     Clusters and classes are matched one to one by the Hungarian algorithm [1]_; samples

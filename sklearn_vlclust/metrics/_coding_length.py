@@ -1,13 +1,19 @@
 """Bits a clustering needs to describe rows up to a precision: Algorithm 1 of CPP."""
 
+from __future__ import annotations
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
+from .._typing import Float
 from ..data.rows import UnitRows, row_blocks
 from ._clusters import cluster_members
 
 
-def coding_length(Z, labels, eps=0.1):
+def coding_length(
+    Z: ArrayLike | UnitRows, labels: ArrayLike, eps: Float = 0.1
+) -> float:
     r"""Length, in nats, of a code for rows and their clusters: eq. 7 of CPP [1]_.
 
     .. math:: L = \sum_i \frac{m_i + d}{2}

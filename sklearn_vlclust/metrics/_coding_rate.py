@@ -1,9 +1,12 @@
 """Coding rates of features, of a whole and of its clusters, with gradients."""
 
+from __future__ import annotations
+
 import numpy as np
 import torch
 
 from .._backend._device import to_device
+from .._typing import Int
 from ._clusters import cluster_members
 from ._coding_forms import choose_form
 
@@ -11,7 +14,7 @@ from ._coding_forms import choose_form
 LEAF = 32
 
 
-def coding_rate(Z, eps=0.1):
+def coding_rate(Z: torch.Tensor, eps: float = 0.1) -> torch.Tensor:
     """Bits, in nats a sample, to code features up to a precision: eq. 1 of [1]_.
 
     ``1/2 logdet(I + d / (m eps) Z^T Z)``. The factor 1/2 is from [2]_ and the authors'
@@ -58,7 +61,14 @@ def coding_rate(Z, eps=0.1):
     return cholesky(gram).diagonal().log().sum()
 
 
-def cluster_coding_rate(Z, Pi, eps=0.1, n_columns=None, *, generator=None):
+def cluster_coding_rate(
+    Z: torch.Tensor,
+    Pi: torch.Tensor,
+    eps: float = 0.1,
+    n_columns: Int | None = None,
+    *,
+    generator: torch.Generator | None = None,
+) -> torch.Tensor:
     """Coding rate of features that are coded cluster by cluster: eq. 2 of [1]_.
 
     ``1 / (2 m) sum_j t_j logdet(I + d / (t_j eps) Z^T diag(Pi_j) Z)`` with ``t_j`` the

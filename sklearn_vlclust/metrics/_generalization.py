@@ -1,6 +1,11 @@
 """How much of the clusters a linear classifier learns from a few of the rows."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.linalg import cho_factor, cho_solve
 from scipy.special import entr
 from sklearn.metrics import mutual_info_score
@@ -9,6 +14,7 @@ from sklearn.model_selection import KFold
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from .._typing import Float, Indexed, Int, RandomState
 from ..data.read import read_unit_rows
 from ..data.rows import unit
 
@@ -16,7 +22,14 @@ from ..data.rows import unit
 MAX_ROWS = 20_000
 
 
-def generalization(rows, labels, *, alpha=0.3, n_folds=3, rng=0):
+def generalization(
+    rows: ArrayLike | Indexed,
+    labels: ArrayLike,
+    *,
+    alpha: Float = 0.3,
+    n_folds: Int = 3,
+    rng: RandomState = 0,
+) -> float:
     r"""Share of the clusters' information that a ridge classifier learns.
 
     A linear classifier is trained on the clusters of one fold of the rows and predicts
@@ -85,8 +98,9 @@ def generalization(rows, labels, *, alpha=0.3, n_folds=3, rng=0):
         raise ValueError(f"alpha must be positive, got {alpha!r}.")
     if n_folds < 2:
         raise ValueError(f"n_folds must be 2 or more, got {n_folds!r}.")
+    x: Any = rows
     if isinstance(rows, list) or hasattr(rows, "__array__"):
-        rows = read_unit_rows(rows)
+        x = read_unit_rows(rows)
     rng = check_random_state(rng)
     kept = np.arange(len(labels))
     if len(kept) > MAX_ROWS:
@@ -94,11 +108,18 @@ def generalization(rows, labels, *, alpha=0.3, n_folds=3, rng=0):
     clusters = _from_zero(labels[kept])
     if clusters.max(initial=0) == 0:
         return 0.0
-    true, predicted = _predict(_standardized(rows[kept]), clusters, alpha, n_folds, rng)
+    true, predicted = _predict(_standardized(x[kept]), clusters, alpha, n_folds, rng)
     return _adjusted_share(true, predicted) * float(np.mean(clusters >= 0))
 
 
-def learned_information(rows, labels, *, alpha=0.3, n_folds=3, rng=0):
+def learned_information(
+    rows: ArrayLike | Indexed,
+    labels: ArrayLike,
+    *,
+    alpha: Float = 0.3,
+    n_folds: Int = 3,
+    rng: RandomState = 0,
+) -> float:
     r"""Information of the clusters that is learned, in nats, for any number of them.
 
     The share :math:`U` of :func:`generalization` is 1 for two groups that lie far

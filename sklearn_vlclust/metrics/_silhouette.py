@@ -1,16 +1,20 @@
 """A silhouette that needs no distance matrix."""
 
-import numpy as np
-from scipy.sparse import csc_array
-from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
+from __future__ import annotations
 
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.sparse import csc_array
+from sklearn.utils.validation import check_consistent_length, column_or_1d
+
+from ..data.read import read_unit_rows
 from ..data.rows import UnitRows, unit
 
 # Cosines, or entries of rows, that are held at a time.
 CELLS = 2**20
 
 
-def simplified_silhouette_score(X, labels):
+def simplified_silhouette_score(X: ArrayLike | UnitRows, labels: ArrayLike) -> float:
     """Mean simplified silhouette of unit rows under cosine distance.
 
     As the silhouette, with the distance to a cluster's center in place of the mean
@@ -34,8 +38,7 @@ def simplified_silhouette_score(X, labels):
     .. [1] Hruschka, Campello, de Castro, "Evolutionary algorithms for clustering gene
        expression data", ICDM 2004.
     """
-    if not isinstance(X, UnitRows):
-        X = UnitRows(check_array(X, dtype=(np.float32, np.float64)))
+    X = read_unit_rows(X)
     labels = column_or_1d(labels)
     check_consistent_length(X, labels)
     _, labels = np.unique(labels, return_inverse=True)

@@ -1,12 +1,20 @@
 """How well a clustering agrees with others of the same samples."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
+from .._typing import Data
 from ._fitted import labels_of
 
 
-def consensus_score(estimator, X, y=None, *, partitions):
+def consensus_score(
+    estimator: Any, X: Data, y: object = None, *, partitions: Iterable[Any]
+) -> float:
     """Mean adjusted Rand index [1]_ with other partitions of the same samples.
 
     Methods that err differently agree where they are right. Of some partitions,

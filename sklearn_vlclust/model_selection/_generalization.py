@@ -1,10 +1,23 @@
 """How much of the clusters a linear classifier learns, as a score of clusterers."""
 
+from __future__ import annotations
+
+from typing import Any
+
+from .._typing import Data, Float, Int, RandomState
 from ..metrics import learned_information
 from ._fitted import embeddings_of, labels_of
 
 
-def generalization_score(estimator, X, y=None, *, alpha=0.3, n_folds=3, random_state=0):
+def generalization_score(
+    estimator: Any,
+    X: Data,
+    y: object = None,
+    *,
+    alpha: Float = 0.3,
+    n_folds: Int = 3,
+    random_state: RandomState = 0,
+) -> float:
     """How much of the clusters a linear classifier learns, in nats.
 
     :func:`~sklearn_vlclust.metrics.learned_information` of the embeddings and the

@@ -1,9 +1,12 @@
 """The number of clusters, and the clusters, of any embeddings."""
 
+from __future__ import annotations
+
 import copy
 import warnings
 from collections.abc import Iterable
 from numbers import Integral, Real
+from typing import Any, Literal, Self
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -13,6 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
+from .._typing import Array, Data, Float, Int, RandomState
 from ..cluster.axes import half_whitening
 from ..cluster.rate_reduction import RateReductionClustering
 from ..cluster.spectral.cut import (
@@ -22,7 +26,8 @@ from ..cluster.spectral.cut import (
     doubly_stochastic,
     knn_affinity,
 )
-from ..cluster.spectral.n_clusters import N_RUNNERS_UP, estimate_n_clusters
+from ..cluster.spectral.n_clusters import estimate_n_clusters
+from ..cluster.spectral.recipe import NClustersRecipe
 from ..data.distributed import by_blocks, without_fit
 from ..data.read import read_embeddings
 from ..data.rows import UnitRows
@@ -160,16 +165,16 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
 
     def __init__(
         self,
-        estimator=None,
+        estimator: Any = None,
         *,
-        k_range=None,
-        criterion="reproducibility",
-        eps=0.1,
-        n_components=64,
-        n_neighbors=10,
-        gamma=0.1,
-        random_state=None,
-    ):
+        k_range: Iterable[Int] | None = None,
+        criterion: Literal["reproducibility", "coding_length"] = "reproducibility",
+        eps: Float = 0.1,
+        n_components: Int | None = 64,
+        n_neighbors: Int = 10,
+        gamma: Float = 0.1,
+        random_state: RandomState = None,
+    ) -> None:
         self.estimator = estimator
         self.k_range = k_range
         self.criterion = criterion
@@ -180,7 +185,7 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None):
+    def fit(self, X: Data, y: object = None) -> Self:
         """Choose the number of clusters and cluster `X`.
 
         Parameters
@@ -253,7 +258,7 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
         return self
 
     @by_blocks
-    def predict(self, X):
+    def predict(self, X: Data) -> Array:
         """Cluster of each sample.
 
         Parameters
@@ -270,7 +275,7 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
         X, rows = self._read(X, reset=False)
         return self._predict(X, rows)
 
-    def score(self, X, y=None):
+    def score(self, X: Data, y: object = None) -> float:
         """Label-free quality of the clustering of `X`.
 
         Parameters
@@ -388,9 +393,8 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
         self.k_values_, self.coding_lengths_ = numbers, np.array(lengths)
         self.scores_ = {"coding_length": self.coding_lengths_}
         order = np.argsort(lengths, kind="stable")
-        self.k_candidates_ = [
-            (int(numbers[i]), float(lengths[i])) for i in order[: 1 + N_RUNNERS_UP]
-        ]
+        best = order[: 1 + NClustersRecipe.in_use().n_runners_up]
+        self.k_candidates_ = [(int(numbers[i]), float(lengths[i])) for i in best]
         if self._is_wrapper():
             self.estimator_, self.labels_ = fitted[order[0]], labels[order[0]]
         k = int(numbers[order[0]])

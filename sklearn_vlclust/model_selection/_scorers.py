@@ -1,10 +1,15 @@
 """Scores of fitted clusterers that need no labels, for `scoring=` of a search."""
 
+from __future__ import annotations
+
+from typing import Any, Literal
+
 import numpy as np
 import torch
 from scipy.special import entr
 from sklearn.utils import check_random_state
 
+from .._typing import Data, Float, Int, RandomState
 from ..data.read import read_unit_rows
 from ..metrics._coding_rate import partition_coding_rate
 from ..neighbors import kneighbors
@@ -15,8 +20,14 @@ N_PERMUTATIONS = 3
 
 
 def coding_rate_reduction_score(
-    estimator, X, y=None, *, features="input", eps=0.1, random_state=0
-):
+    estimator: Any,
+    X: Data,
+    y: object = None,
+    *,
+    features: Literal["input", "transform"] = "input",
+    eps: Float = 0.1,
+    random_state: RandomState = 0,
+) -> float:
     r"""Share of the coding rate that the clusters save, beyond chance.
 
     The rate reduction :math:`R(Z) - R_c(Z, \Pi)` of [1]_ grows with every cluster that
@@ -93,7 +104,14 @@ def coding_rate_reduction_score(
     return float(1 - rate / np.mean(random))
 
 
-def neighbor_consistency_score(estimator, X, y=None, *, n_neighbors=10, random_state=0):
+def neighbor_consistency_score(
+    estimator: Any,
+    X: Data,
+    y: object = None,
+    *,
+    n_neighbors: Int = 10,
+    random_state: RandomState = 0,
+) -> float:
     r"""Nats that the cluster of an image tells about the clusters of its neighbors.
 
     The share :math:`a` of neighbors with an image's label is 1 for a single cluster,

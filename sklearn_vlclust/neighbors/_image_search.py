@@ -1,11 +1,14 @@
 """Search of images by image or by text."""
 
+from __future__ import annotations
+
 import copy
 import json
 import os
+from collections.abc import Sequence
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 from uuid import uuid4
 
 import numpy as np
@@ -19,6 +22,18 @@ from .._compat import (
     Interval,
     StrOptions,
     _fit_context,
+)
+from .._typing import (
+    Bool,
+    Data,
+    Encoder,
+    Float,
+    Int,
+    Neighbors,
+    RandomState,
+    Strings,
+    StrPath,
+    Transformer,
 )
 from ..data.distributed import gather, is_dask
 from ..data.images import is_images
@@ -137,15 +152,15 @@ class ImageSearch(BaseEstimator):
 
     def __init__(
         self,
-        embedder=None,
+        embedder: Encoder = None,
         *,
-        transformer=None,
-        n_neighbors=10,
-        metric="cosine",
-        exact_limit=200_000,
-        recall=0.95,
-        random_state=None,
-    ):
+        transformer: Transformer | None = None,
+        n_neighbors: Int = 10,
+        metric: Literal["cosine", "euclidean"] = "cosine",
+        exact_limit: Int = 200_000,
+        recall: Float = 0.95,
+        random_state: RandomState = None,
+    ) -> None:
         self.embedder = embedder
         self.transformer = transformer
         self.n_neighbors = n_neighbors
@@ -155,7 +170,13 @@ class ImageSearch(BaseEstimator):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, *, paths=None):
+    def fit(
+        self,
+        X: Data,
+        y: object = None,
+        *,
+        paths: Sequence[StrPath] | np.ndarray | None = None,
+    ) -> Self:
         """Index the images to search.
 
         Parameters
@@ -204,12 +225,17 @@ class ImageSearch(BaseEstimator):
         return self
 
     @property
-    def embeddings(self):
+    def embeddings(self) -> np.ndarray:
         """The images that are searched: ndarray of shape (n_samples, n_features)."""
         check_is_fitted(self, "_rows")
         return self._rows[:]
 
-    def kneighbors(self, X=None, n_neighbors=None, return_distance=True):
+    def kneighbors(
+        self,
+        X: Data | None = None,
+        n_neighbors: Int | None = None,
+        return_distance: Bool = True,
+    ) -> Neighbors:
         """Find the nearest images of images.
 
         Parameters
@@ -242,7 +268,12 @@ class ImageSearch(BaseEstimator):
         X, zero_rows = read_embeddings(self, X, reset=False, embed=self._embed)
         return self._answer(self._features(X, zero_rows), n_neighbors, return_distance)
 
-    def kneighbors_text(self, texts, n_neighbors=None, return_distance=True):
+    def kneighbors_text(
+        self,
+        texts: Strings,
+        n_neighbors: Int | None = None,
+        return_distance: Bool = True,
+    ) -> Neighbors:
         """Find the images that are nearest to texts.
 
         Parameters
@@ -285,7 +316,7 @@ class ImageSearch(BaseEstimator):
             )
         return self._answer(UnitRows(rows), n_neighbors, return_distance)
 
-    def save(self, path):
+    def save(self, path: StrPath) -> None:
         """Write the search to a folder: images' rows, index, paths and parameters.
 
         No pickle is written. The rows are kept in single precision, at unit length.
@@ -332,7 +363,7 @@ class ImageSearch(BaseEstimator):
                     old.unlink()
 
     @classmethod
-    def load(cls, path, *, mmap=True):
+    def load(cls, path: StrPath, *, mmap: Bool = True) -> Self:
         """Read a search that :meth:`save` wrote.
 
         Parameters
@@ -400,7 +431,7 @@ class ImageSearch(BaseEstimator):
 
     def _answer(self, queries, k, return_distance):
         k = self.n_neighbors if k is None else k
-        if not isinstance(k, Integral):
+        if not isinstance(k, int | np.integer):
             raise TypeError(f"n_neighbors must be an integer, got {k!r}.")
         own = queries is None
         _check_k(k, self.n_samples_fit_ - own, "other images" if own else "images")

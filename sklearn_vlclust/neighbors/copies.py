@@ -1,12 +1,16 @@
 """Copies of rows, exact and near: the distinct pictures of a collection."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from .._backend._products import linear
-from ..data.rows import as_tensor, row_blocks
+from .._typing import Device
+from ..data.protocol import as_tensor
+from ..data.rows import UnitRows, row_blocks
 from ..metrics._clusters import cluster_means, cluster_members
 from .knn import _cell_centers, nearest
 
@@ -55,12 +59,17 @@ class Copies:
     weights: np.ndarray
 
     @property
-    def n_groups(self):
+    def n_groups(self) -> int:
         """Number of groups."""
         return len(self.representatives)
 
 
-def group_copies(rows, rng=None, device="cpu", exact=False):
+def group_copies(
+    rows: UnitRows | np.ndarray,
+    rng: np.random.RandomState | None = None,
+    device: Device = "cpu",
+    exact: bool = False,
+) -> Copies:
     """Group rows that are copies of one another.
 
     Exact copies are equal rows. Near copies (resaved or resized pictures, bursts) lie
@@ -107,7 +116,7 @@ def group_copies(rows, rng=None, device="cpu", exact=False):
     return Copies(group, *_represent(rows, group))
 
 
-def distinct_rows(rows, at_least=2):
+def distinct_rows(rows: UnitRows, at_least: int = 2) -> tuple[UnitRows, Copies | None]:
     """Return one row per group of copies, if there are enough copies to matter.
 
     A row with more copies than neighbors has nothing else in its neighborhood, and the

@@ -1,5 +1,7 @@
 """Cosine nearest neighbors of unit rows, in blocks."""
 
+from __future__ import annotations
+
 import sys
 from contextlib import contextmanager
 
@@ -9,7 +11,9 @@ from sklearn.utils import check_random_state, gen_batches
 
 from .._backend._device import to_device
 from .._backend._products import linear
-from ..data.rows import UnitRows, as_tensor, row_blocks
+from .._typing import Device, Int, RandomState
+from ..data.protocol import as_rows
+from ..data.rows import UnitRows, row_blocks
 from ..metrics._clusters import cluster_members
 
 # A tile of similarities: measured best of 256..4096 x 4,096..65,536 on one CPU core.
@@ -24,15 +28,15 @@ CELL_SAMPLE = 40
 
 
 def kneighbors(
-    rows,
-    k,
+    rows: UnitRows | np.ndarray,
+    k: Int,
     *,
-    exclude_self=True,
-    exact_limit=200_000,
-    n_probe=16,
-    random_state=None,
-    device="cpu",
-):
+    exclude_self: bool = True,
+    exact_limit: Int = 200_000,
+    n_probe: Int = 16,
+    random_state: RandomState = None,
+    device: Device = "cpu",
+) -> tuple[np.ndarray, np.ndarray]:
     """Find the `k` nearest rows of every row by cosine similarity.
 
     Up to `exact_limit` rows the search is exhaustive. Above, an inverted-file index is
@@ -92,7 +96,12 @@ def kneighbors(
     return indices, similarities
 
 
-def nearest(queries, keys, k, device="cpu"):
+def nearest(
+    queries: UnitRows | np.ndarray,
+    keys: UnitRows | np.ndarray,
+    k: Int,
+    device: Device = "cpu",
+) -> tuple[np.ndarray, np.ndarray]:
     """Find the `k` keys nearest to each query by cosine similarity.
 
     Parameters
@@ -198,7 +207,7 @@ class _Tiles:
 
     def __init__(self, rows, device):
         self.shape = rows.shape
-        self._rows, self._device = rows, torch.device(device)
+        self._rows, self._device = as_rows(rows, np.float32), torch.device(device)
         self._held = None
         if self._device.type != "cpu" and 4 * np.prod(rows.shape) <= HELD_BYTES:
             self._held = self.hold()
@@ -216,10 +225,7 @@ class _Tiles:
         return torch.cat([self._read(block) for block in row_blocks(self.shape[0])])
 
     def _read(self, index):
-        if isinstance(self._rows, UnitRows):
-            return self._rows.tensor(index, self._device)
-        rows = np.asarray(self._rows[index], dtype=np.float32)
-        return to_device(as_tensor(rows), self._device)
+        return self._rows.tensor(index, self._device)
 
 
 def _search_cells(rows, k, n_probe, random_state, device):

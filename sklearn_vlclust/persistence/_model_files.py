@@ -1,8 +1,11 @@
 """Fitted estimators on disk: safetensors with a JSON header, without pickle."""
 
+from __future__ import annotations
+
 import json
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +15,7 @@ from scipy.sparse import csr_array
 from sklearn.exceptions import InconsistentVersionWarning
 
 from .._backend._files import write_atomically
+from .._typing import StrPath
 from .._version import __version__
 from ._registry import class_name, find_class
 
@@ -20,7 +24,7 @@ FORMAT, READABLE = 2, (1, 2)
 _SCALARS = (type(None), bool, int, float, str)
 
 
-def save_model(estimator, path):
+def save_model(estimator: object, path: StrPath) -> None:
     """Write `estimator`, fitted or not, to the file `path`.
 
     Parameters
@@ -42,7 +46,7 @@ def save_model(estimator, path):
     write_atomically(path, lambda name: save_file(tensors, name, metadata))
 
 
-def load_model(path, expected=object):
+def load_model(path: StrPath, expected: type = object) -> Any:
     """Read back what `save_model` wrote.
 
     Parameters

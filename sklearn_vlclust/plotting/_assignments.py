@@ -1,33 +1,43 @@
-"""What a fitted clusterer says of images: rows, clusters and how sure it is."""
+"""Clusters of images, as given or as a fitted clusterer finds them."""
 
 import numpy as np
 from sklearn.utils import check_array
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from ..data.images import check_images
 
 
+def check_labels(labels, of=""):
+    """Return labels as a 1-D integer array; `of` says whose they are in errors."""
+    labels = column_or_1d(labels)
+    if labels.dtype.kind not in "iu":
+        raise ValueError(f"labels{of} are of dtype {labels.dtype}, expected integers.")
+    return labels.astype(np.int64)
+
+
+def check_names(names, largest):
+    """Raise ValueError if `names` are given, but not for clusters up to `largest`."""
+    if names is not None and largest >= len(names):
+        raise ValueError(
+            f"names has {len(names)} entries, but clusters go up to {largest}."
+        )
+
+
+def one_each(name, values, images, labels):
+    """Return `values` as a float array, after a check that there is one per image."""
+    values = np.asarray(values, dtype=float)
+    if not len(images) == len(labels) == len(values):
+        raise ValueError(
+            f"{len(images)} images, {len(labels)} labels and {len(values)} values of "
+            f"{name}: expected as many of each."
+        )
+    return values
+
+
 def read_inputs(estimator, images, embeddings=None):
-    """Return what `predict` takes for images.
+    """Return what `predict` takes for images: pixels or embeddings, as for its fit.
 
-    Parameters
-    ----------
-    estimator : clusterer
-        Fitted.
-    images : images
-        As for the encoders.
-    embeddings : array-like of shape (n_images, n_features), default=None
-        Embeddings of `images`. None embeds them as the estimator did.
-
-    Returns
-    -------
-    inputs : object
-        The images, of an estimator that learned from pixels; else their embeddings.
-
-    Raises
-    ------
-    ValueError
-        If there is neither an embedder nor embeddings, or the lengths differ.
+    If `embeddings` is None, the estimator's `embedder_` makes them.
     """
     check_is_fitted(estimator)
     images = check_images(images)
@@ -50,29 +60,10 @@ def read_inputs(estimator, images, embeddings=None):
 
 
 def read_rows(estimator, images, embeddings=None):
-    """Return what to compare images by, and what `predict` takes for them.
+    """Return rows to compare images by, and what `predict` takes for them.
 
-    Parameters
-    ----------
-    estimator : clusterer
-        Fitted.
-    images : images
-        As for the encoders.
-    embeddings : array-like of shape (n_images, n_features), default=None
-        Embeddings of `images`. None embeds them as the estimator did; one that learned
-        from pixels gives its features.
-
-    Returns
-    -------
-    rows : ndarray of shape (n_images, n_features), float
-        Embeddings.
-    inputs : object
-        What `predict` takes; the same object, if it is the embeddings made here.
-
-    Raises
-    ------
-    ValueError
-        As of :func:`read_inputs`.
+    Without `embeddings` an estimator that learned from pixels gives its features. Both
+    are the same object if it is embeddings that were made here.
     """
     inputs = read_inputs(estimator, images, embeddings)
     if embeddings is not None:
@@ -82,32 +73,15 @@ def read_rows(estimator, images, embeddings=None):
 
 
 def read_labels(estimator, inputs):
-    """Return the cluster of each input; negative is noise.
+    """Return the cluster of each input, (n,) int64; negative is noise.
 
-    Parameters
-    ----------
-    estimator : clusterer
-        Fitted; one without `predict` is taken by its `labels_`.
-    inputs : array-like or images
-        What `predict` takes.
-
-    Returns
-    -------
-    labels : ndarray of shape (n,), int64
-
-    Raises
-    ------
-    TypeError
-        If the estimator has neither `predict` nor `labels_`.
-    ValueError
-        If it has `labels_` alone, and not as many as there are inputs; or if labels are
-        not integers.
+    An estimator without `predict` is taken by its `labels_`.
     """
     name = type(estimator).__name__
     if hasattr(estimator, "predict"):
-        labels = np.asarray(estimator.predict(inputs))
+        labels = estimator.predict(inputs)
     elif hasattr(estimator, "labels_"):
-        labels = np.asarray(estimator.labels_)
+        labels = estimator.labels_
         n = inputs.shape[0] if hasattr(inputs, "shape") else len(inputs)  # sparse
         if len(labels) != n:
             raise ValueError(
@@ -119,32 +93,13 @@ def read_labels(estimator, inputs):
             f"estimator={name} has neither predict nor labels_: give a fitted "
             "clusterer."
         )
-    if labels.dtype.kind not in "iu":
-        raise ValueError(
-            f"Labels of this {name} are of dtype {labels.dtype}, expected integers."
-        )
-    return labels.astype(np.int64)
+    return check_labels(labels, of=f" of this {name}")
 
 
 def read_typicality(estimator, inputs):
-    """Return the cluster of each input, and its cosine to the cluster's center.
-
-    Parameters
-    ----------
-    estimator : clusterer
-        Fitted, with `cluster_centers_`.
-    inputs : array-like or images
-        Of :func:`read_inputs`.
-
-    Returns
-    -------
-    labels : ndarray of shape (n,), int64
-        As of :func:`read_labels`.
-    typicality : ndarray of shape (n,), float32
-        Cosines.
-    """
+    """Return the cluster of each input, and its cosine with the center (float32)."""
     labels = read_labels(estimator, inputs)
-    # Centers lie where the estimator clusters: among features, if it learns any.
+    # An estimator that learns features has its centers among them.
     learned = getattr(estimator, "_learns_features", False)
     rows = estimator.transform(inputs) if learned else inputs
     rows = np.asarray(rows, dtype=np.float32)
@@ -154,20 +109,7 @@ def read_typicality(estimator, inputs):
 
 
 def read_certainty(estimator, inputs):
-    """Return the probability of the likeliest cluster of each input.
-
-    Parameters
-    ----------
-    estimator : clusterer
-        Fitted.
-    inputs : array-like or images
-        Of :func:`read_inputs`.
-
-    Returns
-    -------
-    certainty : ndarray of shape (n,), float, or None
-        None if the estimator has no `predict_proba`.
-    """
+    """Return the probability of the likeliest cluster of each input, if known."""
     if not hasattr(estimator, "predict_proba"):
         return None
     return np.asarray(estimator.predict_proba(inputs)).max(axis=1)
@@ -176,17 +118,8 @@ def read_certainty(estimator, inputs):
 def read_names(estimator, captioner=None):
     """Return the names of clusters and their scores: ``{label: [(noun, score)]}``.
 
-    Parameters
-    ----------
-    estimator : clusterer
-        Fitted; its `cluster_names_` and `name_scores_` count if there are any.
-    captioner : ClusterCaptioner, default=None
-        Fitted on the clusters of `estimator`; goes before what the estimator knows.
-
-    Returns
-    -------
-    names : dict of int to list of (str, float)
-        Best first; empty if there are none. A score that is not known is NaN.
+    Best first; empty if there are none. A score that is not known is NaN. A captioner
+    that was fitted on these clusters goes before what the estimator knows.
     """
     if captioner is not None:
         check_is_fitted(captioner)

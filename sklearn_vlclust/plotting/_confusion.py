@@ -3,8 +3,10 @@
 import numpy as np
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from .._docs import documented
 from ..metrics import match_clusters
-from ._assignments import read_labels
+from ._assignments import check_labels, read_labels
+from ._drawing import new_axes
 
 _NORMALIZE = ("true", "pred", "all", None)
 _READABLE = 20  # rows or columns with numbers in them
@@ -12,6 +14,7 @@ _NAME = 18  # characters
 _CELL, _LARGEST = 0.45, 16.0  # inches, of a number and of the matrix
 
 
+@documented()
 class ClusterConfusionDisplay:
     """Confusion matrix of clusters, each matched with the class it agrees with most.
 
@@ -36,10 +39,7 @@ class ClusterConfusionDisplay:
     ----------
     display_ : ConfusionMatrixDisplay
         scikit-learn's display, which has drawn it.
-    ax_ : matplotlib Axes
-        Axes with the matrix.
-    figure_ : matplotlib Figure
-        Figure that holds it.
+    <ax_, figure_>
     im_ : matplotlib AxesImage
         The matrix.
     text_ : ndarray of shape (n_classes, n_clusters) of matplotlib Text, or None
@@ -91,34 +91,17 @@ class ClusterConfusionDisplay:
         estimator : clusterer
             Fitted. Without `predict`, its `labels_` are used, and `X` must be the data
             of the fit.
-        X : array-like of shape (n_samples, n_features), or images
-            What `estimator` takes.
+        <given>
         y : array-like of shape (n_samples,)
             Class of each sample.
         normalize : {"true", "pred", "all"}, default=None
             Shares of the class, of the cluster or of all samples. If None, counts.
         names : list of str or of sequences of str, default=None
-            Names of cluster 0, 1, .... If None, the estimator's `cluster_names_`, if it
-            has any.
-        include_values : bool, default=None
-            Whether numbers are written. If None, up to 20 rows and columns.
-        cmap : str or Colormap, default="viridis"
-            Colors.
-        xticks_rotation : {"vertical", "horizontal"} or float, default=None
-            Rotation of the cluster names. If None, long ones are turned.
-        values_format : str, default=None
-            How numbers are written.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a figure that fits the matrix is made.
-        colorbar : bool, default=True
-            Whether a color bar is drawn.
-        im_kw, text_kw : dict, default=None
-            Passed to `imshow` and `text` of matplotlib.
+            Names of cluster 0, 1, ..., which are written after their numbers; of
+            several the first. If None, those that the estimator has, if any.
+        <include_values, cmap, xticks_rotation, values_format, ax, colorbar, im_kw>
 
-        Returns
-        -------
-        display : ClusterConfusionDisplay
-            Drawn; :meth:`plot` draws it again elsewhere.
+        Returns: <drawn>
 
         Raises
         ------
@@ -172,30 +155,10 @@ class ClusterConfusionDisplay:
             Class of each sample.
         labels : array-like of shape (n_samples,), int
             Cluster of each sample; negative is noise, which no class is matched with.
-        normalize : {"true", "pred", "all"}, default=None
-            Shares of the class, of the cluster or of all samples. If None, counts.
-        names : list of str or of sequences of str, default=None
-            Names of cluster 0, 1, ..., which are written after their numbers; of
-            several the first.
-        include_values : bool, default=None
-            Whether numbers are written. If None, up to 20 rows and columns.
-        cmap : str or Colormap, default="viridis"
-            Colors.
-        xticks_rotation : {"vertical", "horizontal"} or float, default=None
-            Rotation of the cluster names. If None, long ones are turned.
-        values_format : str, default=None
-            How numbers are written.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a figure that fits the matrix is made.
-        colorbar : bool, default=True
-            Whether a color bar is drawn.
-        im_kw, text_kw : dict, default=None
-            Passed to `imshow` and `text` of matplotlib.
+        <normalize, names, include_values, cmap, xticks_rotation, values_format, ax>
+        <colorbar, im_kw>
 
-        Returns
-        -------
-        display : ClusterConfusionDisplay
-            Drawn; :meth:`plot` draws it again elsewhere.
+        Returns: <drawn>
 
         Raises
         ------
@@ -203,14 +166,10 @@ class ClusterConfusionDisplay:
             If the lengths differ, there are no samples, a cluster has no name, or
             `normalize` is another.
         """
-        y_true, labels = column_or_1d(y_true), column_or_1d(labels)
-        check_consistent_length(y_true, labels)
         if not len(labels):
             raise ValueError("y_true and labels are empty: one of each per sample.")
-        if labels.dtype.kind not in "iu":
-            raise ValueError(
-                f"labels are of dtype {labels.dtype}; clusters are integers."
-            )
+        y_true, labels = column_or_1d(y_true), check_labels(labels)
+        check_consistent_length(y_true, labels)
         if normalize not in _NORMALIZE:
             raise ValueError(f"normalize={normalize!r} is none of {_NORMALIZE}.")
         labels = np.where(labels < 0, -1, labels)
@@ -260,21 +219,15 @@ class ClusterConfusionDisplay:
             Rotation of the cluster names. If None, long ones are turned.
         values_format : str, default=None
             How numbers are written.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a figure that fits the matrix is made.
+        <ax>
         colorbar : bool, default=True
             Whether a color bar is drawn.
         im_kw, text_kw : dict, default=None
             Passed to `imshow` and `text` of matplotlib.
 
-        Returns
-        -------
-        display : ClusterConfusionDisplay
-            Itself.
+        Returns: <itself>
         """
         from sklearn.metrics import ConfusionMatrixDisplay
-
-        from ._features import _axes
 
         n_rows, n_columns = np.shape(self.confusion_matrix)
         if include_values is None:
@@ -283,7 +236,7 @@ class ClusterConfusionDisplay:
             long = max(map(len, self.clusters)) > 3
             xticks_rotation = "vertical" if long else "horizontal"
         cell = min(_CELL, _LARGEST / max(n_rows, n_columns))
-        ax = _axes(ax, (max(3 + cell * n_columns, 4.5), max(1.5 + cell * n_rows, 3)))
+        ax = new_axes(ax, (max(3 + cell * n_columns, 4.5), max(1.5 + cell * n_rows, 3)))
         # scikit-learn draws square matrices: rows or columns are added, and cut off.
         n = max(n_rows, n_columns)
         square = np.zeros((n, n), dtype=np.asarray(self.confusion_matrix).dtype)

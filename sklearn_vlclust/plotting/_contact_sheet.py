@@ -4,18 +4,20 @@ import textwrap
 
 import numpy as np
 
-from ..data.images import ImageSource, check_images
-from ._assignments import read_inputs, read_typicality
-from ._text import count
+from .._docs import documented
+from ..data.images import check_images
+from ._assignments import check_names, one_each, read_inputs, read_typicality
+from ._drawing import CELL, GAP, count, full_axes, paste, square, title, write
 
-_CELL, _GAP = 160, 8  # pixels
 _LABEL = 1.9  # width of the column of names, in cells
 
 
+@documented()
 class ContactSheetDisplay:
     """Clusters of images, one row each, the most typical images first.
 
-    Build it by :meth:`from_estimator` or :meth:`from_predictions`.
+    Noise is a row of its own, and clusters without images are left out. Build it by
+    :meth:`from_estimator` or :meth:`from_predictions`.
 
     Parameters
     ----------
@@ -23,15 +25,9 @@ class ContactSheetDisplay:
         The pictures to show of each cluster, in order.
     sizes : list of int
         Number of images of each cluster.
-    names : list of sequences of str
-        Names of each cluster, best first; may be empty.
+    <shown_names>
 
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-        Axes with the sheet.
-    figure_ : matplotlib Figure
-        Figure that holds it.
+    Attributes: <ax_, figure_>
     image_ : matplotlib AxesImage
         All pictures.
     texts_ : list of matplotlib Text
@@ -55,26 +51,12 @@ class ContactSheetDisplay:
     ):
         """Show how a fitted clusterer divides images.
 
-        Parameters
-        ----------
-        estimator : clusterer
-            With `cluster_centers_`, and `cluster_names_` where words are known.
-        images : images
-            As for the encoders: paths, PIL images or arrays.
-        embeddings : array-like of shape (n_images, n_features), default=None
-            Embeddings of `images`, for an estimator that was fitted on embeddings.
-            None embeds the images by the estimator's `embedder_`. Not needed by
-            :class:`~sklearn_vlclust.ContrastiveMaskedClustering` of images.
+        Parameters: <centered, images, embeddings>
         n_columns : int, default=8
             Number of pictures per cluster.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a figure that fits the number of
-            clusters is made.
+        <ax>
 
-        Returns
-        -------
-        display : ContactSheetDisplay
-            Drawn; :meth:`plot` draws it again elsewhere.
+        Returns: <drawn>
 
         Raises
         ------
@@ -98,137 +80,66 @@ class ContactSheetDisplay:
     ):
         """Show a division of images.
 
-        Parameters
-        ----------
-        images : images
-            As for the encoders: paths, PIL images or arrays.
-        labels : array-like of shape (n_images,), int
-            Cluster of each image, from 0; a negative one is noise, a row of its own.
+        Parameters: <images, image_labels>
         typicality : array-like of shape (n_images,), default=None
             Images with high values come first. If None, their order is kept.
-        names : list of sequences of str, default=None
-            Names of cluster 0, 1, ..., best first.
-        n_columns : int, default=8
-            Number of pictures per cluster.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a figure that fits the number of
-            clusters is made.
+        <all_names, n_columns, ax>
 
-        Returns
-        -------
-        display : ContactSheetDisplay
-            Drawn; :meth:`plot` draws it again elsewhere. Clusters without images are
-            left out.
+        Returns: <drawn>
 
         Raises
         ------
         ValueError
             If the lengths differ, a cluster has no names, or an image cannot be read.
         """
-        rows = _choose_pictures(images, labels, typicality, names, n_columns)
+        rows = choose_pictures(images, labels, typicality, names, n_columns)
         return cls(*rows).plot(ax=ax)
 
     def plot(self, *, ax=None):
         """Draw the sheet.
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a figure that fits the clusters is made.
+        Parameters: <ax>
 
-        Returns
-        -------
-        display : ContactSheetDisplay
-            Itself.
+        Returns: <itself>
         """
-        import matplotlib.pyplot as plt
-
-        sheet, step = _sheet(self.pictures)[:, :, :3], _CELL + _GAP
-        if ax is None:
-            height, width, _ = sheet.shape
-            size = (width + _LABEL * step) / 100, height / 100
-            figure = plt.figure(figsize=size)
-            ax = figure.add_axes((0, 0, 1, 1))
+        sheet, step = paste(self.pictures)[:, :, :3], CELL + GAP
+        height, width, _ = sheet.shape
+        ax = full_axes(ax, (width + _LABEL * step) / 100, height / 100)
         self.ax_, self.figure_ = ax, ax.figure
         self.image_ = ax.imshow(sheet, interpolation="lanczos")
         self.texts_ = []
         for row, (size, names) in enumerate(zip(self.sizes, self.names)):
             self._write(row, size, [str(name) for name in names])
-        ax.set_xlim(-_LABEL * step, sheet.shape[1])
+        ax.set_xlim(-_LABEL * step, width)
         ax.set_axis_off()
         return self
 
     def _write(self, row, size, names):
-        step = _CELL + _GAP
-        x, y = -_LABEL * step + 2 * _GAP, row * step + _CELL / 2
-        title = textwrap.fill(names[0] if names else f"cluster {row}", 18)
+        step = CELL + GAP
+        place = -_LABEL * step + 2 * GAP, row * step + CELL / 2
+        first = textwrap.fill(names[0] if names else f"cluster {row}", 18)
         others = textwrap.fill(", ".join(names[1:4]), 32, max_lines=2)
         small = "\n".join(filter(None, [others, count(size, "picture")]))
-        for text, shift, style in (
-            (title, 2, {"fontsize": 13, "fontweight": "bold", "va": "bottom"}),
+        lines: list[tuple[str, int, dict]] = [
+            (first, 2, {"fontsize": 13, "fontweight": "bold", "va": "bottom"}),
             (small, -5, {"fontsize": 8.5, "alpha": 0.75, "va": "top"}),
-        ):
-            self.texts_.append(
-                self.ax_.annotate(
-                    text,
-                    (x, y),
-                    (0, shift),
-                    textcoords="offset points",
-                    parse_math=False,
-                    **style,
-                )
-            )
+        ]
+        for text, shift, style in lines:
+            self.texts_.append(write(self.ax_, text, place, (0, shift), **style))
 
 
-def _choose_pictures(images, labels, typicality=None, names=None, n_columns=8):
+def choose_pictures(images, labels, typicality=None, names=None, n_columns=8):
     """Return pictures, sizes and names of each cluster, as the display takes them."""
     images = check_images(images)
     labels = np.asarray(labels)
     typicality = np.zeros(len(labels)) if typicality is None else typicality
-    if not len(images) == len(labels) == len(typicality):
-        raise ValueError(
-            f"{len(images)} images, {len(labels)} labels and {len(typicality)} "
-            "values of typicality: expected as many of each."
-        )
+    typicality = one_each("typicality", typicality, images, labels)
     clusters = np.unique(labels)
-    if names is not None and clusters[-1] >= len(names):
-        raise ValueError(
-            f"names has {len(names)} entries, but labels go up to {clusters[-1]}."
-        )
-    order = np.argsort(-np.asarray(typicality), kind="stable")
+    check_names(names, clusters[-1])
+    order = np.argsort(-typicality, kind="stable")
     pictures = [
-        [_square(images[i], i) for i in order[labels[order] == c][:n_columns]]
+        [square(images[i], i) for i in order[labels[order] == c][:n_columns]]
         for c in clusters
     ]
     sizes = [int((labels == c).sum()) for c in clusters]
-    return pictures, sizes, [_title(c, names) for c in clusters]
-
-
-def _sheet(rows):
-    """Put pictures side by side, row by row; empty places (None) are transparent."""
-    step = _CELL + _GAP
-    size = len(rows) * step, max(map(len, rows)) * step, 4
-    sheet = np.full(size, (255, 255, 255, 0), dtype=np.uint8)
-    for row, pictures in enumerate(rows):
-        for column, picture in enumerate(pictures):
-            if picture is not None:
-                top, left = row * step, column * step
-                place = sheet[top : top + _CELL, left : left + _CELL]
-                place[:, :, :3], place[:, :, 3] = picture, 255
-    return sheet
-
-
-def _title(cluster, names):
-    """Return the names of a cluster, or what it is called without any."""
-    if cluster < 0:
-        return ("noise",)
-    own = () if names is None else names[cluster]
-    return own if len(own) else (f"cluster {cluster}",)
-
-
-def _square(image, index):
-    """Return the middle square of an image as uint8, (cell, cell, 3)."""
-    from PIL import Image, ImageOps
-
-    picture = ImageSource(image, index).decode(_CELL)
-    return ImageOps.fit(picture, (_CELL, _CELL), Image.Resampling.LANCZOS)
+    return pictures, sizes, [title(c, names) for c in clusters]

@@ -2,13 +2,14 @@
 
 import numpy as np
 from sklearn.utils import check_array, check_random_state
-from sklearn.utils.validation import check_consistent_length, column_or_1d
+from sklearn.utils.validation import check_consistent_length
 
+from .._docs import documented
 from ..data.images import ImageSource, check_images, is_images
 from ..data.rows import UnitRows
 from ..neighbors import nearest
-from ._assignments import read_labels, read_names, read_rows
-from ._features import _axes
+from ._assignments import check_labels, read_labels, read_names, read_rows
+from ._drawing import new_axes
 
 # Three times as bright as black pages and a third of white ones, and told apart with
 # normal vision and with all kinds of color blindness (tests/plotting has the numbers).
@@ -33,6 +34,7 @@ _JITTER = 0.3  # in distances of neighbors
 _KEPT = 512  # pixels of the longer side of a thumbnail, that it may be drawn larger
 
 
+@documented()
 class EmbeddingMapDisplay:
     """All images on one plane, like ones near each other, colored by cluster.
 
@@ -53,12 +55,7 @@ class EmbeddingMapDisplay:
     thumbnails : dict of int to PIL.Image.Image, default=None
         Pictures of some images by their number, drawn at their places.
 
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-        Axes with the map.
-    figure_ : matplotlib Figure
-        Figure that holds it.
+    Attributes: <ax_, figure_>
     scatters_ : list of matplotlib PathCollection
         One per cluster, in the order of their labels; noise comes first.
     texts_ : list of matplotlib Text
@@ -123,25 +120,16 @@ class EmbeddingMapDisplay:
         estimator : clusterer
             Fitted, with `predict`, or with `labels_` of `X`. Its `cluster_names_` are
             shown if it has any.
-        X : array-like of shape (n, n_features), or images
-            Embeddings, or images for an estimator that was fitted on images.
+        <given>
         images : images, default=None
-            The images of `X`, where `X` is embeddings: one of each cluster is shown.
+            The images of embeddings `X`: one of each cluster is shown.
         n_samples : int, default=5000
             Largest number of rows that t-SNE lays out; see Notes of the class.
         random_state : int, RandomState instance or None, default=None
             Draws the rows and seeds t-SNE.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a new figure is made.
-        s : float, default=None
-            Area of a marker in square points. If None, chosen by the number of images.
-        thumbnail_size : float, default=48
-            Longer side of the thumbnails, in points.
+        <ax, s, thumbnail_size>
 
-        Returns
-        -------
-        display : EmbeddingMapDisplay
-            Drawn; :meth:`plot` draws it again elsewhere.
+        Returns: <drawn>
 
         Raises
         ------
@@ -190,32 +178,16 @@ class EmbeddingMapDisplay:
             Cluster of each row; a negative one is noise.
         names : dict of int to str, or list of str, default=None
             What clusters are called, for the legend.
-        images : images, default=None
-            The images of `X`: one of each cluster is shown.
-        n_samples : int, default=5000
-            Largest number of rows that t-SNE lays out; see Notes of the class.
-        random_state : int, RandomState instance or None, default=None
-            Draws the rows and seeds t-SNE.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a new figure is made.
-        s : float, default=None
-            Area of a marker in square points. If None, chosen by the number of images.
-        thumbnail_size : float, default=48
-            Longer side of the thumbnails, in points.
+        <images, n_samples, random_state, ax, s, thumbnail_size>
 
-        Returns
-        -------
-        display : EmbeddingMapDisplay
-            Drawn; :meth:`plot` draws it again elsewhere.
+        Returns: <drawn>
 
         Raises
         ------
         ValueError
             If lengths differ, labels are not integers, or a row has no direction.
         """
-        labels = column_or_1d(labels)
-        if labels.dtype.kind not in "iu":
-            raise ValueError(f"labels are of dtype {labels.dtype}, expected integers.")
+        labels = check_labels(labels)
         check_consistent_length(X, labels)
         coordinates = lay_out(X, n_samples=n_samples, random_state=random_state)
         thumbnails = None
@@ -231,21 +203,15 @@ class EmbeddingMapDisplay:
     def plot(self, *, ax=None, s=None, thumbnail_size=48):
         """Draw the map.
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a new figure is made.
+        Parameters: <ax>
         s : float, default=None
             Area of a marker in square points. If None, chosen by the number of images.
         thumbnail_size : float, default=48
             Longer side of the thumbnails, in points.
 
-        Returns
-        -------
-        display : EmbeddingMapDisplay
-            Itself.
+        Returns: <itself>
         """
-        self.ax_ = _axes(ax, (7, 6))
+        self.ax_ = new_axes(ax, (7, 6))
         self.figure_ = self.ax_.figure
         labels, places = np.asarray(self.labels), np.asarray(self.coordinates)
         s = s or float(np.clip(20_000 / max(len(labels), 1), 4, 36))
@@ -322,27 +288,10 @@ def _thumbnail(image, index):
 
 
 def lay_out(X, *, n_samples=5000, random_state=None):
-    """Place each row on a plane, near to the rows that it is like.
+    """Place rows on a plane, (n, 2) float32, near those that they are like.
 
-    Parameters
-    ----------
-    X : array-like of shape (n, n_features)
-        Embeddings; only their direction counts.
-    n_samples : int, default=5000
-        Largest number of rows that t-SNE lays out. Others are placed between the
-        laid-out rows nearest to them.
-    random_state : int, RandomState instance or None, default=None
-        Draws the rows and seeds t-SNE.
-
-    Returns
-    -------
-    coordinates : ndarray of shape (n, 2), float32
-        Their mean is about 0, and the larger of their standard deviations 1.
-
-    Raises
-    ------
-    ValueError
-        If `n_samples` is no integer above 1, or a row is of zeros, NaN or infinity.
+    The mean is about 0, and the larger of the standard deviations 1. Parameters are as
+    for :meth:`EmbeddingMapDisplay.from_embeddings`.
     """
     if not isinstance(n_samples, int | np.integer) or n_samples < 2:
         raise ValueError(f"n_samples={n_samples!r} should be an integer above 1.")

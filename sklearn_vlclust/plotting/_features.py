@@ -9,12 +9,15 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
+from .._docs import documented
 from ..data.memory import check_memory
 from ..data.rows import unit
+from ._drawing import new_axes
 
 _LARGEST = 10  # clusters whose spectra are drawn
 
 
+@documented()
 class SimilarityDisplay:
     """Absolute cosines of features, sorted by cluster: Figure 2 of [1]_.
 
@@ -29,19 +32,11 @@ class SimilarityDisplay:
     sizes : ndarray of int
         Rows of each cluster, in order.
 
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-        Axes with the picture.
-    figure_ : matplotlib Figure
-        Figure that holds it.
+    Attributes: <ax_, figure_>
     image_ : matplotlib AxesImage
         The similarities.
 
-    References
-    ----------
-    .. [1] Chu, Tong, Ding, Dai, Haeffele, Vidal, Ma, "Image clustering via the
-       principle of rate reduction in the age of pretrained models", ICLR 2024.
+    References: <chu2024>
 
     Examples
     --------
@@ -71,25 +66,14 @@ class SimilarityDisplay:
     ):
         """Show the features that a fitted clusterer gives `X`.
 
-        Parameters
-        ----------
-        estimator : clusterer
-            With `transform` and `predict`.
-        X : array-like of shape (n, n_features), or images
-            What `estimator` takes.
+        Parameters: <featuring, given>
         n_samples : int, default=1000
             Largest number of rows shown, drawn at random.
         random_state : int, RandomState instance or None, default=None
-            Draws them.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a new figure is made.
-        cmap : str or Colormap, default="viridis"
-            Colors from 0 to 1.
+            Draws the rows.
+        <ax, cmap>
 
-        Returns
-        -------
-        display : SimilarityDisplay
-            Drawn; :meth:`plot` draws it again elsewhere.
+        Returns: <drawn>
         """
         check_is_fitted(estimator)
         return cls.from_features(
@@ -120,19 +104,9 @@ class SimilarityDisplay:
             Features; only their direction counts.
         labels : array-like of shape (n,)
             Cluster of each row.
-        n_samples : int, default=1000
-            Largest number of rows shown, drawn at random.
-        random_state : int, RandomState instance or None, default=None
-            Draws them.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a new figure is made.
-        cmap : str or Colormap, default="viridis"
-            Colors from 0 to 1.
+        <n_samples, random_state, ax, cmap>
 
-        Returns
-        -------
-        display : SimilarityDisplay
-            Drawn; :meth:`plot` draws it again elsewhere.
+        Returns: <drawn>
         """
         features, labels = _check(features, labels)
         if len(labels) > n_samples:
@@ -154,19 +128,13 @@ class SimilarityDisplay:
     def plot(self, *, ax=None, cmap="viridis"):
         """Draw the similarities.
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a new figure is made.
+        Parameters: <ax>
         cmap : str or Colormap, default="viridis"
             Colors from 0 to 1.
 
-        Returns
-        -------
-        display : SimilarityDisplay
-            Itself.
+        Returns: <itself>
         """
-        self.ax_ = _axes(ax, (5.5, 5))
+        self.ax_ = new_axes(ax, (5.5, 5))
         self.figure_ = self.ax_.figure
         self.image_ = self.ax_.imshow(
             self.similarities, vmin=0, vmax=1, cmap=cmap, interpolation="nearest"
@@ -177,6 +145,7 @@ class SimilarityDisplay:
         return self
 
 
+@documented()
 class SpectrumDisplay:
     """Singular values of features, of all and of each cluster: Figure 3 of [1]_.
 
@@ -190,19 +159,11 @@ class SpectrumDisplay:
     spectra : dict of str to ndarray
         Singular values by name, largest first.
 
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-        Axes with the curves.
-    figure_ : matplotlib Figure
-        Figure that holds it.
+    Attributes: <ax_, figure_>
     lines_ : list of matplotlib Line2D
         One per spectrum.
 
-    References
-    ----------
-    .. [1] Chu, Tong, Ding, Dai, Haeffele, Vidal, Ma, "Image clustering via the
-       principle of rate reduction in the age of pretrained models", ICLR 2024.
+    References: <chu2024>
 
     Examples
     --------
@@ -220,19 +181,9 @@ class SpectrumDisplay:
     def from_estimator(cls, estimator, X, *, ax=None):
         """Show the features that a fitted clusterer gives `X`.
 
-        Parameters
-        ----------
-        estimator : clusterer
-            With `transform` and `predict`.
-        X : array-like of shape (n, n_features), or images
-            What `estimator` takes.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a new figure is made.
+        Parameters: <featuring, given, ax>
 
-        Returns
-        -------
-        display : SpectrumDisplay
-            Drawn; :meth:`plot` draws it again elsewhere.
+        Returns: <drawn>
         """
         check_is_fitted(estimator)
         return cls.from_features(estimator.transform(X), estimator.predict(X), ax=ax)
@@ -247,13 +198,9 @@ class SpectrumDisplay:
             Features, not centered.
         labels : array-like of shape (n,), default=None
             Cluster of each row. The ten largest clusters are shown.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a new figure is made.
+        <ax>
 
-        Returns
-        -------
-        display : SpectrumDisplay
-            Drawn; :meth:`plot` draws it again elsewhere.
+        Returns: <drawn>
         """
         features, labels = _check(
             features, np.zeros(len(features)) if labels is None else labels
@@ -268,17 +215,11 @@ class SpectrumDisplay:
     def plot(self, *, ax=None):
         """Draw the spectra.
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a new figure is made.
+        Parameters: <ax>
 
-        Returns
-        -------
-        display : SpectrumDisplay
-            Itself.
+        Returns: <itself>
         """
-        self.ax_ = _axes(ax, (6, 4))
+        self.ax_ = new_axes(ax, (6, 4))
         self.figure_ = self.ax_.figure
         self.lines_ = []
         # In the color of the text, which is seen in any style.
@@ -313,11 +254,3 @@ def _check(features, labels):
 def _spectrum(features):
     values = np.linalg.svd(features, compute_uv=False)
     return values / max(values[0], 1e-12)
-
-
-def _axes(ax, size):
-    if ax is not None:
-        return ax
-    import matplotlib.pyplot as plt
-
-    return plt.subplots(figsize=size, layout="constrained")[1]

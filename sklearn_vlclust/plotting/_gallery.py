@@ -5,10 +5,16 @@ from numbers import Integral
 
 import numpy as np
 
+from .._docs import documented
 from ..data.images import check_images
-from ._assignments import read_certainty, read_inputs, read_typicality
-from ._contact_sheet import _CELL, _GAP, _sheet, _square, _title
-from ._text import count
+from ._assignments import (
+    check_names,
+    one_each,
+    read_certainty,
+    read_inputs,
+    read_typicality,
+)
+from ._drawing import CELL, GAP, count, full_axes, paste, square, title, write
 
 _SHOWN = 6  # clusters, unless they are chosen
 _BAND = 72  # pixels above a cluster, for its name
@@ -16,13 +22,14 @@ _BETWEEN = 48  # pixels between its halves
 _SCALE = 160  # pixels per inch
 
 
+@documented()
 class ClusterGalleryDisplay:
     """Chosen clusters of images: the most typical ones beside the least certain.
 
     A :class:`ContactSheetDisplay` gives an overview, with a row of typical images per
     cluster. Here each cluster has its own block; the right half shows its borderline
-    images, which the clusterer nearly put elsewhere. Build it by :meth:`from_estimator`
-    or :meth:`from_predictions`.
+    images, which the clusterer nearly put elsewhere; without `predict_proba`, those far
+    from the center. Build it by :meth:`from_estimator` or :meth:`from_predictions`.
 
     Parameters
     ----------
@@ -35,12 +42,7 @@ class ClusterGalleryDisplay:
     names : list of sequences of str
         Names of each cluster, best first.
 
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-        Axes with the gallery.
-    figure_ : matplotlib Figure
-        Figure that holds it.
+    Attributes: <ax_, figure_>
     images_ : list of matplotlib AxesImage
         The pictures, one artist per cluster.
     texts_ : list of matplotlib Text
@@ -80,31 +82,15 @@ class ClusterGalleryDisplay:
     ):
         """Show clusters of a fitted clusterer.
 
-        Parameters
-        ----------
-        estimator : clusterer
-            With `cluster_centers_`, and `cluster_names_` where words are known. Without
-            `predict_proba` the images far from their center are the uncertain ones.
-        images : images
-            As for the encoders: paths, PIL images or arrays.
-        embeddings : array-like of shape (n_images, n_features), default=None
-            Embeddings of `images`, for an estimator that was fitted on embeddings.
-            If None, the estimator's `embedder_` embeds the images.
+        Parameters: <centered, images, embeddings>
         clusters : sequence of int, default=None
             Clusters to show, in this order. If None, the six largest.
         n_pictures : int, default=12
             Largest number of pictures of either kind per cluster. In a small cluster,
             each half shows half of its images.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a figure that fits the number of
-            clusters is made.
-        n_columns : int, default=4
-            Pictures beside each other in either half.
+        <ax, n_columns>
 
-        Returns
-        -------
-        display : ClusterGalleryDisplay
-            Drawn; :meth:`plot` draws it again elsewhere.
+        Returns: <drawn>
 
         Raises
         ------
@@ -141,33 +127,15 @@ class ClusterGalleryDisplay:
     ):
         """Show clusters of any division of images.
 
-        Parameters
-        ----------
-        images : images
-            As for the encoders: paths, PIL images or arrays.
-        labels : array-like of shape (n_images,), int
-            Cluster of each image, from 0; a negative one is noise.
+        Parameters: <images, image_labels>
         typicality : array-like of shape (n_images,)
             Images with high values are typical of their cluster.
         certainty : array-like of shape (n_images,), default=None
             Probability that an image belongs to its cluster. If None, the least typical
             images count as the least certain.
-        names : list of sequences of str, default=None
-            Names of cluster 0, 1, ..., best first.
-        clusters : sequence of int, default=None
-            Clusters to show, in this order. If None, the six largest.
-        n_pictures : int, default=12
-            Largest number of pictures of either kind per cluster.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a figure that fits the number of
-            clusters is made.
-        n_columns : int, default=4
-            Pictures beside each other in either half.
+        <all_names, clusters, n_pictures, ax, n_columns>
 
-        Returns
-        -------
-        display : ClusterGalleryDisplay
-            Drawn; :meth:`plot` draws it again elsewhere.
+        Returns: <drawn>
 
         Raises
         ------
@@ -176,11 +144,11 @@ class ClusterGalleryDisplay:
             image cannot be read.
         """
         images, labels = check_images(images), np.asarray(labels)
-        typicality = _one_each("typicality", typicality, images, labels)
+        typicality = one_each("typicality", typicality, images, labels)
         if certainty is None:
             known, certainty = np.full(len(labels), np.nan), typicality
         else:
-            known = certainty = _one_each("certainty", certainty, images, labels)
+            known = certainty = one_each("certainty", certainty, images, labels)
         if not isinstance(n_pictures, Integral) or n_pictures < 1:
             raise ValueError(f"n_pictures={n_pictures!r} is no integer above 0.")
         clusters = _choose(clusters, labels, names)
@@ -193,43 +161,33 @@ class ClusterGalleryDisplay:
             doubtful = rest[np.argsort(certainty[rest], kind="stable")][:n_pictures]
             blocks.append((typical, doubtful))
         display = cls(
-            [[_square(images[i], i) for i in typical] for typical, _ in blocks],
-            [[_square(images[i], i) for i in doubtful] for _, doubtful in blocks],
+            [[square(images[i], i) for i in typical] for typical, _ in blocks],
+            [[square(images[i], i) for i in doubtful] for _, doubtful in blocks],
             [known[doubtful] for _, doubtful in blocks],
             [int((labels == c).sum()) for c in clusters],
-            [_title(c, names) for c in clusters],
+            [title(c, names) for c in clusters],
         )
         return display.plot(ax=ax, n_columns=n_columns)
 
     def plot(self, *, ax=None, n_columns=4):
         """Draw the gallery.
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a figure that fits the clusters is made.
+        Parameters: <ax>
         n_columns : int, default=4
             Pictures beside each other in either half.
 
-        Returns
-        -------
-        display : ClusterGalleryDisplay
-            Itself.
+        Returns: <itself>
         """
-        import matplotlib.pyplot as plt
-
         sheets = [
             _both_halves(left, right, n_columns)
             for left, right in zip(self.typical, self.uncertain)
         ]
         width = sheets[0].shape[1]
         height = sum(_BAND + len(sheet) for sheet in sheets)
-        if ax is None:
-            figure = plt.figure(figsize=(width / _SCALE, height / _SCALE))
-            ax = figure.add_axes((0.01, 0, 0.98, 1))
+        ax = full_axes(ax, width / _SCALE, height / _SCALE, margin=0.01)
         self.ax_, self.figure_ = ax, ax.figure
         self.images_, self.texts_ = [], []
-        middle, top = n_columns * (_CELL + _GAP) + _BETWEEN, 0
+        middle, top = n_columns * (CELL + GAP) + _BETWEEN, 0
         for number, sheet in enumerate(sheets):
             top += _BAND
             bottom = top + len(sheet)
@@ -246,48 +204,24 @@ class ClusterGalleryDisplay:
 
     def _write(self, number, top, middle):
         size, names = self.sizes[number], [str(n) for n in self.names[number]]
-        others = ", ".join(names[1:4])
-        n_pictures = count(size, "picture")
+        first = textwrap.shorten(names[0], 40, placeholder="…")
+        others = textwrap.shorten(", ".join(names[1:4]), 60, placeholder="…")
         span = _span(self.certainties[number])
         quiet = {"fontsize": 9, "alpha": 0.8}
         for x, rise, text, style in (
-            (
-                0,
-                17,
-                textwrap.shorten(names[0], 40, placeholder="…"),
-                {"weight": "bold"},
-            ),
-            (middle, 17, textwrap.shorten(others, 60, placeholder="…"), quiet),
-            (0, 4, f"{n_pictures}, most typical", quiet),
+            (0, 17, first, {"weight": "bold"}),
+            (middle, 17, others, quiet),
+            (0, 4, f"{count(size, 'picture')}, most typical", quiet),
             (middle, 4, f"least certain{span}", quiet),
         ):
-            self.texts_.append(
-                self.ax_.annotate(
-                    text,
-                    (x, top),
-                    (0, rise),
-                    textcoords="offset points",
-                    parse_math=False,
-                    **style,
-                )
-            )
-
-
-def _one_each(name, values, images, labels):
-    values = np.asarray(values, dtype=float)
-    if not len(images) == len(labels) == len(values):
-        raise ValueError(
-            f"{len(images)} images, {len(labels)} labels and {len(values)} values of "
-            f"{name}: expected as many of each."
-        )
-    return values
+            self.texts_.append(write(self.ax_, text, (x, top), (0, rise), **style))
 
 
 def _choose(clusters, labels, names):
     """Return the clusters to show; all have images and names."""
     found, sizes = np.unique(labels, return_counts=True)
     if clusters is None:
-        # Noise is shown if it is asked for.
+        # Noise is shown only if it is asked for.
         sizes = np.where(found < 0, -1, sizes)
         order = np.argsort(-sizes, kind="stable")[:_SHOWN]
         clusters = [c for c in found[order] if c >= 0] or list(found[:1])
@@ -300,15 +234,12 @@ def _choose(clusters, labels, names):
             f"clusters={clusters} has {missing}, to which no image belongs. There are "
             f"clusters {found[0]} to {found[-1]}."
         )
-    if names is not None and max(clusters) >= len(names):
-        raise ValueError(
-            f"names has {len(names)} entries, but clusters go up to {max(clusters)}."
-        )
+    check_names(names, max(clusters))
     return clusters
 
 
 def _span(certainties):
-    """Return from where to where certainties go, to be written after a word."""
+    """Return the range of certainties, such as " (51 to 93 %)"; "" if unknown."""
     known = np.asarray(certainties, dtype=float)
     known = known[~np.isnan(known)]
     if not len(known):
@@ -318,12 +249,12 @@ def _span(certainties):
 
 
 def _both_halves(left, right, n_columns):
-    """Return the pictures of a cluster, half beside half."""
+    """Return the pictures of a cluster as one array, the halves side by side."""
     n_rows = max(1, -(-max(len(left), len(right)) // n_columns))
     sheets = []
     for half in (left, right):
         places = [*half, *[None] * (n_rows * n_columns - len(half))]
         rows = [places[i * n_columns : (i + 1) * n_columns] for i in range(n_rows)]
-        sheets.append(_sheet(rows))
+        sheets.append(paste(rows))
     height = len(sheets[0])
     return np.hstack([sheets[0], np.zeros((height, _BETWEEN, 4), np.uint8), sheets[1]])

@@ -2,10 +2,13 @@
 
 import numpy as np
 
+from .._docs import documented
 from ._assignments import read_inputs, read_typicality
-from ._contact_sheet import _CELL, ContactSheetDisplay, _choose_pictures, _square
+from ._contact_sheet import ContactSheetDisplay, choose_pictures
+from ._drawing import CELL, square, write
 
 
+@documented()
 class GeneratedImagesDisplay:
     """One row per cluster: its most typical images and images generated for it.
 
@@ -18,15 +21,9 @@ class GeneratedImagesDisplay:
         cluster has fewer), and as many generated ones.
     sizes : list of int
         Number of real images of each cluster.
-    names : list of sequences of str
-        Names of each cluster, best first; may be empty.
+    <shown_names>
 
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-        Axes with the sheet.
-    figure_ : matplotlib Figure
-        Figure that holds it.
+    Attributes: <ax_, figure_>
     image_ : matplotlib AxesImage
         All pictures.
     texts_ : list of matplotlib Text
@@ -54,20 +51,14 @@ class GeneratedImagesDisplay:
         ----------
         estimator : GenerativeCalibrationClustering
             Fitted on images.
-        images : images
-            As for the estimator: paths, PIL images or arrays.
+        <images>
         n_columns : int, default=8
             Number of pictures of either kind per cluster.
         random_state : int, RandomState instance or None, default=None
             Draws the generated ones.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a figure that fits the number of
-            clusters is made.
+        <ax>
 
-        Returns
-        -------
-        display : GeneratedImagesDisplay
-            Drawn; :meth:`plot` draws it again elsewhere.
+        Returns: <drawn>
 
         Raises
         ------
@@ -87,38 +78,31 @@ class GeneratedImagesDisplay:
         rng = check_random_state(random_state)
         inputs = read_inputs(estimator, images)
         labels, typicality = read_typicality(estimator, inputs)
-        real, sizes, names = _choose_pictures(
+        real, sizes, names = choose_pictures(
             images, labels, typicality, n_columns=n_columns
         )
-        white = Image.new("RGB", (_CELL, _CELL), "white")
+        white = Image.new("RGB", (CELL, CELL), "white")
         rows = []
         for cluster, pictures in zip(np.unique(labels), real):
             made = estimator.generate(n_columns, int(cluster), random_state=rng)
             gap = [white] * (n_columns - len(pictures) + 1)
-            rows.append(pictures + gap + [_square(image, 0) for image in made])
+            rows.append(pictures + gap + [square(image, 0) for image in made])
         return cls(rows, sizes, names).plot(ax=ax)
 
     def plot(self, *, ax=None):
         """Draw the sheet.
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a figure that fits the clusters is made.
+        Parameters: <ax>
 
-        Returns
-        -------
-        display : GeneratedImagesDisplay
-            Itself.
+        Returns: <itself>
         """
         sheet = ContactSheetDisplay(self.pictures, self.sizes, self.names).plot(ax=ax)
         self.ax_, self.figure_ = sheet.ax_, sheet.figure_
         self.image_, self.texts_ = sheet.image_, sheet.texts_
         height, width, _ = self.image_.get_array().shape
-        style = {"textcoords": "offset points", "ha": "center", "fontsize": 13}
+        style = {"ha": "center", "fontsize": 13}
         for share, text in ((0.25, "real"), (0.75, "generated")):
-            self.texts_.append(
-                self.ax_.annotate(text, (share * width, 0), (0, 4), **style)
-            )
-        self.ax_.set_ylim(height, -0.25 * _CELL)  # room for them above the first row
+            place = share * width, 0
+            self.texts_.append(write(self.ax_, text, place, (0, 4), **style))
+        self.ax_.set_ylim(height, -0.25 * CELL)  # room for these texts
         return self

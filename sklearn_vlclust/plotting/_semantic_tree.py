@@ -6,20 +6,23 @@ from collections import Counter
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ..semantics._wordnet import noun_hierarchy
-from ._text import count
+from .._docs import documented
+from ..datasets.nouns import noun_hierarchy
+from ._drawing import count, new_axes
 
 _ROW = 0.2  # inches
 _REMOVED = "#e02b2b"  # a red that is read on white and on black
 
 
+@documented()
 class SemanticTreeDisplay:
     """WordNet above the nouns of a semantic space, with the levels removed: Figure 14.
 
     Words of the upper levels (red) are too general to tell images apart: the hierarchy
     filter of :class:`~sklearn_vlclust.SemanticSpace` removes nouns less than `gamma_h`
     levels below `entity`. However many nouns there are, only the few rows with the most
-    nouns are drawn; the others are counted. Build it by :meth:`from_estimator` or
+    nouns are drawn; the others are counted. Of several hypernyms, a node is below the
+    one with the shortest path to `entity`. Build it by :meth:`from_estimator` or
     :meth:`from_synsets`.
 
     Parameters
@@ -38,12 +41,7 @@ class SemanticTreeDisplay:
     min_depth : int
         Levels that are removed.
 
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-        Axes with the tree.
-    figure_ : matplotlib Figure
-        Figure that holds it.
+    Attributes: <ax_, figure_>
     texts_ : list of matplotlib Text
         The rows, from the top.
     lines_ : matplotlib LineCollection
@@ -87,19 +85,9 @@ class SemanticTreeDisplay:
         ----------
         estimator : SemanticSpace or MCAClustering
             Fitted; the latter with words.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a figure that fits the rows is made.
-        max_rows : int, default=40
-            Largest number of rows; see :meth:`plot`.
-        max_children : int, default=8
-            Nodes shown below one; the others are counted in a row.
-        max_depth : int, default=None
-            Levels shown. If None, all.
+        <ax, max_rows, max_children, max_depth>
 
-        Returns
-        -------
-        display : SemanticTreeDisplay
-            Drawn; :meth:`plot` draws it again elsewhere.
+        Returns: <drawn>
 
         Raises
         ------
@@ -147,20 +135,9 @@ class SemanticTreeDisplay:
             Names to show. If None, the first word of each synset.
         min_depth : int, default=0
             Levels that are shown as removed.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a figure that fits the rows is made.
-        max_rows : int, default=40
-            Largest number of rows; see :meth:`plot`.
-        max_children : int, default=8
-            Nodes shown below one; the others are counted in a row.
-        max_depth : int, default=None
-            Levels shown. If None, all.
+        <ax, max_rows, max_children, max_depth>
 
-        Returns
-        -------
-        display : SemanticTreeDisplay
-            Drawn; :meth:`plot` draws it again elsewhere. Of several hypernyms, a node
-            is below the one with the shortest path to `entity`.
+        Returns: <drawn>
 
         Raises
         ------
@@ -211,10 +188,7 @@ class SemanticTreeDisplay:
     def plot(self, *, ax=None, max_rows=40, max_children=8, max_depth=None):
         """Draw the tree.
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a figure that fits the rows is made.
+        Parameters: <ax>
         max_rows : int, default=40
             Largest number of rows. Nodes open in the order of their nouns, the root
             first, while there is room for what is below them.
@@ -223,23 +197,18 @@ class SemanticTreeDisplay:
         max_depth : int, default=None
             Levels shown. If None, all.
 
-        Returns
-        -------
-        display : SemanticTreeDisplay
-            Itself.
+        Returns: <itself>
 
         Raises
         ------
         ValueError
             If `max_rows` or `max_children` is less than 1.
         """
-        from ._features import _axes
-
         for name, value in (("max_rows", max_rows), ("max_children", max_children)):
             if value < 1:
                 raise ValueError(f"{name}={value!r} should be at least 1.")
         rows = self._choose_rows(max_rows, max_children, max_depth)
-        self.ax_ = _axes(ax, (7, max(2.0, _ROW * (len(rows) + 3))))
+        self.ax_ = new_axes(ax, (7, max(2.0, _ROW * (len(rows) + 3))))
         self.figure_ = self.ax_.figure
         self._draw_branches(rows)
         self._draw_markers(rows)

@@ -5,10 +5,14 @@ from itertools import groupby
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from .._docs import documented
+from ._drawing import new_axes, write
+
 _NO_TERMS = ("epoch", "phase")
 _MARKED = 60  # epochs that are marked
 
 
+@documented()
 class TrainingCurveDisplay:
     """Loss and its terms against epochs.
 
@@ -29,12 +33,7 @@ class TrainingCurveDisplay:
     name : str, default=None
         What was trained.
 
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-        Axes with the curves.
-    figure_ : matplotlib Figure
-        Figure that holds it.
+    Attributes: <ax_, figure_>
     lines_ : dict of str to matplotlib Line2D
         The curve of each term.
     phase_lines_ : list of matplotlib Line2D
@@ -74,15 +73,9 @@ class TrainingCurveDisplay:
             Fitted, with `history_`.
         terms : list of str, default=None
             Terms to show, ``"loss"`` being the total. If None, all.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a new figure is made.
-        yscale : {"linear", "log", "symlog"}, default="linear"
-            Scale of the losses; see :meth:`plot`.
+        <ax, yscale>
 
-        Returns
-        -------
-        display : TrainingCurveDisplay
-            Drawn; :meth:`plot` draws it again elsewhere.
+        Returns: <drawn>
 
         Raises
         ------
@@ -109,19 +102,12 @@ class TrainingCurveDisplay:
         ----------
         history : list of dict
             As `history_`: ``"epoch"``, loss terms by name and perhaps ``"phase"``.
-        terms : list of str, default=None
-            Terms to show. If None, all.
+        <terms>
         name : str, default=None
             What was trained.
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a new figure is made.
-        yscale : {"linear", "log", "symlog"}, default="linear"
-            Scale of the losses; see :meth:`plot`.
+        <ax, yscale>
 
-        Returns
-        -------
-        display : TrainingCurveDisplay
-            Drawn; :meth:`plot` draws it again elsewhere.
+        Returns: <drawn>
 
         Raises
         ------
@@ -147,18 +133,12 @@ class TrainingCurveDisplay:
     def plot(self, *, ax=None, yscale="linear"):
         """Draw the curves.
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Axes to draw on. If None, a new figure is made.
+        Parameters: <ax>
         yscale : {"linear", "log", "symlog"}, default="linear"
             Scale of the losses. "log" is for values above 0 alone; "symlog" takes
             others, too.
 
-        Returns
-        -------
-        display : TrainingCurveDisplay
-            Itself.
+        Returns: <itself>
 
         Raises
         ------
@@ -168,10 +148,8 @@ class TrainingCurveDisplay:
         import matplotlib.pyplot as plt
         from matplotlib.ticker import MaxNLocator
 
-        from ._features import _axes
-
         self._check_scale(yscale)
-        self.ax_ = _axes(ax, (7, 4.5))
+        self.ax_ = new_axes(ax, (7, 4.5))
         self.figure_ = self.ax_.figure
         self.lines_ = {}
         marker = "." if len(self.epochs) <= _MARKED else ""
@@ -213,7 +191,7 @@ class TrainingCurveDisplay:
     def _draw_phases(self):
         self.phase_lines_, self.phase_texts_ = [], []
         n_epochs = max(1, len(self.epochs))
-        style = {"textcoords": "offset points", "fontsize": "small", "alpha": 0.8}
+        style = {"fontsize": "small", "alpha": 0.8, "ha": "center", "va": "top"}
         for name, first, last in self.phases:
             if last < self.epochs[-1]:
                 self.phase_lines_.append(
@@ -221,14 +199,13 @@ class TrainingCurveDisplay:
                 )
             short = (last - first + 1) / n_epochs < 0.02 * len(name)
             self.phase_texts_.append(
-                self.ax_.annotate(
+                write(
+                    self.ax_,
                     name,
                     ((first + last) / 2, 1),
                     (0, -4),
                     xycoords=self.ax_.get_xaxis_transform(),
                     rotation=90 if short else 0,
-                    ha="center",
-                    va="top",
                     **style,
                 )
             )

@@ -1,9 +1,13 @@
 """Names for the clusters of any clusterer: Algorithm 2 of CPP."""
 
+from __future__ import annotations
+
 from numbers import Integral, Real
+from typing import Self
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import (
@@ -19,6 +23,7 @@ from .._compat import (
     StrOptions,
     _fit_context,
 )
+from .._typing import Auto, Data, Device, Float, Int, Nouns, WordEncoder
 from ..data.read import read_embeddings
 from ..data.rows import UnitRows, unit
 from ..embedding._resolve import embed_images, make_embedder
@@ -173,17 +178,17 @@ class ClusterCaptioner(BaseEstimator):
 
     def __init__(
         self,
-        vocabulary="wordnet",
-        top=5,
+        vocabulary: Nouns = "wordnet",
+        top: Int = 5,
         *,
-        n_candidates=5,
-        embedder=None,
-        logit_scale=100.0,
-        centering="auto",
-        generality=0.2,
-        prompt="a photo of a {}",
-        device="auto",
-    ):
+        n_candidates: Int = 5,
+        embedder: WordEncoder = None,
+        logit_scale: Float | None = 100.0,
+        centering: Float | Auto = "auto",
+        generality: Float | None = 0.2,
+        prompt: str = "a photo of a {}",
+        device: Device = "auto",
+    ) -> None:
         self.vocabulary = vocabulary
         self.top = top
         self.n_candidates = n_candidates
@@ -195,7 +200,7 @@ class ClusterCaptioner(BaseEstimator):
         self.device = device
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y):
+    def fit(self, X: Data, y: ArrayLike) -> Self:
         """Name the clusters `y` of the images `X`.
 
         Parameters
@@ -245,7 +250,7 @@ class ClusterCaptioner(BaseEstimator):
         self.scores_ = np.array([scores[0] for scores in self.candidate_scores_])
         return self
 
-    def caption(self, labels):
+    def caption(self, labels: ArrayLike) -> np.ndarray:
         """Caption of each label.
 
         Parameters

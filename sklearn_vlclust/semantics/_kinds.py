@@ -5,7 +5,7 @@ import re
 import numpy as np
 from scipy.sparse import csr_array
 
-from ._wordnet import noun_hierarchy
+from ..datasets.nouns import noun_hierarchy
 
 
 def join_synonyms(votes, vocabulary):

@@ -5,6 +5,7 @@ import torch
 from scipy.sparse import csr_array
 from scipy.special import entr, softmax
 
+from ..data.protocol import Rows
 from ..data.rows import row_blocks
 from ..neighbors import nearest
 
@@ -13,7 +14,7 @@ from ..neighbors import nearest
 MIXTURE_NOUNS = 16
 
 
-class NounMixture:
+class NounMixture(Rows):
     """Each image as a weighted mean of nouns: ``softmax(cos / temperature) @ nouns``.
 
     Encoders differ in the range of their cosines, so the temperature is found by

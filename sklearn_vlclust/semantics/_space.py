@@ -1,6 +1,9 @@
 """The nouns that describe a set of images: semantic space construction of MCA."""
 
+from __future__ import annotations
+
 from numbers import Integral, Real
+from typing import Self
 
 import numpy as np
 from scipy.special import softmax
@@ -16,15 +19,16 @@ from .._compat import (
     _check_feature_names_in,
     _fit_context,
 )
+from .._typing import Array, Data, Float, Int, Nouns, RandomState, Strings, WordEncoder
 from ..data.distributed import by_blocks, without_fit
 from ..data.memory import check_memory
 from ..data.read import read_embeddings
 from ..data.rows import UnitRows, divide_rows, measured_blocks, unit
+from ..datasets.nouns import noun_hierarchy
 from ..embedding._resolve import embed_images, make_embedder
 from ..neighbors import nearest
 from ._encoding import noun_vectors, read_vocabulary
 from ._vocabulary import Vocabulary
-from ._wordnet import noun_hierarchy
 
 # k-means for the image centers uses at most this many rows (not in the paper): means of
 # thousands of rows hardly change when more are added.
@@ -140,15 +144,15 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
 
     def __init__(
         self,
-        vocabulary="wordnet",
-        embedder=None,
-        n_clusters=8,
-        gamma_r=20,
-        gamma_u=0.05,
-        gamma_h=3,
-        prompt="a photo of a {}",
-        random_state=None,
-    ):
+        vocabulary: Nouns = "wordnet",
+        embedder: WordEncoder = None,
+        n_clusters: Int = 8,
+        gamma_r: Int = 20,
+        gamma_u: Float = 0.05,
+        gamma_h: Int = 3,
+        prompt: str = "a photo of a {}",
+        random_state: RandomState = None,
+    ) -> None:
         self.vocabulary = vocabulary
         self.embedder = embedder
         self.n_clusters = n_clusters
@@ -159,7 +163,7 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X: Data, y: object = None) -> Self:
         """Select the nouns that describe `X`.
 
         Parameters
@@ -187,7 +191,7 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
         return self._fit_rows(UnitRows(X, zero_rows=zero_rows))
 
     @by_blocks
-    def transform(self, X):
+    def transform(self, X: Data) -> Array:
         """Cosine similarity of each image to each noun.
 
         Parameters
@@ -219,7 +223,7 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
             np.matmul(rows, nouns.T, out=similarities[block])
         return similarities
 
-    def kneighbors(self, X, k=5):
+    def kneighbors(self, X: Data, k: Int = 5) -> tuple[np.ndarray, np.ndarray]:
         """Nearest nouns of each image.
 
         Parameters
@@ -247,7 +251,7 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
         indices, similarities = nearest(rows, self.embeddings_, k)
         return similarities, indices
 
-    def mixture(self, X, temperature=0.01):
+    def mixture(self, X: Data, temperature: Float = 0.01) -> np.ndarray:
         """Describe each image by the mean of the nouns' vectors, weighted by cosine.
 
         Parameters
@@ -273,7 +277,9 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
             mixtures[block] = softmax(rows @ nouns.T / temperature, axis=1) @ nouns
         return mixtures
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(
+        self, input_features: Strings | None = None
+    ) -> np.ndarray:
         """Return the nouns.
 
         Parameters

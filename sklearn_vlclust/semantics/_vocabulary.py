@@ -1,11 +1,17 @@
 """Nouns, with their vectors and their places in WordNet."""
 
+from __future__ import annotations
+
 import re
 import warnings
+from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ._wordnet import noun_hierarchy
+from .._typing import Strings
+from ..datasets.nouns import noun_hierarchy
 
 
 class Vocabulary:
@@ -62,7 +68,12 @@ class Vocabulary:
            [0.        , 1.        ]], dtype=float32)
     """
 
-    def __init__(self, nouns, embeddings=None, synsets=None):
+    def __init__(
+        self,
+        nouns: Strings,
+        embeddings: ArrayLike | None = None,
+        synsets: Sequence[str | None] | np.ndarray | None = None,
+    ) -> None:
         nouns = _check_nouns(nouns)
         synsets = _check_synsets(synsets, nouns)
         embeddings = _check_embeddings(embeddings, nouns)
@@ -78,7 +89,7 @@ class Vocabulary:
             self.embeddings = _merge_rows(embeddings, row, nouns)
 
     @classmethod
-    def from_wordnet(cls):
+    def from_wordnet(cls) -> Self:
         """Return all 82,115 noun synsets of WordNet 3.0, one noun each.
 
         A synset is named by its first word that no more frequent synset has taken. One
@@ -102,7 +113,7 @@ class Vocabulary:
         vocabulary.embeddings = None
         return vocabulary
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.nouns)
 
     def __iter__(self):

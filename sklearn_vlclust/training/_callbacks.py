@@ -1,14 +1,17 @@
 """Callbacks at the end of an epoch: progress bars, user callbacks, scikit-learn."""
 
+from __future__ import annotations
+
 from collections import Counter
+from collections.abc import Callable, Iterable
 from itertools import groupby
 from typing import Any
 
-from .._compat import start_fit_task
-from ._net import StopTraining
+from .._typing import Int
+from ._net import ClusteringNet, StopTraining
 
 
-def training_phases(criterion, n_epochs):
+def training_phases(criterion: Any, n_epochs: int) -> list[tuple[str, int]]:
     """Return the phases of a training, in order, as pairs of name and epochs.
 
     A criterion with phases names the phase of an epoch by ``phase(epoch)``, counting
@@ -20,7 +23,7 @@ def training_phases(criterion, n_epochs):
     return [(name, len(list(epochs))) for name, epochs in groupby(names)]
 
 
-def name_phases(history, phases):
+def name_phases(history: list[dict], phases: list[tuple[str, int]]) -> list[dict]:
     """Return `history` with the phase of each epoch, where there are several."""
     if len(phases) < 2:
         return history
@@ -32,7 +35,7 @@ def name_phases(history, phases):
 
 
 class ProgressBar:
-    """A tqdm bar a phase, with the loss and the time left; nothing unless `verbose`.
+    """A tqdm bar per phase, with loss and time left; shown only if `verbose`.
 
     Parameters
     ----------
@@ -44,18 +47,18 @@ class ProgressBar:
         0 shows nothing.
     """
 
-    def __init__(self, name, phases, verbose):
+    def __init__(self, name: str, phases: list[tuple[str, int]], verbose: Int) -> None:
         self.bar: Any = None
         self._ahead = iter(_titles(name, phases))
         self._done = 0  # epochs, all phases together
         if verbose:
             self._open()
 
-    def __call__(self, net):
+    def __call__(self, net: ClusteringNet) -> None:
         """Move the bar to the epochs done."""
         if self.bar is None:
             return
-        # A fit that goes on where another stopped begins with epochs in the past.
+        # A resumed fit starts with epochs that are done.
         for _ in range(self._done, len(net.history) - 1):
             self.bar.initial += 1
             self.bar.n += 1
@@ -65,7 +68,7 @@ class ProgressBar:
         self._close_if_full()
         self._done = len(net.history)
 
-    def close(self):
+    def close(self) -> None:
         """Leave the bars in place."""
         if self.bar is not None:
             self.bar.leave = self.bar.n > 0  # a phase that never began
@@ -94,22 +97,30 @@ def _titles(name, phases):
         yield f"{name}, {phase}{number}" if len(phases) > 1 else name, n_epochs
 
 
-def after_epoch(*hooks):
-    """Return a hook that calls all of `hooks`, and ends the training if one is True."""
+def after_epoch(*hooks: Callable[[ClusteringNet], object]) -> Callable:
+    """Return a hook that calls all `hooks`, and ends the training if one is True."""
 
     def hook(net):
-        stops = [hook(net) for hook in hooks]  # all of them are told
+        stops = [hook(net) for hook in hooks]  # call all of them
         if any(stop is True for stop in stops):
             raise StopTraining
 
     return hook
 
 
-def notify_callbacks(estimator, callbacks):
-    """Return a hook that calls ``on_epoch_end(estimator, epoch, losses)`` on each.
+def notify_callbacks(
+    estimator: Any, callbacks: Iterable[Any], n_epochs: int
+) -> Callable[[ClusteringNet], bool]:
+    """Announce a training to the user's callbacks; return a hook for its epochs.
 
-    It returns whether a callback returned True, to end the training.
+    The hook calls ``on_epoch_end(estimator, epoch, losses)`` on each, and returns
+    whether one of them returned True, to end the training. A callback may also have
+    ``on_fit_begin(estimator, n_epochs)``. It is called now, with the number of epochs
+    of the whole training, including those that a resumed fit has already done.
     """
+    for callback in callbacks:
+        if hasattr(callback, "on_fit_begin"):
+            callback.on_fit_begin(estimator, n_epochs)
 
     def hook(net):
         row = net.history[-1]
@@ -120,7 +131,13 @@ def notify_callbacks(estimator, callbacks):
     return hook
 
 
-def notify_sklearn(estimator, X, y, phases, snapshot):
+def notify_sklearn(
+    estimator: Any,
+    X: Any,
+    y: object,
+    phases: list[tuple[str, int]],
+    snapshot: Callable[[], dict],
+) -> tuple[Callable[[ClusteringNet], bool], Callable[[], None]]:
     """Return ``(hook, finish)`` that drive scikit-learn's own callbacks.
 
     `snapshot` returns the attributes that make a copy of the estimator predict as of
@@ -128,9 +145,74 @@ def notify_sklearn(estimator, X, y, phases, snapshot):
     can watch a score; the fit itself never sees it. The hook returns whether a callback
     asks to end the training.
     """
-    task = start_fit_task(estimator, X, y, phases)
+    if not hasattr(estimator, "_init_callback_context"):  # scikit-learn before 1.9
+        return lambda net: False, lambda: None
+    task = _FitTask(estimator, X, y, phases)
 
     def hook(net):
         return task.end_epoch(len(net.history), snapshot)
 
     return hook, lambda: task.finish(snapshot)
+
+
+class _FitTask:
+    """One fit, as scikit-learn's callbacks see it: a tree of phases and epochs.
+
+    A fit of one phase has epochs only. A task begins when the one before it ends.
+    """
+
+    def __init__(self, estimator, X, y, phases):
+        self._data = {"estimator": estimator, "X": X, "y": y}
+        self._has_phases = len(phases) > 1
+        self._ahead = iter(phases)
+        n_tasks = len(phases) if self._has_phases else phases[0][1]
+        self._fit = estimator._init_callback_context(max_subtasks=n_tasks)
+        self._fit.call_on_fit_task_begin(**self._data)
+        self._phase = self._epoch = None
+        self._n_done, self._n_left = 0, 0  # epochs of the fit, of the phase
+        self._begin_epoch()
+
+    def end_epoch(self, n_done, snapshot):
+        """Report `n_done` epochs as done; return whether a callback asks to stop."""
+        while self._n_done < n_done - 1:  # before this fit was resumed
+            self._end_epoch(None)
+            self._begin_epoch()
+        stop = self._end_epoch(snapshot)
+        if not stop:
+            self._begin_epoch()
+        return stop
+
+    def finish(self, snapshot):
+        """End the fit, its phase, and the epoch that was interrupted, if any."""
+        if self._epoch is not None:
+            self._end(self._epoch, None)
+        if self._phase is not None:
+            self._end(self._phase, snapshot)
+        self._end(self._fit, snapshot)
+
+    def _begin_epoch(self):
+        if not self._n_left:
+            name, self._n_left = next(self._ahead, ("", 0))
+            if not self._n_left:
+                return  # that was the last phase
+            if self._has_phases:
+                self._phase = self._begin(self._fit, name, self._n_left)
+        self._epoch = self._begin(self._phase or self._fit, "epoch", 0)
+
+    def _end_epoch(self, snapshot):
+        stop, self._epoch = self._end(self._epoch, snapshot), None
+        self._n_done += 1
+        self._n_left -= 1
+        if self._phase is not None and not self._n_left:
+            stop |= self._end(self._phase, snapshot)
+            self._phase = None
+        return stop
+
+    def _begin(self, task, name, n_tasks):
+        task = task.subcontext(task_name=name, max_subtasks=n_tasks)
+        return task.call_on_fit_task_begin(**self._data)
+
+    def _end(self, task, snapshot):
+        return task.call_on_fit_task_end(
+            **self._data, reconstruction_attributes=snapshot
+        )

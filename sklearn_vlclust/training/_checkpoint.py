@@ -1,5 +1,7 @@
 """Training state on disk: written every epoch, resumed exactly."""
 
+from __future__ import annotations
+
 import json
 import warnings
 from pathlib import Path
@@ -7,8 +9,10 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from skorch import NeuralNet
 
 from .._backend._files import write_atomically
+from .._typing import StrPath
 
 FORMAT = 1
 
@@ -27,12 +31,14 @@ class Checkpoint:
         Source of all randomness of the training.
     """
 
-    def __init__(self, path, identity, generator):
+    def __init__(
+        self, path: StrPath, identity: dict, generator: torch.Generator
+    ) -> None:
         self.path = Path(path)
         self.identity = identity
         self.generator = generator
 
-    def restore(self, net):
+    def restore(self, net: NeuralNet) -> None:
         """Put `net` and the generator in the state of the file, if there is one.
 
         Raises
@@ -64,7 +70,7 @@ class Checkpoint:
                     moments[name] = torch.empty_like(weight).copy_(value)
         net.history.extend(header["history"])
 
-    def save(self, net):
+    def save(self, net: NeuralNet) -> None:
         """Write the state of `net`; a file that cannot be written is a warning."""
         tensors = {"generator": self.generator.get_state()}
         for part, module in (("module", net.module_), ("criterion", net.criterion_)):

@@ -1,12 +1,19 @@
 """The training loop: skorch, with batches sliced from whole tensors."""
 
+from __future__ import annotations
+
 import math
 import warnings
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from skorch import NeuralNet
 from skorch.callbacks import Callback
+
+from .._typing import Int
+from ._checkpoint import Checkpoint
 
 
 class StopTraining(Exception):
@@ -31,15 +38,17 @@ class RandomBatches:
         Source of the order.
     """
 
-    def __init__(self, source, batch_size, generator):
+    def __init__(
+        self, source: Any, batch_size: Int, generator: torch.Generator
+    ) -> None:
         self.source = source
         self.batch_size = batch_size
         self.generator = generator
 
-    def __len__(self):
-        return -(-len(self.source) // self.batch_size)
+    def __len__(self) -> int:
+        return int(-(-len(self.source) // self.batch_size))
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[tuple]:
         order = torch.randperm(len(self.source), generator=self.generator)
         for index in order.tensor_split(len(self)):
             yield self.source.batch(index)
@@ -62,18 +71,20 @@ class ClusteringNet(NeuralNet):
     def _default_callbacks(self):
         return []
 
-    def check_data(self, X, y=None):
+    def check_data(self, X: Any, y: object = None) -> None:
         """Accept any iterable of batches."""
 
-    def get_split_datasets(self, X, y=None, **_):
+    def get_split_datasets(
+        self, X: Any, y: object = None, **_: Any
+    ) -> tuple[Any, None]:
         """Train on everything: there are no labels to validate with."""
         return X, None
 
-    def get_iterator(self, dataset, training=False):
+    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Return `dataset`, which yields batches already."""
         return dataset
 
-    def train_step(self, batch, **_):
+    def train_step(self, batch: Any, **_: Any) -> dict[str, torch.Tensor]:
         """Take one optimizer step and return the loss terms."""
         self.optimizer_.zero_grad(set_to_none=True)
         losses = self.criterion_(self.module_, *batch)
@@ -81,7 +92,9 @@ class ClusteringNet(NeuralNet):
         self.optimizer_.step()
         return losses
 
-    def run_single_epoch(self, iterator, training, prefix, step_fn, **_):
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, step_fn: Callable, **_: Any
+    ) -> None:
         """Run `step_fn` on every batch and record the mean of each loss term.
 
         Raises
@@ -134,18 +147,18 @@ class _AfterEpoch(Callback):
 
 
 def train(
-    module,
-    criterion,
-    batches,
+    module: torch.nn.Module,
+    criterion: torch.nn.Module,
+    batches: RandomBatches,
     *,
-    optimizer,
-    lr,
-    max_epochs,
-    device,
-    checkpoint=None,
-    after_epoch=(),
-    **optimizer_params,
-):
+    optimizer: type[torch.optim.Optimizer],
+    lr: float,
+    max_epochs: int,
+    device: torch.device,
+    checkpoint: Checkpoint | None = None,
+    after_epoch: Iterable[Callable[[NeuralNet], object]] = (),
+    **optimizer_params: Any,
+) -> list[dict]:
     """Train `module` to minimize `criterion`, from a checkpoint where there is one.
 
     Parameters

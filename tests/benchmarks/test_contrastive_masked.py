@@ -12,7 +12,7 @@ from benchmarks.contrastive_masked import (
     make_objective,
     run,
 )
-from sklearn_vlclust._backend._device import new_generator
+from tests.conftest import new_generator
 
 
 @pytest.mark.parametrize("side", MODELS)

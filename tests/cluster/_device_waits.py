@@ -15,7 +15,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import sklearn_vlclust
-from sklearn_vlclust._backend._device import to_device
 
 DEVICE = torch.device("meta")
 # Operations of ATen of which the CPU reads a result, or the size of one.
@@ -96,7 +95,7 @@ def _why_copy_waits(name, args, kwargs):
         return None
     if source == DEVICE:
         return "copy to the CPU"
-    if _is_called_by(to_device):
+    if _is_called_by("to_device"):
         return None  # pinned on a GPU
     return "copy from memory that is not pinned"
 
@@ -109,9 +108,9 @@ def _on_device(tensors):
     return [x for x in tensors if isinstance(x, torch.Tensor) and x.device == DEVICE]
 
 
-def _is_called_by(function):
+def _is_called_by(name):
     frame = sys._getframe()
-    while frame is not None and frame.f_code is not function.__code__:
+    while frame is not None and frame.f_code.co_name != name:
         frame = frame.f_back
     return frame is not None
 

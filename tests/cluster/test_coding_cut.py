@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
-from sklearn_vlclust.cluster.spectral import coding_cut as coding_cut_module
 from sklearn_vlclust.cluster.spectral.coding_cut import (
     ClusterRates,
     cut_and_merge,
@@ -20,6 +19,7 @@ from sklearn_vlclust.cluster.spectral.cut import (
     doubly_stochastic,
     neighbor_affinity,
 )
+from sklearn_vlclust.cluster.spectral.recipe import SpectralRecipe
 from sklearn_vlclust.metrics import clustering_accuracy
 from sklearn_vlclust.neighbors import kneighbors
 
@@ -131,11 +131,12 @@ def test_few_or_equal_rows(rows):
         assert len(labels) == rows and labels.min() >= 0 and labels.max() < k
 
 
-def test_clusters_of_which_no_row_is_looked_at(monkeypatch):
+def test_clusters_of_which_no_row_is_looked_at():
     """Of every third row none is of cluster 2."""
-    monkeypatch.setattr(coding_cut_module, "RATED_ROWS", 20)
     X, y = subspaces(np.random.default_rng(0), 2, n_each=30)
     y[[1, 2, 4]] = 2
     for k in (1, 2, 3):
-        _, merged = ClusterRates(torch.from_numpy(X), y).merge(k)
+        with SpectralRecipe.using(rated_rows=20):
+            rates = ClusterRates(torch.from_numpy(X), y)
+        _, merged = rates.merge(k)
         assert len(merged) == 3 and set(merged) == set(range(k))

@@ -7,11 +7,11 @@ from sklearn.cluster import KMeans
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_vlclust import ContrastiveMaskedClustering
-from sklearn_vlclust._backend._device import new_generator
 from sklearn_vlclust.cluster.axes import half_whitening
 from sklearn_vlclust.cluster.row_network import EmbeddingNetwork
 from sklearn_vlclust.data.rows import UnitRows
 from sklearn_vlclust.metrics import clustering_accuracy
+from tests.conftest import new_generator
 
 
 def make(**params):

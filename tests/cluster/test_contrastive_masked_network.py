@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
-from sklearn_vlclust._backend._device import new_generator
 from sklearn_vlclust.cluster.contrastive_masked.network import (
     MaskedAutoencoder,
     draw_mask,
@@ -23,6 +22,7 @@ from sklearn_vlclust.cluster.contrastive_masked.patches import patchify, unpatch
 from sklearn_vlclust.cluster.image_batches import Images
 from sklearn_vlclust.cluster.views import StrongView, Views
 from sklearn_vlclust.training import RandomBatches, load_model, save_model, train
+from tests.conftest import new_generator
 
 CPU = torch.device("cpu")
 SMALL = {

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from sklearn_vlclust._backend._device import new_generator
 from sklearn_vlclust.cluster.views import (
     GRAY,
     StrongView,
@@ -19,6 +18,7 @@ from sklearn_vlclust.cluster.views import (
     hue_rotation,
     recolor,
 )
+from tests.conftest import new_generator
 
 STILL = StrongView(window=(1.0, 1.0), shift=0.0, rotation=0.0, shear=0.0)
 

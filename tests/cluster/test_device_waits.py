@@ -14,6 +14,7 @@ from sklearn_vlclust import (
 )
 from sklearn_vlclust._backend._device import to_device
 from sklearn_vlclust.cluster import base as base_module
+from sklearn_vlclust.training import resolve_device
 from tests.cluster._device_waits import DEVICE, DeviceWaits
 
 N, WIDTH = 96, 24
@@ -184,3 +185,13 @@ def test_what_does_not_wait_is_passed_over():
         x.masked_fill(x > 0, 2.0).new_full((), 3.0)
         torch.ones(3, 3)[torch.ones(3) > 0].sum().item()  # all on the CPU
     assert not waits.found
+
+
+@pytest.mark.parametrize("device", ["cpu", "auto"])
+def test_a_copy_to_a_device_is_the_same_tensor(device):
+    x = torch.arange(6).reshape(2, 3).T  # not contiguous
+    device = resolve_device(device)
+    copy = to_device(x, device)
+    assert copy.device.type == device.type
+    assert torch.equal(copy.cpu(), x)
+    assert to_device(copy, device) is copy  # nothing is copied twice

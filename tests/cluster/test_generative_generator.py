@@ -10,7 +10,6 @@ import torch
 from sklearn.datasets import load_digits
 from torch import nn
 
-from sklearn_vlclust._backend._device import new_generator
 from sklearn_vlclust.cluster.generative.generator import (
     BETA_END,
     BETA_START,
@@ -20,6 +19,7 @@ from sklearn_vlclust.cluster.generative.generator import (
     ImageGenerator,
 )
 from sklearn_vlclust.training import load_model, save_model
+from tests.conftest import new_generator
 
 pytest.importorskip(
     "diffusers", reason='needs pip install "sklearn-vlclust[generative]"'

@@ -8,7 +8,6 @@ import torch
 from sklearn.datasets import load_digits
 from torch import nn
 
-from sklearn_vlclust._backend._device import new_generator
 from sklearn_vlclust.cluster.axes import half_whitening
 from sklearn_vlclust.cluster.generative.network import (
     ResidualNetwork,
@@ -17,6 +16,7 @@ from sklearn_vlclust.cluster.generative.network import (
 )
 from sklearn_vlclust.data.rows import UnitRows
 from sklearn_vlclust.training import load_model, save_model
+from tests.conftest import new_generator
 
 K = 5
 SHAPES = [(1, 8, 8), (3, 32, 32), (3, 12, 20), (1, 3, 3)]

@@ -11,6 +11,7 @@ from sklearn_vlclust.cluster import partition as partitions
 from sklearn_vlclust.cluster.mca import presets
 from sklearn_vlclust.cluster.mca.network import MCANetwork
 from sklearn_vlclust.cluster.mca.objective import AlignedBatches, MCAObjective
+from sklearn_vlclust.cluster.recipe import CommonRecipe
 from sklearn_vlclust.data.rows import UnitRows
 from sklearn_vlclust.metrics import clustering_accuracy, match_clusters
 
@@ -182,12 +183,10 @@ def test_presets_of_table_5_can_be_fitted(small, name):
     assert mca.n_iter_ == 2
 
 
-def test_a_sample_starts_many_rows(small, make_mca, monkeypatch):
-    monkeypatch.setattr(partitions, "START_ROWS", 60)
-    monkeypatch.setattr(partitions, "START_ROWS_PER_CLUSTER", 5)
-    monkeypatch.setattr(partitions, "WARD_ROWS", 40)
+def test_a_sample_starts_many_rows(small, make_mca):
     X, y, _ = small
-    assert clustering_accuracy(y, make_mca().fit_predict(X)) > 0.95
+    with CommonRecipe.using(start_rows=60, start_rows_per_cluster=5, ward_rows=40):
+        assert clustering_accuracy(y, make_mca().fit_predict(X)) > 0.95
 
 
 def test_ward_on_one_product_equals_scipy():

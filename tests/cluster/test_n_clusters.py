@@ -10,6 +10,7 @@ from sklearn.metrics import adjusted_rand_score, mutual_info_score
 from benchmarks import shared_data
 from sklearn_vlclust.cluster.spectral import n_clusters as n_clusters_module
 from sklearn_vlclust.cluster.spectral.n_clusters import estimate_n_clusters
+from sklearn_vlclust.cluster.spectral.recipe import NClustersRecipe
 
 
 def estimate(X, k_range=None, seed=0):
@@ -161,10 +162,8 @@ def test_same_seed_same_answer():
         np.testing.assert_array_equal(curve, second.scores[name])
 
 
-def test_a_sample_of_many_rows(monkeypatch):
+def test_a_sample_of_many_rows():
     """More rows are read if a cluster has few in the sample."""
-    monkeypatch.setattr(n_clusters_module, "SAMPLE_ROWS", 300)
-    monkeypatch.setattr(n_clusters_module, "MOST_ROWS", 1200)
     read = []
 
     class Rows:
@@ -175,7 +174,8 @@ def test_a_sample_of_many_rows(monkeypatch):
             read.append(len(rows))
             return self.X[rows]
 
-    found = estimate(Rows())
+    with NClustersRecipe.using(sample_rows=300, most_rows=1200):
+        found = estimate(Rows())
     assert read == [300, 1200]
     assert 42 <= found.n_clusters <= 58
 

@@ -17,7 +17,7 @@ from sklearn_vlclust.cluster.rate_reduction import presets
 from sklearn_vlclust.cluster.rate_reduction.membership import sinkhorn_membership
 from sklearn_vlclust.cluster.rate_reduction.network import RateReductionNetwork
 from sklearn_vlclust.cluster.rate_reduction.objective import RateReductionObjective
-from sklearn_vlclust.cluster.spectral import graph_cuts as graph_cuts_module
+from sklearn_vlclust.cluster.spectral.recipe import SpectralRecipe
 from sklearn_vlclust.data.rows import UnitRows
 from sklearn_vlclust.metrics import (
     cluster_coding_rate,
@@ -94,19 +94,18 @@ def test_membership_that_does_not_converge_says_so(small, fitted, make, monkeypa
 def test_a_sharp_cut_that_is_better_in_both_respects_is_taken(
     small, fitted, monkeypatch
 ):
-    """The natural one, here with two groups joined and one halved, leaks more."""
+    """The natural one, here with two groups joined and one halved, cuts more."""
     _, y, _ = small
     right = fitted.labels_.copy()
     wrong = np.where(right == 1, 0, right)
     wrong[np.flatnonzero(right == 2)[::2]] = 1
-    for share in ("SHARP_LEAKS", "EVEN_SAVES"):  # no cut is taken for one of them
-        monkeypatch.setattr(graph_cuts_module, share, 0)
     natural, sharp, _ = fitted.cuts_
-    monkeypatch.setattr(natural, "labels", lambda k, **options: wrong)
-    assert clustering_accuracy(y, fitted.set_n_clusters(5).labels_) > 0.95
-    monkeypatch.setattr(sharp, "labels", lambda k, **options: wrong)
-    monkeypatch.setattr(fitted, "_lies_apart", False)
-    assert clustering_accuracy(y, fitted.set_n_clusters(5).labels_) < 0.95
+    with SpectralRecipe.using(trim_below=0, even_rate_below=0):  # for one of them
+        monkeypatch.setattr(natural, "labels", lambda k, **options: wrong)
+        assert clustering_accuracy(y, fitted.set_n_clusters(5).labels_) > 0.95
+        monkeypatch.setattr(sharp, "labels", lambda k, **options: wrong)
+        monkeypatch.setattr(fitted, "_lies_apart", False)
+        assert clustering_accuracy(y, fitted.set_n_clusters(5).labels_) < 0.95
 
 
 def test_set_n_clusters_cuts_again_without_training(small, make):

@@ -178,7 +178,7 @@ def test_clusters_that_belong_elsewhere_are_none():
     labels = cut.labels(4, ward=True)
     assert np.bincount(labels).tolist() == [20, 10, 10, 2]
     # Of the affinity of an odd row to others 0.5 leads to the other one, 0.8 out.
-    labels = cut.labels(4, ward=True, firm=True)
+    labels = cut.labels(4, ward=True, trimmed=True)
     assert normalized_mutual_info_score(y[y >= 0], labels[y >= 0]) == pytest.approx(1)
     assert np.bincount(labels).sum() == len(y)
 
@@ -189,7 +189,7 @@ def test_clusters_of_what_belongs_together_stay():
     odd = y == -1
     affinity[np.ix_(odd, odd)] = 1  # more than the 0.8 that lead out
     cut = SpectralCut(csr_array(affinity), 4, np.random.RandomState(0), residue=0.3)
-    labels = cut.labels(4, ward=True, firm=True)
+    labels = cut.labels(4, ward=True, trimmed=True)
     np.testing.assert_array_equal(labels, cut.labels(4, ward=True))
     assert np.bincount(labels).min() == 2
 
@@ -198,5 +198,5 @@ def test_groups_apart_are_firm(digits):
     rows = digits[0]
     cut = SpectralCut(make_affinity(rows), 10, np.random.RandomState(0))
     np.testing.assert_array_equal(
-        cut.labels(10, ward=True), cut.labels(10, ward=True, firm=True)
+        cut.labels(10, ward=True), cut.labels(10, ward=True, trimmed=True)
     )

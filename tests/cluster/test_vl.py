@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.metrics import adjusted_rand_score
 
 from sklearn_vlclust import VLClustering, Vocabulary
-from sklearn_vlclust.cluster import partition as partition_module
+from sklearn_vlclust.cluster.recipe import CommonRecipe
 from sklearn_vlclust.cluster.spectral.averaged_cuts import (
     AveragedCuts,
     principal_components,
@@ -115,11 +115,10 @@ def test_another_number_of_clusters(pets, tmp_path):
             again.set_n_clusters(bad)
 
 
-def test_many_rows_are_clustered_by_a_sample(small, monkeypatch):
-    monkeypatch.setattr(partition_module, "START_ROWS", 60)
-    monkeypatch.setattr(partition_module, "START_ROWS_PER_CLUSTER", 5)
+def test_many_rows_are_clustered_by_a_sample(small):
     X, y, words = small
-    model = VLClustering(5, semantic_space=words, random_state=0).fit(X)
+    with CommonRecipe.using(start_rows=60, start_rows_per_cluster=5):
+        model = VLClustering(5, semantic_space=words, random_state=0).fit(X)
     assert len(model.samples_) == 60 and len(model.labels_) == len(X)
     assert clustering_accuracy(y, model.labels_) > 0.95
     with pytest.raises(ValueError, match="give all of them as X"):

@@ -1,22 +1,28 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from sklearn_vlclust.datasets import _sample_images as module
-from sklearn_vlclust.datasets import list_images
-from sklearn_vlclust.datasets._sample_images import fetch_sample_images
+from sklearn_vlclust.datasets import fetch_sample_images
+
+STAMPS = Path("usr", "share", "tuxpaint", "stamps")
+not_installed = pytest.mark.skipif(
+    Path("/", STAMPS).is_dir(), reason="the package is installed"
+)
 
 
-def test_stamps_become_pictures_on_white(tmp_path):
-    stamps = tmp_path / "usr" / "share" / "tuxpaint" / "stamps" / "animals" / "birds"
+@not_installed
+def test_stamps_become_pictures_on_white(tmp_path, serve_packages):
+    stamps = tmp_path / "package" / STAMPS / "animals" / "birds"
     stamps.mkdir(parents=True)
     stamp = np.zeros((50, 100, 4), dtype=np.uint8)
     stamp[10:40, 20:80] = 200, 0, 0, 255  # the rest is transparent
     for name in ("crow", "crow_mirror"):
         Image.fromarray(stamp).save(stamps / f"{name}.png")
     (stamps / "crow.txt").write_text("a crow")
-    module._write_pictures(tmp_path, tmp_path / "out")
-    (path,) = list_images(tmp_path / "out")
+    serve_packages(tmp_path / "package")
+    (path,) = fetch_sample_images(tmp_path / "home")
     assert path.endswith("birds/crow.jpg")
     with Image.open(path) as picture:
         pixels = np.asarray(picture, dtype=int)
@@ -33,9 +39,8 @@ def test_what_is_there_is_not_fetched_again(tmp_path):
     assert list(fetch_sample_images(tmp_path)) == [str(folder / "crow.jpg")]
 
 
+@not_installed
 def test_without_apt_the_error_says_what_to_do(tmp_path, monkeypatch):
-    if module._STAMPS.is_dir():
-        pytest.skip("the package is installed")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(LookupError, match="apt-get install tuxpaint-stamps-default"):
         fetch_sample_images(tmp_path)

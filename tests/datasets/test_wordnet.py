@@ -9,9 +9,10 @@ from pathlib import Path
 import nltk
 import pytest
 
-from sklearn_vlclust.datasets import _wordnet, fetch_wordnet
+from sklearn_vlclust.datasets import fetch_wordnet
 from sklearn_vlclust.datasets.__main__ import main
-from sklearn_vlclust.datasets._wordnet import load_wordnet
+
+DEBIAN_FOLDER = Path("usr", "share", "wordnet")
 
 
 @pytest.fixture(scope="module")
@@ -23,42 +24,41 @@ def installed():
 @pytest.fixture
 def bare(monkeypatch, installed, tmp_path):
     """A machine without WordNet, Debian's files and network."""
+    if Path("/", DEBIAN_FOLDER).is_dir():
+        pytest.skip("Debian's package is installed")
     monkeypatch.setattr(nltk.data, "path", [])
-    monkeypatch.setattr(_wordnet, "DEBIAN_FOLDER", tmp_path / "usr-share-wordnet")
     monkeypatch.setenv("NLTK_DOWNLOAD_URL", "http://127.0.0.1:9/index.xml")
     monkeypatch.setattr(nltk.downloader.Downloader, "DEFAULT_URL", "http://127.0.0.1:9")
     return tmp_path
 
 
+@pytest.fixture
+def packaged(bare, installed, serve_packages):
+    """A machine whose `apt-get` has Debian's package, which lacks a file."""
+    folder = bare / "package" / DEBIAN_FOLDER
+    shutil.copytree(installed, folder)
+    (folder / "lexnames").unlink()
+    serve_packages(bare / "package")
+    return bare
+
+
 @pytest.mark.smoke
-def test_reader(installed):
-    reader = load_wordnet()
-    assert reader is load_wordnet()
-    assert reader.get_version() == "3.0"
-    dog = reader.synset("dog.n.01")
+def test_nltk_reads_it(installed):
+    assert len((installed / "lexnames").read_text().splitlines()) == 45
+    wordnet = nltk.corpus.wordnet
+    assert wordnet.get_version() == "3.0"
+    dog = wordnet.synset("dog.n.01")
     assert dog.lexname() == "noun.animal"
     assert dog.min_depth() == 8
-    assert reader.synset_from_pos_and_offset("n", 2084071) == dog
+    assert wordnet.synset_from_pos_and_offset("n", 2084071) == dog
     assert {lemma.name() for lemma in dog.lemmas()} >= {"dog", "domestic_dog"}
-    assert reader.synset("run.v.01").lexname() == "verb.motion"
-    assert reader.synset("good.a.01").lexname() == "adj.all"
-    assert len((installed / "lexnames").read_text().splitlines()) == 45
+    assert wordnet.synset("run.v.01").lexname() == "verb.motion"
+    assert wordnet.synset("good.a.01").lexname() == "adj.all"
 
 
-def test_reader_in_threads(installed):
-    reader = load_wordnet()
-    names = [f"{word}.n.01" for word in ("dog", "cat", "oak", "car", "sea", "hat")] * 30
-    reader._synset_offset_cache.clear()
-    with ThreadPoolExecutor(6) as pool:
-        read = list(pool.map(lambda name: reader.synset(name).name(), names))
-    assert read == names
-
-
-def test_copied_from_debian(bare, installed):
-    folder = bare / "usr-share-wordnet"
-    shutil.copytree(installed, folder)
-    (folder / "lexnames").unlink()  # as in Debian
-    target = fetch_wordnet(bare / "home", download=False)
+def test_from_a_package_of_debian(packaged, installed):
+    bare = packaged
+    target = fetch_wordnet(bare / "home", download=False, debian=True)
     assert target == bare / "home" / "nltk_data" / "corpora" / "wordnet"
     assert (target / "lexnames").read_bytes() == (installed / "lexnames").read_bytes()
     assert not any(path.is_symlink() for path in target.iterdir())
@@ -92,19 +92,20 @@ def test_folder_with_links_out_of_it_is_not_used(bare, installed):
         fetch_wordnet(bare / "home", download=False)
 
 
-def test_damaged_copy_is_replaced(bare, installed):
-    shutil.copytree(installed, bare / "usr-share-wordnet")
-    target = fetch_wordnet(bare / "home", download=False)
+def test_damaged_copy_is_replaced(packaged):
+    target = fetch_wordnet(packaged / "home", download=False, debian=True)
     (target / "index.noun").write_bytes(b"")
-    assert fetch_wordnet(bare / "home", download=False) == target
+    again = fetch_wordnet(packaged / "home", download=False, debian=True)
+    assert again == target
     assert (target / "index.noun").stat().st_size > 1_000_000
 
 
-def test_installs_may_race(bare, installed):
-    shutil.copytree(installed, bare / "usr-share-wordnet")
+def test_installs_may_race(packaged):
+    home = packaged / "home"
     with ThreadPoolExecutor(4) as pool:
         jobs = [
-            pool.submit(fetch_wordnet, bare / "home", download=False) for _ in range(4)
+            pool.submit(fetch_wordnet, home, download=False, debian=True)
+            for _ in range(4)
         ]
     (target,) = {job.result() for job in jobs}
     assert [path.name for path in target.parent.iterdir()] == ["wordnet"]

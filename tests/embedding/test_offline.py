@@ -112,8 +112,8 @@ def test_a_text_is_the_longest_noun_it_ends_in(embedder, text, noun):
 def test_class_part_of_a_noun_against_a_slow_loop(embedder):
     network = embedder._network
     weights = network.model.state_dict()["_fc.weight"].numpy().astype(np.float64)
-    names = network.space.classes
-    classes = [i for i, s in enumerate(names) if s.name().endswith("elephant.n.01")]
+    names = [network.space.nouns.names[i] for i in network.space.classes]
+    classes = [i for i, name in enumerate(names) if name.endswith("elephant.n.01")]
     assert len(classes) == 2
     mean_weight = weights.mean(axis=0)
     prototype = np.zeros(1000)

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sklearn_vlclust.data.rows import UnitRows, as_tensor
+from sklearn_vlclust.data.protocol import as_tensor
+from sklearn_vlclust.data.rows import UnitRows
 
 
 @given(

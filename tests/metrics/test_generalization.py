@@ -12,11 +12,7 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.model_selection import KFold
 
 from sklearn_vlclust.data.rows import UnitRows
-from sklearn_vlclust.metrics import (
-    _generalization,
-    generalization,
-    learned_information,
-)
+from sklearn_vlclust.metrics import generalization, learned_information
 
 
 def information(true, predicted):
@@ -158,13 +154,31 @@ def test_rows_of_any_kind():
         generalization(X * (np.arange(90) != 3)[:, None], groups)
 
 
-def test_many_rows_are_sampled(monkeypatch):
-    X, groups = make_blobs(6000, 8, centers=5, cluster_std=5, random_state=0)
-    whole = generalization(X, groups)
-    monkeypatch.setattr(_generalization, "MAX_ROWS", 2000)
-    sampled = generalization(X, groups)
-    assert sampled == pytest.approx(whole, abs=0.05) and sampled != whole
-    assert generalization(X, groups) == sampled
+class Watched:
+    """Rows that keep the numbers of those that were asked for."""
+
+    def __init__(self, X):
+        self.X, self.shape, self.asked = X, X.shape, []
+
+    def __len__(self):
+        return len(self.X)
+
+    def __getitem__(self, index):
+        self.asked.append(index)
+        return self.X[index]
+
+
+def test_many_rows_are_sampled():
+    X, groups = make_blobs(60_000, 8, centers=5, cluster_std=5, random_state=0)
+    rows = Watched(X)
+    sampled = generalization(rows, groups)
+    (asked,) = rows.asked
+    assert len(np.unique(asked)) == len(asked) == 20_000
+    assert asked.min() < 100 and asked.max() > 59_900
+    # As few as are not sampled.
+    whole = generalization(X[:20_000], groups[:20_000])
+    assert sampled == pytest.approx(whole, abs=0.02) and sampled != whole
+    assert generalization(X, groups) == pytest.approx(sampled, abs=1e-3)
 
 
 def test_time_for_many_clusters():

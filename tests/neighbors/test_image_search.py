@@ -19,7 +19,7 @@ from sklearn.utils.estimator_checks import (
 )
 
 from sklearn_vlclust import CLIPEmbedder, MCAClustering
-from sklearn_vlclust.neighbors import ImageSearch, _image_search
+from sklearn_vlclust.neighbors import ImageSearch
 from tests._open_clip import save_random_clip
 
 DATA = Path(os.environ.get("VLCLUST_TEST_DATA", "../shared/data"))
@@ -144,11 +144,15 @@ def test_a_save_that_fails_leaves_the_one_before(tmp_path, monkeypatch):
     X = rows(30, 4)
     ImageSearch().fit(X[:20]).save(tmp_path)
 
-    def no_space(*args):
-        raise OSError(28, "No space left on device")
+    replace = os.replace
+
+    def no_space(source, target):
+        if "rows" not in os.path.basename(target):  # the model, after its rows
+            raise OSError(28, "No space left on device")
+        replace(source, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(_image_search, "save_model", no_space)
+        patch.setattr(os, "replace", no_space)
         with pytest.raises(OSError, match="No space"):
             ImageSearch().fit(X).save(tmp_path)
     assert len(list(tmp_path.iterdir())) == 2

@@ -4,8 +4,8 @@ import pytest
 
 from sklearn_vlclust import MCAClustering, SemanticSpace, Vocabulary
 from sklearn_vlclust.datasets import fetch_wordnet
+from sklearn_vlclust.datasets.nouns import noun_hierarchy
 from sklearn_vlclust.plotting import SemanticTreeDisplay
-from sklearn_vlclust.semantics._wordnet import noun_hierarchy
 
 mpl.use("Agg")
 

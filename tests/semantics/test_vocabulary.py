@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sklearn_vlclust import Vocabulary
+from sklearn_vlclust.datasets.nouns import noun_hierarchy
 from sklearn_vlclust.semantics._vocabulary import format_prompt
-from sklearn_vlclust.semantics._wordnet import noun_hierarchy
 
 
 def test_duplicates_are_merged():

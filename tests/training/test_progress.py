@@ -24,8 +24,7 @@ from sklearn_vlclust import (
     SemanticSpace,
     Vocabulary,
 )
-from sklearn_vlclust._compat import start_fit_task
-from sklearn_vlclust.training import name_phases, training_phases
+from sklearn_vlclust.training import name_phases, notify_sklearn, training_phases
 
 NOUNS = Vocabulary(["cat", "dog", "car"], embeddings=np.eye(3, 8))
 # Each method with the phases of its fit.
@@ -283,8 +282,20 @@ def test_encoders_and_images_are_silent_by_default(capfd):
 
 
 def test_without_callbacks_in_scikit_learn():
-    task = start_fit_task(object(), None, None, [("", 3)])
-    assert task.end_epoch(1, dict) is False and task.finish(dict) is None
+    hook, finish = notify_sklearn(object(), None, None, [("", 3)], dict)
+    assert hook(None) is False and finish() is None
+
+
+@each_method
+def test_callbacks_are_told_the_number_of_epochs(method, phases, X):
+    class Recorder(Stop):
+        def on_fit_begin(self, estimator, n_epochs):
+            self.seen.append(f"of {n_epochs}")
+
+    recorder, without = Recorder(1), Stop(1)
+    clone(method).set_params(callbacks=[recorder, without]).fit(X)
+    assert recorder.seen == [f"of {sum(n for _, n in phases)}", 1]
+    assert without.seen == [1]
 
 
 def test_phases_are_runs_of_epochs():

@@ -1,13 +1,28 @@
 """PICI as a scikit-learn clusterer."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from ..._backend._device import new_generator
 from ..._compat import Interval, StrOptions
+from ..._typing import (
+    Array,
+    Auto,
+    Bool,
+    Callbacks,
+    Data,
+    Device,
+    Float,
+    Int,
+    RandomState,
+    Words,
+)
 from ...training import RandomBatches
 from ..batches import NeighborViews, given_views, near_rows
 from ..image_base import EPOCHS, BaseImageClusterer
@@ -27,24 +42,7 @@ from .images import ImageNetwork, choose_sizes
 from .network import draw_mask
 from .objective import ContrastiveMaskedObjective
 from .presets import BACKBONES
-
-# Width, depth and heads of the transformer for images up to a side, and for others.
-SMALL_SIDE, SMALL_BACKBONE, LARGE_BACKBONE = 16, (64, 3, 4), (128, 3, 4)
-DECODER, IMAGE_INSTANCE_DIM = (32, 1, 4), 128
-# Temperature of the instance contrast. From 0.5, digits end at 90 instead of 95.
-IMAGE_TAU, ROW_TAU = 0.2, 0.5
-# Epochs of the stages, and optimizer steps after which larger sets have had enough.
-IMAGE_STAGES = {
-    "pretrain_epochs": (20, 2_000),
-    "train_epochs": (250, 25_000),
-    "boost_epochs": (40, 4_000),
-}
-# The same on embeddings (not in the paper).
-ROW_STAGES = {
-    "pretrain_epochs": (5, 250),
-    "train_epochs": (20, 1_000),
-    "boost_epochs": (15, 750),
-}
+from .recipe import ContrastiveMaskedRecipe
 
 
 class ContrastiveMaskedClustering(BaseImageClusterer):
@@ -141,7 +139,7 @@ default=None
         Each has ``on_epoch_end(estimator, epoch, losses)``, and ends the training by
         returning True. During the call the estimator can predict.
     verbose : int, default=0
-        1 shows a progress bar a stage, with the time left.
+        1 shows a progress bar per stage, with the time left.
     random_state : int, RandomState instance or None, default=None
         Same seed, same labels, on one machine. Global seeds are left alone.
 
@@ -244,39 +242,39 @@ default=None
 
     def __init__(
         self,
-        n_clusters=8,
+        n_clusters: Int | Auto = 8,
         *,
-        semantic_space=None,
-        image_size=None,
-        patch_size=None,
-        mask_ratio=0.5,
-        backbone="auto",
-        decoder=None,
-        instance_dim=None,
-        n_groups=16,
-        view_neighbors=10,
-        tau_i="auto",
-        tau_c=1.0,
-        reconstruction=True,
-        instance_contrast=True,
-        cluster_contrast=True,
-        interaction=True,
-        pretrain_epochs="auto",
-        train_epochs="auto",
-        boost_epochs="auto",
-        batch_size="auto",
-        lr="auto",
-        weights=None,
-        warm_start=False,
-        amp=False,
-        compile=False,
-        n_jobs=None,
-        device="auto",
-        checkpoint=None,
-        callbacks=None,
-        verbose=0,
-        random_state=None,
-    ):
+        semantic_space: Words = None,
+        image_size: Int | None = None,
+        patch_size: Int | None = None,
+        mask_ratio: Float = 0.5,
+        backbone: Literal["auto", "tiny", "small", "base"] | Sequence[int] = "auto",
+        decoder: Sequence[int] | None = None,
+        instance_dim: Int | None = None,
+        n_groups: Int = 16,
+        view_neighbors: Int = 10,
+        tau_i: Float | Auto = "auto",
+        tau_c: Float = 1.0,
+        reconstruction: Bool = True,
+        instance_contrast: Bool = True,
+        cluster_contrast: Bool = True,
+        interaction: Bool = True,
+        pretrain_epochs: Int | Auto = "auto",
+        train_epochs: Int | Auto = "auto",
+        boost_epochs: Int | Auto = "auto",
+        batch_size: Int | Auto = "auto",
+        lr: Float | Auto = "auto",
+        weights: str | Path | None = None,
+        warm_start: Bool = False,
+        amp: Bool = False,
+        compile: Bool = False,
+        n_jobs: Int | None = None,
+        device: Device = "auto",
+        checkpoint: str | Path | None = None,
+        callbacks: Callbacks = None,
+        verbose: Int = 0,
+        random_state: RandomState = None,
+    ) -> None:
         self.n_clusters = n_clusters
         self.semantic_space = semantic_space
         self.image_size = image_size
@@ -309,7 +307,7 @@ default=None
         self.verbose = verbose
         self.random_state = random_state
 
-    def reconstruct(self, X, return_masked=False):
+    def reconstruct(self, X: Data, return_masked: Bool = False) -> Array:
         """Fill in masked patches, to look at.
 
         Parameters
@@ -424,12 +422,14 @@ default=None
         return self.reconstruction and round(self.mask_ratio * n_tokens) > 0
 
     def _choose_tau(self):
-        auto = ROW_TAU if self.image_shape_ is None else IMAGE_TAU
+        recipe = ContrastiveMaskedRecipe.in_use()
+        auto = recipe.row_tau if self.image_shape_ is None else recipe.image_tau
         return auto if self.tau_i == "auto" else self.tau_i
 
     def _stages(self, n):
         """Return the epochs of each stage by name, 0 for those that are left out."""
         steps = -(-n // self._samples_a_batch)
+        recipe = ContrastiveMaskedRecipe.in_use()
         on_images = self.image_shape_ is not None
         is_on = {
             "pretrain_epochs": self._reconstructs,
@@ -437,9 +437,8 @@ default=None
             "boost_epochs": self.interaction,
         }
         stages = {}
-        for name, (epochs, enough) in (
-            IMAGE_STAGES if on_images else ROW_STAGES
-        ).items():
+        autos = recipe.image_stages if on_images else recipe.row_stages
+        for name, epochs, enough in autos:
             given = getattr(self, name)
             auto = min(epochs, -(-enough // steps))
             stages[name] = is_on[name] * (auto if given == "auto" else given)
@@ -475,18 +474,20 @@ default=None
     def _choose_backbone(self, state):
         """Return width, depth and heads of the transformer."""
         if self.backbone != "auto":
-            named = isinstance(self.backbone, str)
-            sizes = BACKBONES[self.backbone] if named else self.backbone
+            sizes = self.backbone
+            sizes = BACKBONES[sizes] if isinstance(sizes, str) else sizes
             return check_sizes("backbone", sizes)
         if state is not None:
             return backbone_of(state)
-        small = self.image_shape_[1] <= SMALL_SIDE
-        return SMALL_BACKBONE if small else LARGE_BACKBONE
+        recipe = ContrastiveMaskedRecipe.in_use()
+        small = self.image_shape_[1] <= recipe.small_side
+        return recipe.small_backbone if small else recipe.large_backbone
 
     def _build_network(self, state):
         channels, side, _ = self.image_shape_
         width, depth, n_heads = self._choose_backbone(state)
-        decoder = check_sizes("decoder", self.decoder or DECODER)
+        recipe = ContrastiveMaskedRecipe.in_use()
+        decoder = check_sizes("decoder", self.decoder or recipe.decoder)
         return ImageNetwork(
             (channels, side, side),
             self.patch_size_,
@@ -497,7 +498,7 @@ default=None
             decoder_width=decoder[0],
             decoder_depth=decoder[1],
             decoder_heads=decoder[2],
-            instance_dim=self.instance_dim or IMAGE_INSTANCE_DIM,
+            instance_dim=self.instance_dim or recipe.instance_dim,
         )
 
     def _find_clusters(self, rows, rng):

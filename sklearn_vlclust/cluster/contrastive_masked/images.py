@@ -4,8 +4,8 @@ import math
 
 import torch
 
-from ..image_batches import MAX_SIDE
 from ..networks import ClusterNetwork
+from ..recipe import CommonRecipe
 from ..views import as_floats
 from .network import MaskedAutoencoder
 from .patches import patchify, unpatchify
@@ -102,7 +102,7 @@ def choose_sizes(side, image_size=None, patch_size=None):
     ValueError
         If what was asked for does not go together.
     """
-    side = image_size or min(side, MAX_SIDE)
+    side = image_size or min(side, CommonRecipe.in_use().max_side)
     patch = patch_size or choose_patch(side)
     if patch > side:
         raise ValueError(

@@ -5,10 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..networks import mlp, pick
-
-# Initial standard deviation of the positions: about as for embedded tokens.
-# From the usual 0.02, digits took twice the epochs.
-POSITION_SCALE = 0.5
+from .recipe import ContrastiveMaskedRecipe
 
 
 def make_blocks(width, depth, n_heads):
@@ -109,8 +106,9 @@ class MaskedAutoencoder(nn.Module):
                 nn.init.zeros_(module.bias)
         for token in (self.class_token, self.mask_token):
             token.normal_(std=0.02, generator=generator)
+        scale = ContrastiveMaskedRecipe.in_use().position_scale
         for positions in (self.positions, self.decoder_positions):
-            positions.normal_(std=POSITION_SCALE, generator=generator)
+            positions.normal_(std=scale, generator=generator)
 
     def standardize(self, tokens):
         """Tokens as the network sees them and as it reconstructs them, (n, L, p)."""

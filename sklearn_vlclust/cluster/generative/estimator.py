@@ -1,8 +1,11 @@
 """GCC as a scikit-learn clusterer."""
 
+from __future__ import annotations
+
 import warnings
 from math import ceil
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,34 +16,20 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..._backend._device import new_generator
 from ..._compat import Interval
+from ..._typing import Auto, Bool, Callbacks, Device, Float, Int, RandomState, Words
 from ...training import RandomBatches
 from ..axes import half_whitening
 from ..batches import NeighborViews, given_views, near_rows
 from ..image_base import EPOCHS, BaseImageClusterer
-from ..image_batches import MAX_SIDE, Images, color_range
+from ..image_batches import Images, color_range
 from ..partition import draw_sample
-from ..row_network import N_AXES
+from ..recipe import CommonRecipe
 from ..views import StrongView, Views
 from ..words import SEMANTIC_SPACE
 from .generator import import_diffusers
 from .objective import CalibratedNetwork, CalibrationObjective, above_chance
+from .recipe import GenerativeRecipe
 
-# Epochs of the stages on images and on embeddings, whose network starts well.
-IMAGE_STAGES = {
-    "contrast_epochs": 100,
-    "head_epochs": 20,
-    "generator_epochs": 100,
-}
-# Batches that an epoch on images has at least, or is repeated for: it is steps that
-# teach a network, and a thousand images need as many as two thousand.
-LEAST_BATCHES = 8
-ROW_STAGES = {
-    "contrast_epochs": 20,
-    "head_epochs": 10,
-    "generator_epochs": 40,
-}
-# Largest number of samples generated per round.
-MAX_GENERATED = 4096
 # A warning is given below this share of generated samples in the intended cluster,
 # beyond chance.
 POOR = 0.25
@@ -124,7 +113,7 @@ default=None
         Each has ``on_epoch_end(estimator, epoch, losses)``, and ends the training by
         returning True. During the call the estimator can predict.
     verbose : int, default=0
-        1 shows a progress bar a stage, with the time left.
+        1 shows a progress bar per stage, with the time left.
     random_state : int, RandomState instance or None, default=None
         Same seed, same labels, on one machine. Global seeds are left alone.
 
@@ -223,39 +212,39 @@ default=None
 
     def __init__(
         self,
-        n_clusters=8,
+        n_clusters: Int | Auto = 8,
         *,
-        semantic_space=None,
-        image_size=None,
-        width=32,
-        instance_dim=None,
-        generator_width=None,
-        tau=0.5,
-        kernel_matching=True,
-        class_wise_matching=True,
-        metric_learning=True,
-        contrast_epochs="auto",
-        head_epochs="auto",
-        generator_epochs="auto",
-        n_rounds=3,
-        calibration_epochs=5,
-        refinement_epochs=2,
-        n_generated=None,
-        sampling_steps=20,
-        view_neighbors=10,
-        batch_size="auto",
-        lr="auto",
-        calibration_lr=1e-4,
-        generator_lr=1e-3,
-        amp=False,
-        compile=False,
-        n_jobs=None,
-        device="auto",
-        checkpoint=None,
-        callbacks=None,
-        verbose=0,
-        random_state=None,
-    ):
+        semantic_space: Words = None,
+        image_size: Int | None = None,
+        width: Int = 32,
+        instance_dim: Int | None = None,
+        generator_width: Int | None = None,
+        tau: Float = 0.5,
+        kernel_matching: Bool = True,
+        class_wise_matching: Bool = True,
+        metric_learning: Bool = True,
+        contrast_epochs: Int | Auto = "auto",
+        head_epochs: Int | Auto = "auto",
+        generator_epochs: Int | Auto = "auto",
+        n_rounds: Int = 3,
+        calibration_epochs: Int = 5,
+        refinement_epochs: Int = 2,
+        n_generated: Int | None = None,
+        sampling_steps: Int = 20,
+        view_neighbors: Int = 10,
+        batch_size: Int | Auto = "auto",
+        lr: Float | Auto = "auto",
+        calibration_lr: Float = 1e-4,
+        generator_lr: Float = 1e-3,
+        amp: Bool = False,
+        compile: Bool = False,
+        n_jobs: Int | None = None,
+        device: Device = "auto",
+        checkpoint: str | Path | None = None,
+        callbacks: Callbacks = None,
+        verbose: Int = 0,
+        random_state: RandomState = None,
+    ) -> None:
         self.n_clusters = n_clusters
         self.semantic_space = semantic_space
         self.image_size = image_size
@@ -289,7 +278,9 @@ default=None
         self.random_state = random_state
 
     @torch.inference_mode()
-    def generate(self, n, cluster, random_state=None):
+    def generate(
+        self, n: Int, cluster: Int, random_state: RandomState = None
+    ) -> np.ndarray:
         """Generate new samples of a cluster.
 
         Parameters
@@ -330,11 +321,12 @@ default=None
         return self._as_images(samples).numpy()
 
     def _choose_side(self, side):
-        return self.image_size or min(side, MAX_SIDE)
+        return self.image_size or min(side, CommonRecipe.in_use().max_side)
 
     def _prepare(self, rows, rng, generator, device):
         import_diffusers()
         n, on_images = len(rows), self.image_shape_ is not None
+        recipe = GenerativeRecipe.in_use()
         stages = self._stages(n)
         calibrates = (
             self.kernel_matching or self.class_wise_matching or self.metric_learning
@@ -357,7 +349,7 @@ default=None
             near = near_rows(rows, self.view_neighbors, rng, device)
             source, views = NeighborViews(rows, near, generator, device), given_views
         self.network_ = network
-        n_generated = self.n_generated or min(n, MAX_GENERATED)
+        n_generated = self.n_generated or min(n, recipe.max_generated)
         criterion = CalibrationObjective(
             source,
             views,
@@ -399,13 +391,16 @@ default=None
 
     def _stages(self, n):
         """Return the epochs of each stage by name."""
-        stages = ROW_STAGES
+        recipe, repeats = GenerativeRecipe.in_use(), 1.0
+        stages = recipe.row_stages
         if self.image_shape_ is not None:
-            repeats = max(1, LEAST_BATCHES / -(-n // self._samples_a_batch))
-            stages = {name: ceil(repeats * e) for name, e in IMAGE_STAGES.items()}
-        given = {name: getattr(self, name) for name in stages}
+            stages = recipe.image_stages
+            n_batches = -(-n // self._samples_a_batch)
+            repeats = max(1, recipe.least_batches / n_batches)
+        given = {name: getattr(self, name) for name, _ in stages}
         return {
-            m: stages[m] if value == "auto" else value for m, value in given.items()
+            name: ceil(repeats * epochs) if given[name] == "auto" else given[name]
+            for name, epochs in stages
         }
 
     def _count_pair_matrices(self):
@@ -433,8 +428,9 @@ default=None
 
     def _start_on_embeddings(self, rows, rng, generator):
         """Start at principal axes, and the cluster head at a partition of them."""
-        mean, axes = half_whitening(rows, N_AXES)
-        mean, axes = torch.from_numpy(mean), torch.from_numpy(axes[:N_AXES])
+        n_axes = CommonRecipe.in_use().n_axes
+        mean, axes = map(torch.from_numpy, half_whitening(rows, n_axes))
+        axes = axes[:n_axes]
         sizes = {"n_features": rows.shape[1], "n_axes": len(axes)}
         network = CalibratedNetwork(
             False,

@@ -12,10 +12,7 @@ from ..spectral.coding_cut import partition_by_rate
 from . import losses
 from .generator import GENERATED_AT_ONCE, EmbeddingGenerator, ImageGenerator
 from .network import ResidualNetwork, RowNetwork, own_statistics
-
-# Share of generated samples assigned to the intended cluster, beyond chance, above
-# which the calibration has its full learning rate.
-TRUSTED = 0.5
+from .recipe import GenerativeRecipe
 
 
 def above_chance(share, n_clusters):
@@ -222,7 +219,8 @@ class CalibrationObjective(nn.Module):
         self.lr_factor = 1.0
         if self.stage == "calibration":
             above = above_chance(self.confirmed.item(), network.config["n_clusters"])
-            self.lr_factor = self.calibration_lr * min(max(above / TRUSTED, 0.0), 1.0)
+            above /= GenerativeRecipe.in_use().trusted
+            self.lr_factor = self.calibration_lr * min(max(above, 0.0), 1.0)
         if self.stage != "head":
             self._hidden = None
 

@@ -7,10 +7,8 @@ nothing keeps balanced. Started from a partition of the images, they do not.
 import torch
 from torch.nn import functional as F
 
-from ...data.rows import as_tensor
-
-# Rounds in which every row moves halfway to the mean of its neighbors.
-SMOOTHING_ROUNDS = 2
+from ...data.protocol import as_tensor
+from .recipe import MCARecipe
 
 
 def smooth(x, near):
@@ -28,7 +26,7 @@ def smooth(x, near):
     x_smooth : ndarray of shape (n, d)
     """
     x, near = as_tensor(x), as_tensor(near)
-    for _ in range(SMOOTHING_ROUNDS):
+    for _ in range(MCARecipe.in_use().smoothing_rounds):
         # A mean of gathered rows that are never held.
         x = torch.lerp(x, F.embedding_bag(near, x, mode="mean"), 0.5)
     return x.numpy()

@@ -1,7 +1,10 @@
 """MCA as a scikit-learn clusterer."""
 
+from __future__ import annotations
+
 from numbers import Integral, Real
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -9,6 +12,17 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from ..._compat import Interval, StrOptions
+from ..._typing import (
+    Auto,
+    Callbacks,
+    Data,
+    Device,
+    Encoder,
+    Float,
+    Int,
+    RandomState,
+    Words,
+)
 from ...data.rows import UnitRows
 from ...metrics._clusters import cluster_means
 from ...neighbors import kneighbors, nearest
@@ -233,39 +247,39 @@ default="wordnet"
 
     def __init__(
         self,
-        n_clusters=8,
+        n_clusters: Int | Auto = 8,
         *,
-        semantic_space="wordnet",
-        embedder=None,
-        semantic_weight="auto",
-        k_i=10,
-        k_s=5,
-        k_p=5,
-        tau_ia=0.2,
-        tau_pa=0.2,
-        eta=1.5,
-        eta_text=1.0,
-        lambda_a=0.5,
-        lambda_ia=1.0,
-        lambda_pa=1.0,
-        lambda_sa=1.0,
-        warm_up=2,
-        n_init=3,
-        start="even",
-        perplexity=5.0,
-        mixture_weight=0.7,
-        logit_scale=10.0,
-        attention_scale="auto",
-        n_names=5,
-        max_iter="auto",
-        batch_size=512,
-        lr=1e-3,
-        device="auto",
-        checkpoint=None,
-        callbacks=None,
-        verbose=0,
-        random_state=None,
-    ):
+        semantic_space: Words = "wordnet",
+        embedder: Encoder = None,
+        semantic_weight: Float | Auto = "auto",
+        k_i: Int = 10,
+        k_s: Int = 5,
+        k_p: Int = 5,
+        tau_ia: Float = 0.2,
+        tau_pa: Float = 0.2,
+        eta: Float = 1.5,
+        eta_text: Float = 1.0,
+        lambda_a: Float = 0.5,
+        lambda_ia: Float = 1.0,
+        lambda_pa: Float = 1.0,
+        lambda_sa: Float = 1.0,
+        warm_up: Int = 2,
+        n_init: Int = 3,
+        start: Literal["even", "uneven"] = "even",
+        perplexity: Float = 5.0,
+        mixture_weight: Float = 0.7,
+        logit_scale: Float = 10.0,
+        attention_scale: Float | Auto = "auto",
+        n_names: Int = 5,
+        max_iter: Int | Auto = "auto",
+        batch_size: Int = 512,
+        lr: Float = 1e-3,
+        device: Device = "auto",
+        checkpoint: str | Path | None = None,
+        callbacks: Callbacks = None,
+        verbose: Int = 0,
+        random_state: RandomState = None,
+    ) -> None:
         self.n_clusters = n_clusters
         self.semantic_space = semantic_space
         self.embedder = embedder
@@ -298,7 +312,7 @@ default="wordnet"
         self.verbose = verbose
         self.random_state = random_state
 
-    def attention(self, X):
+    def attention(self, X: Data) -> tuple[np.ndarray, np.ndarray]:
         """Neighboring nouns of each image and their weights: eq. 4, Figure 4.
 
         Parameters

@@ -4,20 +4,19 @@ import numpy as np
 from sklearn.cluster import KMeans
 
 from ...data.rows import unit
-
-# Number of directions per cluster, and rows needed for each.
-DIRECTIONS, ROWS_PER_DIRECTION = 4, 10
+from .recipe import RateReductionRecipe
 
 
 def main_directions(features):
-    """Return unit means of the parts of a cluster, (DIRECTIONS, d), by k-means.
+    """Return unit means of the parts of a cluster, (n_directions, d), by k-means.
 
     A small cluster has fewer, and some are repeated.
     """
-    k = min(DIRECTIONS, max(1, len(features) // ROWS_PER_DIRECTION))
+    recipe = RateReductionRecipe.in_use()
+    k = min(recipe.n_directions, max(1, len(features) // recipe.rows_per_direction))
     k = min(k, len(np.unique(features, axis=0))) if k > 1 else k
     if k == 1:
         means = features.mean(axis=0, keepdims=True)
     else:
         means = KMeans(k, n_init=1, random_state=0).fit(features).cluster_centers_
-    return unit(means)[np.arange(DIRECTIONS) % k]
+    return unit(means)[np.arange(recipe.n_directions) % k]

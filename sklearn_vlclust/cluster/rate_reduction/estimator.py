@@ -1,12 +1,28 @@
 """CPP as a scikit-learn clusterer."""
 
+from __future__ import annotations
+
 from numbers import Integral, Real
+from pathlib import Path
+from typing import Literal, Self
 
 import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
 from ..._compat import Interval, StrOptions
+from ..._typing import (
+    Array,
+    Auto,
+    Callbacks,
+    Data,
+    Device,
+    Encoder,
+    Float,
+    Int,
+    RandomState,
+    Words,
+)
 from ...data.distributed import by_blocks
 from ...data.memory import check_memory
 from ...metrics._clusters import cluster_members
@@ -17,9 +33,9 @@ from ..axes import half_whitening
 from ..base import BaseDeepClusterer, _features
 from ..batches import NeighborBatches, near_rows
 from ..separate import separate_groups
-from ..spectral.coding_cut import RATED_ROWS
 from ..spectral.cut import SpectralCut
-from ..spectral.graph_cuts import GRAPHS, RESIDUE, choose_cut, cut_graphs
+from ..spectral.graph_cuts import GRAPHS, choose_cut, cut_graphs
+from ..spectral.recipe import SpectralRecipe
 from ..words import SEMANTIC_SPACE
 from ._directions import main_directions
 from .membership import (
@@ -29,10 +45,7 @@ from .membership import (
 )
 from .network import RateReductionNetwork
 from .objective import RateReductionObjective
-
-# Least and greatest width of the features, and least number of embedding dimensions per
-# feature: the last principal axes are noise.
-MIN_WIDTH, MAX_WIDTH, FEATURES_PER_COMPONENT = 64, 128, 4
+from .recipe import RateReductionRecipe
 
 
 class RateReductionClustering(BaseDeepClusterer):
@@ -222,29 +235,29 @@ default=None
 
     def __init__(
         self,
-        n_clusters="auto",
+        n_clusters: Int | Auto = "auto",
         *,
-        semantic_space=None,
-        n_components="auto",
-        hidden_dim=None,
-        embedder=None,
-        eps=0.1,
-        gamma=0.2,
-        n_columns=16,
-        membership_penalty=0.0,
-        warm_up=0,
-        view_neighbors=10,
-        n_neighbors=16,
-        max_iter="auto",
-        batch_size=1024,
-        optimizer="adam",
-        lr=1e-3,
-        device="auto",
-        checkpoint=None,
-        callbacks=None,
-        verbose=0,
-        random_state=None,
-    ):
+        semantic_space: Words = None,
+        n_components: Int | Auto = "auto",
+        hidden_dim: Int | None = None,
+        embedder: Encoder = None,
+        eps: Float = 0.1,
+        gamma: Float = 0.2,
+        n_columns: Int | None = 16,
+        membership_penalty: Float = 0.0,
+        warm_up: Int = 0,
+        view_neighbors: Int = 10,
+        n_neighbors: Int = 16,
+        max_iter: Int | Auto = "auto",
+        batch_size: Int = 1024,
+        optimizer: Literal["adam", "sgd"] = "adam",
+        lr: Float = 1e-3,
+        device: Device = "auto",
+        checkpoint: str | Path | None = None,
+        callbacks: Callbacks = None,
+        verbose: Int = 0,
+        random_state: RandomState = None,
+    ) -> None:
         self.n_clusters = n_clusters
         self.semantic_space = semantic_space
         self.n_components = n_components
@@ -268,7 +281,7 @@ default=None
         self.random_state = random_state
 
     @by_blocks
-    def transform(self, X):
+    def transform(self, X: Data) -> Array:
         """Learned features `Z` of each sample.
 
         Parameters
@@ -283,7 +296,7 @@ default=None
         """
         return self._predict(X, _features)
 
-    def membership(self, X):
+    def membership(self, X: Data) -> np.ndarray:
         """Doubly stochastic membership of the samples of a batch: eq. 3.
 
         Parameters
@@ -317,7 +330,7 @@ default=None
         warn_not_converged(membership_residual(Pi).item(), self.gamma)
         return Pi.numpy()
 
-    def set_n_clusters(self, n_clusters):
+    def set_n_clusters(self, n_clusters: Int) -> Self:
         """Cut the samples of the fit into another number of clusters, in place.
 
         Nothing is trained again. `labels_`, `n_clusters_`, `cluster_centers_` and
@@ -349,7 +362,7 @@ default=None
         if n_distinct > self.cuts_[0].max_k < n_clusters:
             rng = np.random.RandomState(0)  # where eigenvectors start, no more
             self.cuts_ = [
-                SpectralCut(cut.affinity, n_clusters, rng, RESIDUE)
+                SpectralCut(cut.affinity, n_clusters, rng, cut.residue)
                 for cut in self.cuts_
             ]
         self._cut(n_clusters)
@@ -397,14 +410,15 @@ default=None
         return self.features_[self._copies.representatives]
 
     def _has_separate_groups(self, rows):
-        some = slice(None, None, -(-len(rows) // RATED_ROWS))
+        some = slice(None, None, -(-len(rows) // SpectralRecipe.in_use().rated_rows))
         return separate_groups(rows[some], self._n_clusters) is not None
 
     def _choose_width(self, n_features):
         if self.n_components == "auto":
             bits = (self._n_clusters - 1).bit_length()
-            wanted = min(max(MIN_WIDTH, 2**bits), MAX_WIDTH)
-            wanted = min(wanted, max(2, n_features // FEATURES_PER_COMPONENT))
+            recipe = RateReductionRecipe.in_use()
+            wanted = min(max(recipe.min_width, 2**bits), recipe.max_width)
+            wanted = min(wanted, max(2, n_features // recipe.columns_per_feature))
             return min(wanted, self.batch_size)
         if self.batch_size < self.n_components:
             raise ValueError(

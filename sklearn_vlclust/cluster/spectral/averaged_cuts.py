@@ -11,28 +11,8 @@ from ...data.rows import unit
 from ...metrics._clusters import cluster_means
 from ...neighbors import kneighbors
 from .graph_cuts import GRAPHS, choose_cut, cut_graphs, cut_labels
+from .recipe import SpectralRecipe
 
-# Graphs are averaged over these numbers of axes: those between the two multiples of the
-# number of clusters, and at least the `LEAST_GRAPHS` greatest. With a single number,
-# accuracy is a lottery: ten points may lie between one number and the next. With fewer
-# axes than clusters, a large group is split while small ones are merged.
-WIDTHS = np.array([8, 16, 24, 32, 48, 64, 96, 128, 192, 256])
-WIDTHS_PER_CLUSTER, LEAST_GRAPHS = (1.4, 4.2), 3
-# At most one axis per so many columns of the joint rows; the last axes are noise.
-COLUMNS_PER_AXIS = 4
-# Number of nearest neighbors in the large graphs.
-N_NEIGHBORS = 32
-# The small graphs have half the mean cluster size, but at least this many neighbors:
-# most of 32 neighbors would lie outside a small cluster.
-FEW_NEIGHBORS = 10
-# Number of principal axes for discriminant analysis, and the weight of the identity in
-# the covariance within clusters.
-DISCRIMINANT_AXES, SHRINKAGE = 128, 0.3
-# Largest ratio of a firm cut's leak after a round to its leak at the start.
-FIRM_LEAKS = 1.5
-# Classify by directions unless that misplaces this share of the rows more than linear
-# discriminant analysis does.
-DIRECTIONS_LOSE = 0.01
 # Log posterior of a cluster without rows.
 NEVER = -1e6
 # Axes with less than this share of the first axis's variance are rounding errors.
@@ -58,7 +38,7 @@ def principal_components(rows):
     d = rows.shape[1]
     mean = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
     centered = rows - mean
-    r = min(WIDTHS[-1], d)
+    r = min(SpectralRecipe.in_use().widths[-1], d)
     covariance = (centered.T @ centered).astype(np.float64) / len(rows)
     variances, vectors = eigh(covariance, subset_by_index=[d - r, d - 1])
     kept = variances > TINY_VARIANCE * max(variances[-1], 1e-12)
@@ -76,16 +56,17 @@ class AveragedCuts:
         Of :func:`principal_components`.
     n_columns : int
         Columns that the joint rows had.
-    n_neighbors : int, default=32
-        Largest number of nearest rows of a row in the graphs.
+    n_neighbors : int, default=None
+        Largest number of nearest rows of a row in the graphs. If None, the recipe's.
     device : torch.device or str, default="cpu"
         Where rows are compared.
     """
 
-    def __init__(self, components, n_columns, n_neighbors=N_NEIGHBORS, device="cpu"):
+    def __init__(self, components, n_columns, n_neighbors=None, device="cpu"):
         self.components = components
         self.n_columns = n_columns
-        self.n_neighbors = n_neighbors
+        self.recipe = SpectralRecipe.in_use()
+        self.n_neighbors = n_neighbors or self.recipe.n_neighbors
         self.device = device
 
     def start(self, k, rng):
@@ -110,7 +91,7 @@ class AveragedCuts:
         cuts = {kind: cut_graphs(neighbors, kind, k, rng) for kind in GRAPHS}
         labels, kind = choose_cut(cuts, k, rows[len(rows) // 2], averaged=True)
         self._graph = cuts["natural"]
-        self._least_leak = self._leak(labels)
+        self._first_cost = self._cost(labels)
         return labels, kind
 
     def sharpen(self, labels, k, kind, rng):
@@ -130,14 +111,13 @@ class AveragedCuts:
         Returns
         -------
         labels : ndarray of shape (n,)
-            From 0, without gaps. A firm cut was chosen because it leaks less; it stays
-            unchanged if it would leak much more.
+            From 0, without gaps. A trimmed cut was chosen because it cuts less of the
+            graph; it stays unchanged if it would cut much more.
         """
         neighbors = self._kneighbors([self._discriminant_rows(labels)], k, rng)
         sharper = cut_labels(cut_graphs(neighbors, kind, k, rng), k, kind)
-        if kind == "firm" and self._leak(sharper) > FIRM_LEAKS * self._least_leak:
-            return labels
-        return sharper
+        most = self.recipe.trimmed_growth * self._first_cost
+        return labels if kind == "trimmed" and self._cost(sharper) > most else sharper
 
     def classifier(self, labels, k):
         """Return a linear classifier of the clusters, for new rows.
@@ -171,7 +151,7 @@ class AveragedCuts:
             ((self.components @ weight.T + bias).argmax(axis=1) == labels).mean()
             for weight, bias in (found, others)
         ]
-        return found if kept[0] >= kept[1] - DIRECTIONS_LOSE else others
+        return found if kept[0] >= kept[1] - self.recipe.directions_lose else others
 
     def discriminant(self, labels, k):
         """Linear discriminant analysis with shrunk covariance and sizes as priors.
@@ -194,17 +174,17 @@ class AveragedCuts:
         padded[1][:found] = np.where(sizes > 0, bias, NEVER)
         return padded
 
-    def _leak(self, labels):
-        """Leak of the graph of the start, times the normalized cut."""
-        return self._graph.leak(labels) * self._graph.normalized_cut(labels)
+    def _cost(self, labels):
+        """Affinity that is cut in the graph of the start, times the normalized cut."""
+        return self._graph.cut_fraction(labels) * self._graph.normalized_cut(labels)
 
     def _widths(self, k):
-        low, high = WIDTHS_PER_CLUSTER
-        limit = min(max(2, self.n_columns // COLUMNS_PER_AXIS), self._n_axes)
-        usable = np.unique(np.minimum(WIDTHS, limit))
+        recipe, (low, high) = self.recipe, self.recipe.widths_per_cluster
+        limit = max(2, self.n_columns // recipe.columns_per_axis)
+        usable = np.unique(np.minimum(recipe.widths, min(limit, self._n_axes)))
         near = usable[(low * k <= usable) & (usable <= high * k)]
-        if len(near) < LEAST_GRAPHS:
-            near = np.union1d(near, usable[-LEAST_GRAPHS:])
+        if len(near) < recipe.least_graphs:
+            near = np.union1d(near, usable[-recipe.least_graphs :])
         return near
 
     @property
@@ -219,7 +199,7 @@ class AveragedCuts:
         """Return the neighbors of every kind of rows, many of them and few."""
         n = len(self.components)
         many = min(self.n_neighbors, n - 1)
-        few = int(np.clip(n // (2 * k), min(FEW_NEIGHBORS, many), many))
+        few = int(np.clip(n // (2 * k), min(self.recipe.few_neighbors, many), many))
         found = [
             kneighbors(x, many, random_state=rng, device=self.device) for x in rows
         ]
@@ -231,14 +211,17 @@ class AveragedCuts:
 
     def _within(self, labels):
         """Whitening of the covariance within clusters, their means and their sizes."""
-        d = min(DISCRIMINANT_AXES, self._n_axes)
+        recipe = self.recipe
+        d = min(recipe.discriminant_axes, self._n_axes)
         x = self.components[:, :d].astype(np.float64)
         sizes = np.bincount(labels)
         means = cluster_means(x, labels, len(sizes)).astype(np.float64)
         x -= means[labels]
         covariance = x.T @ x / len(x)
         flat = max(np.trace(covariance) / d, 1e-12) * np.eye(d)
-        variances, vectors = eigh((1 - SHRINKAGE) * covariance + SHRINKAGE * flat)
+        variances, vectors = eigh(
+            (1 - recipe.shrinkage) * covariance + recipe.shrinkage * flat
+        )
         return (vectors / np.sqrt(variances)) @ vectors.T, means, sizes
 
     def _discriminant_rows(self, labels):
@@ -246,7 +229,8 @@ class AveragedCuts:
         whitening, means, sizes = self._within(labels)
         centers = means @ whitening
         between = (centers.T * sizes) @ centers / sizes.sum()
-        limit = min(DISCRIMINANT_AXES, self.n_columns // COLUMNS_PER_AXIS)
+        limit = self.n_columns // self.recipe.columns_per_axis
+        limit = min(self.recipe.discriminant_axes, limit)
         n_axes = max(2, min(len(sizes) - 1, limit))
         axes = eigh(between)[1][:, ::-1][:, :n_axes]
         x = self.components[:, : len(whitening)]

@@ -9,22 +9,8 @@ from torch.nn.functional import normalize
 from ...data.rows import unit
 from ...metrics import coding_rate
 from ...metrics._clusters import cluster_members
-from ...neighbors import kneighbors
-from .cut import SpectralCut, doubly_stochastic, neighbor_affinity
-
-# Largest number of extra clusters of the over-segmentation.
-SURPLUS = 5
-# Exponents p in `growth / min_size**p`. p = 0 merges small groups first; p = 0.5 lets
-# the halves of a large group merge first.
-POWERS = 0, 0.5
-# A hundredth less coding rate is worth a tenth of the normalized cut.
-RATE_WEIGHT, LEAST_LEAK = 10, 1e-4
-# Number of candidates that a cluster may merge with: the most similar second moments.
-MERGED_NEIGHBORS = 15
-# Rows on which coding rates are computed.
-RATED_ROWS = 20_000
-# The graph: number of neighbors, temperature, weight of the last eigenvector.
-N_NEIGHBORS, GAMMA, RESIDUE = 16, 0.06, 0.3
+from .cut import LEAST_CUT, SpectralCut, doubly_stochastic, knn_affinity
+from .recipe import SpectralRecipe
 
 
 def cut_and_merge(cut, rows, k, eps=0.1):
@@ -53,15 +39,14 @@ def cut_and_merge(cut, rows, k, eps=0.1):
     labels : ndarray of shape (n,), int64
         From 0.
     """
-    Z, tried = torch.from_numpy(rows), []
-    for finer in range(min(k, cut.max_k), min(k + SURPLUS, cut.max_k) + 1):
+    recipe, Z, tried = SpectralRecipe.in_use(), torch.from_numpy(rows), []
+    for finer in range(min(k, cut.max_k), min(k + recipe.n_surplus, cut.max_k) + 1):
         labels = cut.labels(finer, ward=True)
         rates = ClusterRates(Z, labels, eps)
-        for power in POWERS if labels.max() >= k else POWERS[:1]:
+        for power in recipe.powers if labels.max() >= k else recipe.powers[:1]:
             rate, merged = rates.merge(k, power)
-            # Graphs that fall apart have cuts without leakage.
-            leak = max(cut.normalized_cut(merged[labels]), LEAST_LEAK)
-            cost = RATE_WEIGHT * np.log(max(rate, 1e-12)) + np.log(leak)
+            ncut = max(cut.normalized_cut(merged[labels]), LEAST_CUT)
+            cost = recipe.rate_weight * np.log(max(rate, 1e-12)) + np.log(ncut)
             tried.append((cost, finer, power, merged[labels]))
     return min(tried, key=lambda one: one[:3])[-1]
 
@@ -72,7 +57,7 @@ class ClusterRates:
     Parameters
     ----------
     Z : float tensor of shape (n, d)
-        Features of unit length; at most `RATED_ROWS` of them are used.
+        Features of unit length; at most 20,000 of them are used.
     labels : int ndarray of shape (n,)
         Clusters, from 0.
     eps : float, default=0.1
@@ -80,7 +65,7 @@ class ClusterRates:
     """
 
     def __init__(self, Z, labels, eps=0.1):
-        step = -(-len(Z) // RATED_ROWS)
+        step = -(-len(Z) // SpectralRecipe.in_use().rated_rows)
         self._Z, self._eps, self._known = Z[::step], eps, {}
         # A cluster that none of these rows is of costs nothing, and keeps its number.
         self._members = cluster_members(labels[::step], labels.max() + 1)
@@ -151,10 +136,11 @@ def _near_pairs(clusters):
     alike = moments @ moments.T
     alike.fill_diagonal_(torch.inf)  # itself comes first, and is left out
     near = alike.argsort(dim=1, descending=True, stable=True)
+    n_candidates = SpectralRecipe.in_use().n_candidates
     return sorted(
         {
             (min(i, j), max(i, j))
-            for i, row in enumerate(near[:, 1 : 1 + MERGED_NEIGHBORS].tolist())
+            for i, row in enumerate(near[:, 1 : 1 + n_candidates].tolist())
             for j in row
         }
     )
@@ -180,8 +166,8 @@ def partition_by_rate(rows, k, rng):
     if len(rows) < 2:
         return np.zeros(len(rows), dtype=np.int64)
     rows = unit(rows - rows.mean(axis=0))
-    n_near = min(N_NEIGHBORS, len(rows) - 1)
-    near, cosines = kneighbors(rows, n_near, random_state=rng)
-    graph = doubly_stochastic(neighbor_affinity(near, cosines, GAMMA))
-    cut = SpectralCut(graph, k + SURPLUS, rng, RESIDUE)
+    recipe = SpectralRecipe.in_use()
+    affinity = knn_affinity(rows, recipe.merged_neighbors, recipe.merged_gamma, rng)
+    graph = doubly_stochastic(affinity)
+    cut = SpectralCut(graph, k + recipe.n_surplus, rng, recipe.last_weight)
     return cut_and_merge(cut, rows, k)

@@ -12,6 +12,7 @@ from ...data.rows import unit
 from ...neighbors import kneighbors
 from ..partition import kmeans, partition, partition_centers
 from .eigenpairs import dense_eigenpairs, lanczos_eigenpairs
+from .recipe import SpectralRecipe
 
 # A dense decomposition up to this many rows, or rows per eigenvector: as fast or
 # faster.
@@ -19,12 +20,8 @@ DENSE_ROWS, DENSE_ROWS_PER_VECTOR = 500, 8
 # Memory limit of it, unless Lanczos needs as much: its basis has two vectors for each
 # eigenvector wanted.
 DENSE_BYTES = 4 * 2**30
-# Starts of k-means.
-N_STARTS = 3
-# Outlier removal: number of rounds; a cluster is loose if more than this share of its
-# affinity to other rows leads out of it; and the largest share of all rows that may be
-# left out, as outliers are few.
-LOOSE_ROUNDS, LOOSE, OUTLIERS = 10, 0.5, 0.1
+# Graphs that fall apart have cuts of no affinity; ratios of cuts need some.
+LEAST_CUT = 1e-4
 
 
 def knn_affinity(rows, n_neighbors, gamma, rng, loops=1.0):
@@ -202,7 +199,7 @@ class SpectralCut:
             vectors = np.hstack([vectors, more[1].astype(np.float32)])
         self.eigenvalues, self.eigenvectors = values, vectors
 
-    def labels(self, k, ward=False, firm=False):
+    def labels(self, k, ward=False, trimmed=False):
         """Cut into `k` clusters.
 
         Parameters
@@ -212,7 +209,7 @@ class SpectralCut:
         ward : bool, default=False
             Start k-means from the clusters of Ward's method: slower, but better for
             small clusters, which random starts may miss.
-        firm : bool, default=False
+        trimmed : bool, default=False
             With `ward`, a cluster whose affinity leads mostly out of it holds outliers:
             the other rows are clustered again, in at most 10 rounds, and outliers join
             the nearest cluster.
@@ -236,12 +233,13 @@ class SpectralCut:
             rows = rows * (values**power).astype(np.float32)
         rows = unit(rows)
         if not ward:
-            return by_size(kmeans(rows, k, rng, N_STARTS).labels_)
-        if firm:
-            return by_size(self._partition_firmly(rows, k, rng))
+            n_starts = SpectralRecipe.in_use().n_starts
+            return by_size(kmeans(rows, k, rng, n_starts).labels_)
+        if trimmed:
+            return by_size(self._trimmed_partition(rows, k, rng))
         return by_size(partition(rows, k, n_init=0, rng=rng))
 
-    def leak(self, labels):
+    def cut_fraction(self, labels):
         """Return the share of the affinity that lies between clusters.
 
         Parameters
@@ -260,8 +258,8 @@ class SpectralCut:
     def normalized_cut(self, labels):
         """Return the share of a cluster's affinity that leads out, mean over clusters.
 
-        The criterion of Shi and Malik over the number of clusters: unlike :meth:`leak`,
-        a small cluster counts as much as a large one.
+        The criterion of Shi and Malik over the number of clusters: unlike in
+        :meth:`cut_fraction`, a small cluster counts as much as a large one.
 
         Parameters
         ----------
@@ -288,21 +286,22 @@ class SpectralCut:
         counted = graph.data if loops else graph.data * (graph.row != graph.col)
         return np.bincount(cluster, graph.data * apart), np.bincount(cluster, counted)
 
-    def _partition_firmly(self, rows, k, rng):
+    def _trimmed_partition(self, rows, k, rng):
         """Cluster unit rows without outliers, and add these to the nearest clusters.
 
         A few rows that are like no others form a cluster of their own in the
         eigenvectors, although they do not belong together.
         """
-        kept, labels = np.arange(len(rows)), partition(rows, k, n_init=0, rng=rng)
-        for _ in range(LOOSE_ROUNDS):
-            numbers = np.full(len(rows), k)  # of outliers
+        recipe, n = SpectralRecipe.in_use(), len(rows)
+        kept, labels = np.arange(n), partition(rows, k, n_init=0, rng=rng)
+        for _ in range(recipe.trim_rounds):
+            numbers = np.full(n, k)  # of outliers
             numbers[kept] = labels
             out, volume = self._volumes(numbers, loops=False)
-            firm = (out <= LOOSE * volume)[labels]
-            if firm.all() or firm.sum() < max(k, (1 - OUTLIERS) * len(rows)):
+            tight = (out <= recipe.loose * volume)[labels]
+            if tight.all() or tight.sum() < max(k, (1 - recipe.most_trimmed) * n):
                 break
-            kept = kept[firm]
+            kept = kept[tight]
             labels = partition(rows[kept], k, n_init=0, rng=rng)
         centers = partition_centers(rows[kept], labels, labels.max() + 1, rng)
         nearest = (rows @ centers.T).argmax(axis=1)

@@ -8,28 +8,11 @@ import torch
 from scipy.special import entr
 
 from ...metrics._coding_rate import partition_coding_rate
-from .coding_cut import LEAST_LEAK, RATED_ROWS
-from .cut import SpectralCut, doubly_stochastic, neighbor_affinity
+from .cut import LEAST_CUT, SpectralCut, doubly_stochastic, neighbor_affinity
+from .recipe import SpectralRecipe
 
-# Candidate graphs as (gamma, self-affinity); gamma is the temperature of eq. 3 of CPP.
-# "natural" is the default, in "sharp" the nearest neighbors dominate, and "even" favors
-# clusters of one size.
-GRAPHS = {"natural": (0.15, 1.0), "sharp": (0.06, 1.0), "even": (0.15, 1e-3)}
-# "firm" cuts the sharp graph, leaves out the rows of loose clusters, and cuts again.
-KINDS = {"natural": "natural", "sharp": "sharp", "firm": "sharp", "even": "even"}
-# Diffusion-map weighting: the last eigenvector's weight relative to the first.
-RESIDUE = 0.3
-# Switch to the firm cut if the sharp one leaks less than this share of what the natural
-# one leaks: about half where large groups lie apart beside small ones, elsewhere nearly
-# all. For averaged graphs, the leak is multiplied by the normalized cut, which grows
-# where the sharp cut only isolates outliers.
-SHARP_LEAKS = 0.7
-# The firm cut is for uneven sizes: the sharp cut's effective number of clusters must be
-# below this share of the natural cut's.
-SHARP_CLUSTERS = 0.85
-# Switch to the even cut if it costs less than this share of the natural cut's coding
-# rate and leaks at most this multiple: it cuts through groups that differ in size.
-EVEN_SAVES, EVEN_LEAKS = 0.95, 1.25
+# The candidates; their temperatures are in the recipe.
+GRAPHS = "natural", "sharp", "even"
 
 
 def cut_graphs(neighbors, kind, k, rng):
@@ -40,8 +23,9 @@ def cut_graphs(neighbors, kind, k, rng):
     neighbors : list of (indices, cosines)
         The nearest rows of every row, one pair of arrays of shape (n, q) per feature
         space, as :func:`~sklearn_vlclust.neighbors.kneighbors` returns them.
-    kind : {"natural", "sharp", "firm", "even"}
-        See `KINDS`.
+    kind : {"natural", "sharp", "trimmed", "even"}
+        "trimmed" cuts the sharp graph, leaves out the rows of loose clusters, and cuts
+        again.
     k : int
         Largest number of clusters.
     rng : RandomState
@@ -51,18 +35,19 @@ def cut_graphs(neighbors, kind, k, rng):
     -------
     cut : SpectralCut
     """
-    gamma, loops = GRAPHS[KINDS[kind]]
+    recipe = SpectralRecipe.in_use()
+    gamma, loops = getattr(recipe, "sharp" if kind == "trimmed" else kind)
     graph = None
     for near, cosines in neighbors:
         affinity = neighbor_affinity(near, cosines, gamma, loops)
         part = doubly_stochastic(affinity) / len(neighbors)
         graph = part if graph is None else graph + part
-    return SpectralCut(graph, k, rng, RESIDUE)
+    return SpectralCut(graph, k, rng, recipe.last_weight)
 
 
 def cut_labels(cut, k, kind):
     """Return the labels, (n,), of a cut of one kind into `k` clusters."""
-    return cut.labels(k, ward=True, firm=kind == "firm")
+    return cut.labels(k, ward=True, trimmed=kind == "trimmed")
 
 
 def choose_cut(cuts, k, rows, eps=0.1, averaged=False):
@@ -86,30 +71,32 @@ def choose_cut(cuts, k, rows, eps=0.1, averaged=False):
     labels : ndarray of shape (n,)
         Clusters, from 0.
     kind : str
-        One of `KINDS`.
+        As of :func:`cut_graphs`.
     """
 
     def rate(labels):
         """Coding rate of the clusters (eq. 2 of CPP), of which less is better."""
-        some = slice(None, None, -(-len(labels) // RATED_ROWS))
+        some = slice(None, None, -(-len(labels) // recipe.rated_rows))
         Z = torch.from_numpy(rows[some])
         return partition_coding_rate(Z, labels[some], eps).item()
 
-    natural = cuts["natural"]
+    recipe, natural = SpectralRecipe.in_use(), cuts["natural"]
     labels, sharper = (cut_labels(cuts[kind], k, kind) for kind in ("natural", "sharp"))
-    leak = natural.leak(sharper) / max(natural.leak(labels), LEAST_LEAK)
+    least = max(natural.cut_fraction(labels), LEAST_CUT)
+    between = natural.cut_fraction(sharper) / least
     ncut, is_uneven = 1.0, True
     if averaged:
-        least = max(natural.normalized_cut(labels), LEAST_LEAK)
-        ncut = natural.normalized_cut(sharper) / least
-        is_uneven = _effective(sharper) < SHARP_CLUSTERS * _effective(labels)
-    if leak * ncut < SHARP_LEAKS and is_uneven:
-        return cut_labels(cuts["sharp"], k, "firm"), "firm"
-    if leak < 1 and ncut <= 1 and rate(sharper) < rate(labels):
+        ncut = natural.normalized_cut(sharper)
+        ncut /= max(natural.normalized_cut(labels), LEAST_CUT)
+        sizes = _effective(sharper) / _effective(labels)
+        is_uneven = sizes < recipe.trim_clusters_below
+    if between * ncut < recipe.trim_below and is_uneven:
+        return cut_labels(cuts["sharp"], k, "trimmed"), "trimmed"
+    if between < 1 and ncut <= 1 and rate(sharper) < rate(labels):
         return sharper, "sharp"  # better in all respects
     evener = cut_labels(cuts["even"], k, "even")
-    leak = natural.leak(evener) / max(natural.leak(labels), LEAST_LEAK)
-    if leak < EVEN_LEAKS and rate(evener) < EVEN_SAVES * rate(labels):
+    cuts_few = natural.cut_fraction(evener) / least < recipe.even_cut_below
+    if cuts_few and rate(evener) < recipe.even_rate_below * rate(labels):
         return evener, "even"
     return labels, "natural"
 

@@ -11,47 +11,10 @@ from scipy.sparse import csr_array, diags_array, eye_array
 
 from ..._backend._products import linear
 from ...data.rows import unit
+from .recipe import NClustersRecipe
 
-# Rows in the sample, and in the larger one that is drawn if the clusters found in the
-# first have fewer than `FEW_ROWS` rows each.
-SAMPLE_ROWS, MOST_ROWS = 4000, 10_000
-FEW_ROWS = 16
-# Numbers compared: all up to `ALL_UP_TO`, and `N_VALUES` more on a logarithmic scale,
-# as long as clusters have `LEAST_ROWS` rows.
-ALL_UP_TO, N_VALUES, LEAST_ROWS = 16, 45, 4
-# Fewest rows that are halved.
-LEAST_HALVES = 8
-# Views of the rows, used in turn: number of half-whitened principal axes, and the power
-# of the variance that they are divided by; compact tree: neighbors that a row is
-# averaged with, and rounds; diffusion tree: nearest neighbors, and steps.
-VIEWS = [
-    (64, 0.5, 4, 1, 10, 8),
-    (128, 0.3, 0, 0, 6, 8),
-    (128, 0.5, 6, 2, 6, 16),
-    (32, 0.5, 0, 0, 10, 16),
-    (256, 0.5, 4, 1, 10, 8),
-    (128, 0.3, 5, 1, 10, 16),
-]
-# Number of halvings of this many rows. Fewer rows get more, in the same time.
-HALVINGS, HALVED_ROWS = 6, 4000
-FEWEST_HALVINGS, MOST_HALVINGS = 3, 36
-# Diffusion: random projections of its rows, temperature of its graph, and rounds of
-# Sinkhorn scaling.
-DIFFUSED_WIDTH, TEMPERATURE, BALANCING = 256, 0.1, 3
 # Axes with less than this share of the first axis's variance are left out.
 TINY_VARIANCE = 1e-6
-# Price per nat of a partition, relative to the best agreement, as (tree, price): a
-# split pays if a larger share of the added information is reproduced. See `_worth`.
-PRICES = [("compact", 0.7), ("diffusion", 0.7), ("diffusion", 0.9)]
-# The best agreement, which prices refer to, is taken without this many coarsest cuts.
-COARSEST = 2
-# Halvings after which one of the two diffusions (signed or absolute) is dropped.
-DIFFUSION_TRIALS = 2
-# An agreement above `SURE` proves structure. A lower one must be `BEYOND_GAUSSIAN`
-# higher than Gaussian rows reach.
-SURE, BEYOND_GAUSSIAN = 0.7, 0.1
-# Number of runner-ups, and the smallest ratio between candidates.
-N_RUNNERS_UP, APART = 3, 1.3
 
 
 @dataclass(frozen=True)
@@ -116,15 +79,16 @@ def estimate_n_clusters(rows, rng, k_range=None):
     UserWarning
         If there is no structure, or the best number is outside `k_range`.
     """
-    n, size = rows.shape[0], SAMPLE_ROWS
+    recipe = NClustersRecipe.in_use()
+    n, size = rows.shape[0], recipe.sample_rows
     while True:
         sample = np.sort(rng.permutation(n)[:size])
         Z = _distinct(_unit(np.asarray(rows[sample])))
         estimate = _estimate(Z, len(sample), rng)
-        wanted = FEW_ROWS * estimate.n_clusters
-        if size >= min(n, MOST_ROWS) or wanted <= len(Z):
+        wanted = recipe.few_rows * estimate.n_clusters
+        if size >= min(n, recipe.most_rows) or wanted <= len(Z):
             break
-        size = MOST_ROWS
+        size = recipe.most_rows
     if not estimate.has_structure:
         warnings.warn(
             f"No groups were found in {len(Z):,} distinct rows: halves of them agree "
@@ -163,8 +127,8 @@ def _restrict(estimate, k_range):
 
 def _estimate(Z, n_given, rng):
     """Estimate the number of clusters of distinct unit rows."""
-    n = len(Z)
-    if n < LEAST_HALVES:
+    n, recipe = len(Z), NClustersRecipe.in_use()
+    if n < recipe.least_halves:
         is_categorical = 1 < n <= n_given // 2  # few rows, each many times
         k = n if is_categorical else 1
         return KEstimate(k, [(k, 1.0)], has_structure=is_categorical)
@@ -178,9 +142,10 @@ def _estimate(Z, n_given, rng):
         return KEstimate(1, [(1, 0.0)], k_values, scores)
     worth, votes = _worth(curves)
     best = int(worth.argmax())
-    if k_values[best] == 2 and len(worth) > COARSEST and _hides_finer(Z, rng):
-        worth, votes = _worth(curves, COARSEST)
-        best = COARSEST + int(worth[COARSEST:].argmax())
+    coarsest = recipe.n_coarsest
+    if k_values[best] == 2 and len(worth) > coarsest and _hides_finer(Z, rng):
+        worth, votes = _worth(curves, coarsest)
+        best = coarsest + int(worth[coarsest:].argmax())
     scores["reproducibility"] = worth.clip(min=0)
     chosen = [best, *_runners_up(k_values, worth, [best, *votes], curves)]
     candidates = [(int(k_values[i]), float(max(worth[i], 0))) for i in chosen]
@@ -189,9 +154,10 @@ def _estimate(Z, n_given, rng):
 
 def _numbers(n):
     """Return the numbers of clusters that are compared for `n` rows."""
-    most = max(COARSEST + 1, n // LEAST_ROWS)
-    k_values = np.geomspace(2, most, N_VALUES).round().astype(int)
-    k_values = np.union1d(k_values, np.arange(2, min(most, ALL_UP_TO) + 1))
+    recipe = NClustersRecipe.in_use()
+    most = max(recipe.n_coarsest + 1, n // recipe.least_rows)
+    k_values = np.geomspace(2, most, recipe.n_values).round().astype(int)
+    k_values = np.union1d(k_values, np.arange(2, min(most, recipe.all_up_to) + 1))
     return k_values[k_values <= n // 2]
 
 
@@ -201,12 +167,13 @@ def _mean_agreement(curves):
 
 def _exceeds_gaussian(agreement, coordinates, variances, k_values, rng):
     """Compare the best agreement with that of Gaussian rows of the same variances."""
-    if agreement.max() > SURE:
+    recipe = NClustersRecipe.in_use()
+    if agreement.max() > recipe.sure:
         return True
     gaussian = rng.standard_normal(coordinates.shape) * np.sqrt(variances)
     curves = _measure(gaussian, variances, k_values, rng, effort=0.5)
     by_chance = _mean_agreement(curves).max()
-    return bool(agreement.max() > by_chance + BEYOND_GAUSSIAN)
+    return bool(agreement.max() > by_chance + recipe.beyond_gaussian)
 
 
 def _hides_finer(Z, rng):
@@ -215,14 +182,15 @@ def _hides_finer(Z, rng):
     Two large groups, such as cats and dogs, agree so well that finer ones, which are
     what is looked for, seem to be worth nothing.
     """
+    recipe = NClustersRecipe.in_use()
     coordinates, variances = _principal_axes(Z)
-    axes = VIEWS[0][0]
+    axes = recipe.views[0][0]
     rows = _unit(coordinates[:, :axes] / variances[:axes] ** 0.25)
     parts = np.unique(_cut(_product(rows, rows), np.array([2])), return_inverse=True)[1]
     for part in range(2):
         some = Z[parts.ravel() == part]
         k_values = _numbers(len(some))
-        if len(some) < LEAST_HALVES or not len(k_values):
+        if len(some) < recipe.least_halves or not len(k_values):
             continue
         coordinates, variances = _principal_axes(some)
         curves = _measure(coordinates, variances, k_values, rng, effort=0.5)
@@ -238,14 +206,14 @@ def _worth(curves, start=0):
     It is the mean over prices of what is reproduced less what is paid, relative to the
     best of the numbers from position `start` on.
     """
-    total, votes = 0.0, []
-    for tree, price in PRICES:
+    recipe, total, votes = NClustersRecipe.in_use(), 0.0, []
+    for tree, price in recipe.prices:
         agreement, entropy = curves[tree]
-        best = agreement[COARSEST:].max(initial=0) or agreement.max()
+        best = agreement[recipe.n_coarsest :].max(initial=0) or agreement.max()
         worth = entropy * (agreement - price * best)
         votes.append(start + int(worth[start:].argmax()))
         total = total + (worth / max(worth[start:].max(), 1e-9)).clip(max=1)
-    return total / len(PRICES), votes
+    return total / len(recipe.prices), votes
 
 
 def _runners_up(k_values, worth, chosen, curves):
@@ -254,14 +222,15 @@ def _runners_up(k_values, worth, chosen, curves):
     Those are the corners of the concave envelope of what is reproduced over what is
     told.
     """
+    recipe = NClustersRecipe.in_use()
     corners = {i for curve in curves.values() for i in _corners(*curve)}
     votes = sorted(set(chosen[1:]), key=lambda i: -worth[i])
     kept = [chosen[0]]
     for i in votes + sorted(corners, key=lambda i: -worth[i]):
         ratios = k_values[i] / k_values[kept]
-        if np.maximum(ratios, 1 / ratios).min() > APART:
+        if np.maximum(ratios, 1 / ratios).min() > recipe.least_ratio:
             kept.append(i)
-    return kept[1 : 1 + N_RUNNERS_UP]
+    return kept[1 : 1 + recipe.n_runners_up]
 
 
 def _corners(agreement, entropy):
@@ -282,15 +251,16 @@ def _corners(agreement, entropy):
 
 def _measure(coordinates, variances, k_values, rng, effort=1.0):
     """Return agreement and entropy at every number, by tree: each (n_values,)."""
-    n = len(coordinates)
-    halvings = HALVINGS * (HALVED_ROWS / n) ** 2
-    halvings = np.clip(halvings, FEWEST_HALVINGS, MOST_HALVINGS)
-    halvings = max(FEWEST_HALVINGS, round(effort * halvings))
+    n, recipe = len(coordinates), NClustersRecipe.in_use()
+    fewest, views = recipe.fewest_halvings, recipe.views
+    halvings = recipe.n_halvings * (recipe.halved_rows / n) ** 2
+    halvings = np.clip(halvings, fewest, recipe.most_halvings)
+    halvings = max(fewest, round(effort * halvings))
     # What is summed: by tree, information of both halves at every number.
     sums: dict = {}
     kinds = ["signed", "absolute"]
     for i in range(halvings):
-        dims, power, smoothed, rounds, linked, moves = VIEWS[i % len(VIEWS)]
+        dims, power, smoothed, rounds, linked, moves = views[i % len(views)]
         scaled = coordinates[:, :dims] / variances[:dims] ** (power / 2)
         order = rng.permutation(n)
         halves = [_unit(scaled[rows]) for rows in (order[: n // 2], order[n // 2 :])]
@@ -309,7 +279,7 @@ def _measure(coordinates, variances, k_values, rng, effort=1.0):
             trees["compact"].append(_cut(product, k_values))
         for tree, labels in trees.items():
             sums[tree] = sums.get(tree, 0.0) + _inform(labels, near, rng)
-        if i + 1 == DIFFUSION_TRIALS:
+        if i + 1 == recipe.diffusion_trials:
             kinds = [max(kinds, key=lambda kind: _adjust(sums[kind], 1)[0].max())]
     if len(kinds) > 1:
         kinds = kinds[:1]
@@ -391,19 +361,19 @@ def _diffuse(product, n_neighbors, moves, absolute, rng):
     The rows of the diffused graph are projected on random directions. With `absolute`,
     opposite rows are near, as those of a subspace are.
     """
-    n = len(product)
+    n, recipe = len(product), NClustersRecipe.in_use()
     k = min(n_neighbors, n - 1)
     likeness = product.abs() if absolute else product.clone()
     cosines, near = likeness.fill_diagonal_(-2).topk(k, dim=1)
-    weights = np.exp((cosines.numpy().ravel() - 1) / TEMPERATURE)
+    weights = np.exp((cosines.numpy().ravel() - 1) / recipe.temperature)
     ends = np.arange(0, n * k + 1, k)
     graph = csr_array((weights, near.numpy().ravel(), ends), shape=(n, n))
     graph = graph.maximum(graph.T)
-    for _ in range(BALANCING):
+    for _ in range(recipe.sinkhorn_rounds):
         scale = diags_array(1 / np.sqrt(graph.sum(axis=1)))
         graph = scale @ graph @ scale
     graph = (0.5 * (graph + eye_array(n))).astype(np.float32).tocsr()
-    rows = rng.standard_normal((n, DIFFUSED_WIDTH)).astype(np.float32)
+    rows = rng.standard_normal((n, recipe.diffused_width)).astype(np.float32)
     for _ in range(moves):
         rows = graph @ rows
     return _unit(rows)
@@ -411,7 +381,7 @@ def _diffuse(product, n_neighbors, moves, absolute, rng):
 
 def _principal_axes(Z):
     """Return coordinates (n, r) on principal axes and their variances (r,)."""
-    n, d = Z.shape
+    (n, d), views = Z.shape, NClustersRecipe.in_use().views
     centered = (Z - Z.mean(axis=0)).astype(np.float64)
     if d <= n:
         variances, vectors = np.linalg.eigh(centered.T @ centered / n)
@@ -419,7 +389,7 @@ def _principal_axes(Z):
         variances, vectors = np.linalg.eigh(centered @ centered.T / n)
     variances, vectors = variances[::-1], vectors[:, ::-1]
     kept = variances > TINY_VARIANCE * max(variances[0], 1e-12)
-    r = max(1, min(kept.sum(), max(view[0] for view in VIEWS)))
+    r = max(1, min(kept.sum(), max(view[0] for view in views)))
     variances = variances[:r].clip(1e-12)
     if d <= n:
         return centered @ vectors[:, :r], variances

@@ -1,20 +1,25 @@
 """The default clusterer: what was measured to work, in one recipe for all data."""
 
+from __future__ import annotations
+
 import warnings
 from numbers import Integral
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..._compat import Interval, StrOptions
+from ..._typing import Auto, Callbacks, Data, Device, Encoder, Int, RandomState, Words
 from ...data.rows import UnitRows
 from ...training import resolve_device
 from ..base import BaseDeepClusterer, _head_inputs, _most_likely
 from ..partition import draw_sample
 from ..words import SEMANTIC_SPACE, find_words, join
 from .network import VLNetwork
-from .rounds import ROUNDS, Rounds
+from .recipe import VLRecipe
+from .rounds import Rounds
 
 
 class VLClustering(BaseDeepClusterer):
@@ -41,7 +46,7 @@ class VLClustering(BaseDeepClusterer):
     semantic_space : "auto", "wordnet", Vocabulary, SemanticSpace, list of str or None,\
  default="auto"
         The nouns. "wordnet" is all nouns of WordNet, and a vocabulary is filtered by a
-        :class:`SemanticSpace`. None is no words and no names. "auto" is "wordnet" for
+        :class:`SemanticSpace`. If None, no words and no names. "auto" is "wordnet" for
         pictures, and for embeddings if `embedder` says what made them; otherwise None,
         with a warning.
     embedder : "auto", "offline", encoder instance or None, default="auto"
@@ -158,17 +163,17 @@ class VLClustering(BaseDeepClusterer):
 
     def __init__(
         self,
-        n_clusters="auto",
+        n_clusters: Int | Auto = "auto",
         *,
-        semantic_space="auto",
-        embedder="auto",
-        n_neighbors=32,
-        device="auto",
-        checkpoint=None,
-        callbacks=None,
-        verbose=0,
-        random_state=None,
-    ):
+        semantic_space: Words | Auto = "auto",
+        embedder: Encoder = "auto",
+        n_neighbors: Int = 32,
+        device: Device = "auto",
+        checkpoint: str | Path | None = None,
+        callbacks: Callbacks = None,
+        verbose: Int = 0,
+        random_state: RandomState = None,
+    ) -> None:
         self.n_clusters = n_clusters
         self.semantic_space = semantic_space
         self.embedder = embedder
@@ -179,7 +184,7 @@ class VLClustering(BaseDeepClusterer):
         self.verbose = verbose
         self.random_state = random_state
 
-    def set_n_clusters(self, n_clusters, X=None):
+    def set_n_clusters(self, n_clusters: Int, X: Data | None = None) -> Self:
         """Cluster the samples of the fit into another number, in place.
 
         The words stay as they are weighted. The parameter `n_clusters` does not change,
@@ -262,7 +267,7 @@ class VLClustering(BaseDeepClusterer):
         return Rounds(joint, self.samples_, k, self.n_neighbors, device, rng)
 
     def _count_epochs(self, n):
-        return ROUNDS
+        return VLRecipe.in_use().n_rounds
 
     def _run_epochs(self, criterion, batches, **options):
         del options["device"]

@@ -10,9 +10,7 @@ from ...metrics import clustering_accuracy
 from ...training import StopTraining
 from ..separate import separate_groups
 from ..spectral.averaged_cuts import AveragedCuts, principal_components
-
-# Largest number of rounds; a round that changes nothing is the last.
-ROUNDS = 3
+from .recipe import VLRecipe
 
 
 class Rounds(nn.Module):
@@ -63,7 +61,7 @@ class Rounds(nn.Module):
         bias = bias - weight @ self._mean
         network.set_classifier(torch.from_numpy(weight), torch.from_numpy(bias))
 
-    def run(self, network, max_epochs=ROUNDS, checkpoint=None, after_epoch=()):
+    def run(self, network, max_epochs=None, checkpoint=None, after_epoch=()):
         """Run all rounds, and teach the network after each.
 
         Parameters
@@ -78,6 +76,8 @@ class Rounds(nn.Module):
         history : list of dict
             Per round ``"epoch"`` and ``"loss"``, the share of rows that changed.
         """
+        if max_epochs is None:
+            max_epochs = VLRecipe.in_use().n_rounds
         # What checkpoints and hooks look at in a skorch net.
         net = SimpleNamespace(
             module_=network,

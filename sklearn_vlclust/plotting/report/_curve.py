@@ -9,18 +9,10 @@ _NUMBERS = [1, 2, 3, 5, 10, 20, 30, 50, 100, 200, 300, 500, 1000]
 
 
 def draw_curve(display):
-    """Return what the template draws of a curve.
+    """Return what the template draws of a :class:`CodingLengthDisplay`.
 
-    Parameters
-    ----------
-    display : CodingLengthDisplay
-        The curve.
-
-    Returns
-    -------
-    drawing : dict
-        Pieces of the line between gaps, ticks of both axes, the chosen number, all in
-        pixels, and the table of values.
+    These are pieces of the line between gaps, ticks of both axes and the chosen number,
+    in pixels, and the table of values.
     """
     k = np.asarray(display.k_values)
     scores = np.asarray(display.scores, dtype=float)

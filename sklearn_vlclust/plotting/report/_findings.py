@@ -62,22 +62,9 @@ def measure_clusters(rows, labels):
 
 
 def find_duplicates(rows, least_cosine, most):
-    """Return the pairs of rows with the highest cosines.
+    """Return at most `most` pairs of rows of high cosine: ``(row, row, cosine)``.
 
-    Parameters
-    ----------
-    rows : UnitRows of shape (n, d)
-        Embeddings.
-    least_cosine : float
-        Pairs below are left out.
-    most : int
-        Largest number of pairs.
-
-    Returns
-    -------
-    pairs : list of (int, int, float)
-        Two rows and their cosine, highest first. Each row is compared with its five
-        nearest ones.
+    The highest come first. Each unit row is compared with its five nearest ones.
     """
     n = len(rows)
     if n < 2:
@@ -92,22 +79,10 @@ def find_duplicates(rows, least_cosine, most):
 
 
 def find_outliers(typicality, labels, most):
-    """Return the images that are far less typical than others of their cluster.
+    """Return at most `most` images far less typical than others of their cluster.
 
-    Parameters
-    ----------
-    typicality : ndarray of shape (n,)
-        Cosine of each image to the mean of its cluster.
-    labels : ndarray of shape (n,)
-        Cluster of each; noise is left out.
-    most : int
-        Largest number of images.
-
-    Returns
-    -------
-    outliers : list of (int, float)
-        Images with a modified z-score of 3.5 or more below the median of their cluster,
-        and this score, highest first.
+    They have a modified z-score of 3.5 or more below the median of their cluster, and
+    come with it, highest first: ``(image, score)``. Noise is left out.
     """
     gap = np.zeros(len(labels))
     spread = np.zeros(len(labels))
@@ -124,23 +99,11 @@ def find_outliers(typicality, labels, most):
 
 
 def choose_shown(labels, typicality, margin, first, most):
-    """Return which images to show where there are too many: ascending indices.
+    """Return which images to show if there are more than `most`: ascending indices.
 
-    Parameters
-    ----------
-    labels, typicality, margin : ndarray of shape (n,)
-        See :class:`ClusterGeometry`.
-    first : list of int
-        Images that must be among them.
-    most : int
-        Largest number of images.
-
-    Returns
-    -------
-    shown : ndarray of int
-        Besides `first` the eight most typical and the eight with the least margin of
-        each cluster; then images spread evenly over all clusters, from the most to the
-        least typical.
+    Besides `first` these are the eight most typical and the eight with the least margin
+    of each cluster; then images spread evenly over all clusters, from the most to the
+    least typical.
     """
     n = len(labels)
     if n <= most:

@@ -5,10 +5,11 @@ import os
 import numpy as np
 
 from ..._backend._files import write_bytes_atomically
+from ..._docs import documented
 from ...data.images import check_images
 from ...data.rows import UnitRows
 from .._assignments import read_certainty, read_labels, read_names, read_rows
-from .._coding_length import CodingLengthDisplay, _read_curve
+from .._coding_length import CodingLengthDisplay, read_curves
 from .._embedding_map import lay_out
 from ._findings import choose_shown, find_duplicates, find_outliers, measure_clusters
 from ._page import render
@@ -17,6 +18,7 @@ from ._thumbnails import make_thumbnails
 _DUPLICATES, _OUTLIERS = 100, 60  # at most
 
 
+@documented()
 class ClusterReport:
     """Clusters of images on one page, in one HTML file that needs no network.
 
@@ -153,12 +155,7 @@ class ClusterReport:
         estimator : clusterer
             Fitted; clusters come from its `predict`, or from `labels_` if it cannot
             predict. Probabilities are shown if it has `predict_proba`.
-        images : images
-            As for the encoders: paths, PIL images or arrays.
-        embeddings : array-like of shape (n_images, n_features), default=None
-            Embeddings of `images`, for an estimator that was fitted on embeddings.
-            If None, the estimator's `embedder_` embeds the images, or features are used
-            if the estimator learned from pixels.
+        <images, embeddings>
         captioner : ClusterCaptioner, default=None
             Fitted on these clusters: names them. If None, names are the estimator's
             `cluster_names_`, if it has any.
@@ -297,18 +294,11 @@ def _nouns(estimator, rows):
 
 def _curves(estimator, selector):
     """Return the curve that the number of clusters was chosen by, then the others."""
-    source = estimator if selector is None else selector
-    curves = getattr(source, "scores_", getattr(source, "k_scores_", None))
-    if selector is None and not isinstance(curves, dict):
+    if selector is None and not isinstance(getattr(estimator, "k_scores_", None), dict):
         return []
-    if curves and not len(source.k_values_):  # too few rows to compare numbers
-        return []
-    chosen_by = getattr(source, "criterion", "reproducibility")
-    criteria = sorted(curves or (), key=lambda name: name != chosen_by)
-    return [
-        CodingLengthDisplay(*_read_curve(source, criterion))
-        for criterion in criteria or [None]  # None: its error says what is wrong
-    ]
+    curves = read_curves(estimator if selector is None else selector).values()
+    # Too few rows to compare numbers of clusters give an empty curve.
+    return [CodingLengthDisplay(*curve) for curve in curves if len(curve[0])]
 
 
 def _params(estimator, longest=200):

@@ -22,24 +22,8 @@ def make_thumbnails(images, budget=BUDGET, n_jobs=None):
     screen alone, and each has its own name for a screen reader. WebP has hardly any
     header.
 
-    Parameters
-    ----------
-    images : sequence
-        As returned by :func:`~sklearn_vlclust.embedding.check_images`.
-    budget : int, default=18 MiB
-        Largest number of bytes of all; decides the side of the thumbnails.
-    n_jobs : int, default=None
-        Number of threads; see :func:`iter_decoded`.
-
-    Returns
-    -------
-    thumbnails : list of bytes
-        WebP files of one side, but for images that are smaller themselves.
-
-    Raises
-    ------
-    UnreadableImageError
-        If an image cannot be decoded.
+    They have one side, such that all fit in `budget` bytes; smaller images stay as they
+    are.
     """
     sides = SIDES[SIDES.index(_choose_side(images, budget)) :]
     for side in sides:

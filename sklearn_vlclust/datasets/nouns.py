@@ -6,9 +6,12 @@ nltk reads (format: wndb(5WN), senseidx(5WN)) takes about one.
 
 import re
 from functools import cached_property, lru_cache
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
+
+from ._wordnet import fetch_wordnet
 
 
 class NounHierarchy:
@@ -17,7 +20,7 @@ class NounHierarchy:
     Parameters
     ----------
     folder : path-like
-        Holds `data.noun`, `index.noun` and `index.sense`.
+        Holds `data.noun`, `index.noun`, `index.sense` and `noun.exc`.
 
     Attributes
     ----------
@@ -105,6 +108,41 @@ class NounHierarchy:
             )
         return position
 
+    def senses(self, word):
+        """Return the positions of the synsets of a word, the most frequent first.
+
+        Those of its singulars follow: morphy(7WN), as in nltk.
+        """
+        word = word.lower().replace(" ", "_")
+        forms = self._irregular.get(word) or [
+            word.removesuffix(plural) + singular
+            for plural, singular in _PLURALS
+            if word.endswith(plural)
+        ]
+        found = (self._senses.get(form, ()) for form in (word, *forms))
+        return list(dict.fromkeys(chain.from_iterable(found)))
+
+    @cached_property
+    def _irregular(self):
+        lines = (line.split() for line in _entries(self._folder / "noun.exc"))
+        return {word: lemmas for word, *lemmas in lines}
+
+    def frequency(self, position, word):
+        """Return how often WordNet's tagged texts use a word for a synset.
+
+        For a word that is none of the synset's, the most frequent of these counts.
+        """
+        counts = self._counts[position]
+        return counts.get(word.lower().replace("_", " "), max(counts.values()))
+
+    @cached_property
+    def _counts(self):
+        counts = [dict.fromkeys(map(str.lower, words), 0) for words in self.lemmas]
+        for position, key, _, count in self._tagged():
+            word = key.partition("%")[0].replace("_", " ")
+            counts[position][word] = max(count, counts[position].get(word, 0))
+        return counts
+
     def ancestors(self, position):
         """Return the positions on all hypernym paths of a synset, itself included."""
         if position not in self._ancestors:
@@ -157,13 +195,31 @@ class NounHierarchy:
         """Order synsets by tagged use in WordNet's texts, then by sense number."""
         counts = np.zeros(len(self), dtype=int)
         rank = np.full(len(self), 999)
+        for position, _, number, count in self._tagged():
+            counts[position] += count
+            rank[position] = min(rank[position], number)
+        return np.lexsort((rank, -counts))
+
+    def _tagged(self):
+        """Yield position, key, number and count of uses of each sense of a noun."""
         for line in _entries(self._folder / "index.sense"):
             key, offset, number, count = line.split()
             if "%1:" in key:  # nouns
-                position = self._position[int(offset)]
-                counts[position] += int(count)
-                rank[position] = min(rank[position], int(number))
-        return np.lexsort((rank, -counts))
+                yield self._position[int(offset)], key, int(number), int(count)
+
+
+# Endings of plurals, and what takes their place: morphy(7WN).
+_PLURALS = [
+    ("s", ""),
+    ("ses", "s"),
+    ("ves", "f"),
+    ("xes", "x"),
+    ("zes", "z"),
+    ("ches", "ch"),
+    ("shes", "sh"),
+    ("men", "man"),
+    ("ies", "y"),
+]
 
 
 def _entries(path):
@@ -174,8 +230,6 @@ def _entries(path):
 
 def noun_hierarchy():
     """Return the hierarchy of the WordNet that `datasets.fetch_wordnet` finds."""
-    from ..datasets import fetch_wordnet
-
     return _read(Path(fetch_wordnet()))
 
 

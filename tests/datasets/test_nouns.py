@@ -3,9 +3,15 @@
 import random
 
 import pytest
+from nltk.corpus.reader import WordNetCorpusReader
 
-from sklearn_vlclust.datasets._wordnet import load_wordnet
-from sklearn_vlclust.semantics._wordnet import noun_hierarchy
+from sklearn_vlclust.datasets import fetch_wordnet
+from sklearn_vlclust.datasets.nouns import noun_hierarchy
+
+
+@pytest.fixture(scope="module")
+def wordnet():
+    return WordNetCorpusReader(str(fetch_wordnet()), None)
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +43,8 @@ def test_depth_is_the_shortest_path_to_entity(hierarchy, path, synset):
 
 
 @pytest.mark.smoke
-def test_agrees_with_nltk(hierarchy):
+def test_agrees_with_nltk(hierarchy, wordnet):
     assert len(hierarchy) == 82_115
-    wordnet = load_wordnet()
     for i in random.Random(0).sample(range(len(hierarchy)), 300):
         synset = wordnet.synset_from_pos_and_offset(
             "n", wordnet.synset(hierarchy.names[i]).offset()
@@ -52,6 +57,27 @@ def test_agrees_with_nltk(hierarchy):
         assert hierarchy.lemmas[i] == [
             lemma.replace("_", " ") for lemma in synset.lemma_names()
         ]
+        for lemma in synset.lemmas():
+            own = [
+                n for n in synset.lemmas() if n.name().lower() == lemma.name().lower()
+            ]
+            count = max(n.count() for n in own)
+            assert hierarchy.frequency(i, lemma.name()) == count
+        most = max(lemma.count() for lemma in synset.lemmas())
+        assert hierarchy.frequency(i, "no word of it") == most
+
+
+WORDS = """
+dog Dogs sheep houses cherries men women oxen glass glasses knives wolves boxes churches
+dishes mice geese quizzes data xyzzy bus buses gas children firemen axes feet teeth s es
+aircraft_carriers ice_cream new_york gizmos stop_signs
+"""
+
+
+@pytest.mark.parametrize("word", WORDS.split())
+def test_senses_of_a_word_agree_with_nltk(hierarchy, wordnet, word):
+    expected = dict.fromkeys(s.name() for s in wordnet.synsets(word, pos="n"))
+    assert list(expected) == [hierarchy.names[i] for i in hierarchy.senses(word)]
 
 
 def test_instances_have_hypernyms_too(hierarchy):
