@@ -1,11 +1,8 @@
 """`vlclust cluster`: what it writes, and where."""
 
 import csv
-<<<<<<< HEAD
 import re
-=======
 from pathlib import Path
->>>>>>> pictures
 
 import pytest
 
