@@ -28,6 +28,7 @@ from .._compat import (
     StrOptions,
     _fit_context,
 )
+from .._docs import documented
 from .._typing import Array, Data, Images, StrPath
 from ..data.distributed import by_blocks, without_fit
 from ..data.memory import check_memory
@@ -72,6 +73,7 @@ _PREDICTING = {
 }
 
 
+@documented()
 class BaseDeepClusterer(
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
@@ -106,6 +108,48 @@ class BaseDeepClusterer(
     If embeddings contain enough copies to matter (see
     :func:`~sklearn_vlclust.neighbors.group_copies`), all these methods but `_describe`
     see one row of each group of copies; the others get its label.
+
+    What all methods have, or several:
+
+    Parameters
+    ----------
+    semantic_space : "wordnet", Vocabulary, SemanticSpace, list of str or None, \
+default=None
+        Nouns for embeddings (not in the paper), with vectors or an encoder. Each row is
+        joined with its mixture of nouns, as far as these help: see `semantic_weight_`.
+        Clusters are named by them. If None, as in the paper: no words and no names.
+    checkpoint : str or Path, default=None
+        File that is replaced after every epoch (or round). A fit that finds it
+        continues from there, and ends with the labels of an uninterrupted fit.
+    callbacks : list of objects, default=None
+        Each has ``on_epoch_end(estimator, epoch, losses)``, called after every epoch
+        (or round), and ends the training by returning True. Meanwhile the estimator can
+        predict, unless it finds its clusters after training.
+    random_state : int, RandomState instance or None, default=None
+        Same seed, same labels, on one machine. Global seeds are left alone.
+
+    Attributes
+    ----------
+    k_scores_ : dict of str to ndarray
+        Curves over `k_values_`; the estimate has the largest ``"reproducibility"``.
+        These three exist only with ``n_clusters="auto"``.
+    cluster_centers_ : ndarray of shape (`n_clusters_`, n_features)
+        Mean direction of each cluster, unit rows.
+    cluster_names_ : list of `n_clusters_` arrays of str
+        Nouns of each cluster, best first. Absent without words, as are their scores.
+    name_scores_ : list of `n_clusters_` arrays of float
+        Share of the cluster's votes that each of these nouns has, between 0 and 1.
+    semantic_space_ : SemanticSpace or None
+        The fitted space.
+    semantic_weight_ : float
+        How far the nouns were trusted: 0 is not at all, 1 fully. It is low where the
+        nouns do not cover the images, and where the images agree so well that words
+        have nothing to add. Clusters are named in any case.
+    history_ : list of dict
+        Per epoch the mean of each loss term by name, and its stage (``"phase"``) if
+        there are several.
+    n_iter_ : int
+        Number of epochs (or rounds) run.
     """
 
     labels_: np.ndarray
@@ -146,22 +190,11 @@ class BaseDeepClusterer(
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Data, y: object = None) -> Self:
-        """Cluster `X`.
+        """Cluster `X`; scikit-learn callbacks are given `y`, which the fit never sees.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or images
-            Embeddings (NumPy array, memmap, torch tensor, dask array, or a folder of
-            `.npy` files; only the direction of a row counts), or images: a list or
-            array of paths, PIL images, an array of shape (n_samples, height, width,
-            channels), or a dask bag or array of these.
-        y : Ignored
-            Passed on to scikit-learn callbacks; the fit never sees it.
+        Parameters: <X, y>
 
-        Returns
-        -------
-        self : object
-            The fitted estimator.
+        Returns: <fitted>
 
         Raises
         ------
@@ -199,22 +232,17 @@ class BaseDeepClusterer(
 
     if TYPE_CHECKING:  # inherited from scikit-learn, which has no types
 
-        def fit_predict(  # noqa: D102
-            self, X: Data, y: object = None, **kwargs: Any
-        ) -> np.ndarray: ...
+        def fit_predict(self, X: Data, y: object = None, **kwargs: Any) -> np.ndarray:
+            """Return `labels_` of a fit to `X`."""
 
-        def fit_transform(  # noqa: D102
-            self, X: Data, y: object = None, **kwargs: Any
-        ) -> Array: ...
+        def fit_transform(self, X: Data, y: object = None, **kwargs: Any) -> Array:
+            """Return :meth:`transform` of `X` after a fit to it."""
 
     @by_blocks
     def predict(self, X: Data) -> Array:
         """Cluster of each sample.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or images
-            As in :meth:`fit`.
+        Parameters: <X>
 
         Returns
         -------
@@ -228,10 +256,7 @@ class BaseDeepClusterer(
     def predict_proba(self, X: Data) -> Array:
         """Soft assignment of each sample.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or images
-            As in :meth:`fit`.
+        Parameters: <X>
 
         Returns
         -------
@@ -244,10 +269,7 @@ class BaseDeepClusterer(
     def transform(self, X: Data) -> Array:
         """Learned features of each sample: the logits of the cluster head.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or images
-            As in :meth:`fit`.
+        Parameters: <X>
 
         Returns
         -------
@@ -259,18 +281,9 @@ class BaseDeepClusterer(
     def score(self, X: Data, y: object = None) -> float:
         """Label-free quality of the clustering of `X`.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or images
-            As in :meth:`fit`.
-        y : Ignored
-            Not used, present for API consistency.
+        Parameters: <X, y>
 
-        Returns
-        -------
-        score : float
-            :func:`~sklearn_vlclust.metrics.learned_information` of :meth:`predict`, in
-            nats: higher is better, for methods and for numbers of clusters.
+        Returns: <learned>
         """
         check_is_fitted(self)
         X, zero_rows = self._read(X, reset=False)
@@ -642,6 +655,14 @@ class BaseDeepClusterer(
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def check_n_clusters(n_clusters, n, rows):
+    """Refuse another number of clusters than 1 to the `n` `rows` of the fit."""
+    if not isinstance(n_clusters, int | np.integer) or not 1 <= n_clusters <= n:
+        raise ValueError(
+            f"n_clusters={n_clusters!r} is not an integer between 1 and the {n} {rows}."
+        )
 
 
 def _allocate(shape, part):

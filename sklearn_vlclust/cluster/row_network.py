@@ -181,22 +181,9 @@ def _perceptron(n_in, hidden, n_out, activation):
 def start_network(rows, n_clusters, n_groups, instance_dim, rng, generator):
     """Return a network that starts at principal axes and at a partition of them.
 
-    Parameters
-    ----------
-    rows : UnitRows of shape (n, d)
-        Embeddings.
-    n_clusters, n_groups : int
-        Clusters, and (largest number of) groups of axes.
-    instance_dim : int or None
-        Width of the instance features. If None, the number of axes.
-    rng : RandomState
-        Draws the starts of the partition.
-    generator : torch.Generator
-        Draws the perceptrons.
-
-    Returns
-    -------
-    network : EmbeddingNetwork
+    There are at most `n_groups` groups of axes. If `instance_dim` is None, it is the
+    number of axes. `rng` draws the starts of the partition, `generator` the
+    perceptrons.
     """
     n_axes = CommonRecipe.in_use().n_axes
     mean, axes = half_whitening(rows, n_axes)

@@ -189,20 +189,9 @@ class JointEmbedding(nn.Module):
 def join(words, mixture_weight=None):
     """Join images with their noun mixtures, as far as these are trusted.
 
-    Parameters
-    ----------
-    words : Words
-        Of the images.
-    mixture_weight : float, default=None
-        Length of a mixture relative to its image, at full weight. If None, the
-        recipe's.
-
-    Returns
-    -------
-    joint : JointRows of shape (n, width)
-        Unit rows.
-    embedding : JointEmbedding
-        The same for any images.
+    At full weight, a mixture has the length `mixture_weight` relative to its image;
+    None is the recipe's. Returns the unit rows and the :class:`JointEmbedding` that
+    makes such rows of any images.
     """
     images, texts = words.images, words.texts
     if mixture_weight is None:

@@ -41,25 +41,11 @@ class Cells:
 
     @classmethod
     def build(cls, rows, k, recall, rng):
-        """Index `rows`; return it and the share of `k` neighbors that it finds.
+        """Index unit rows, read in blocks; return the cells and the recall they have.
 
-        Parameters
-        ----------
-        rows : UnitRows
-            Read in blocks.
-        k : int
-            Number of neighbors that recall is measured for.
-        recall : float
-            Share of them to be found.
-        rng : RandomState
-            Draws the rows that k-means sees and those that are searched.
-
-        Returns
-        -------
-        cells : Cells
-            The index.
-        measured : float
-            Its recall.
+        The recall is the share of the `k` nearest neighbors that are found, and should
+        reach `recall`. `rng` draws the rows that k-means sees and those that are
+        searched.
         """
         n, d = rows.shape
         centers = _cell_centers(rows, int(np.sqrt(n)), rng)

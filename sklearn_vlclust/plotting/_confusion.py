@@ -1,9 +1,15 @@
 """Confusion matrix of clusters and classes, matched one to one."""
 
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from .._docs import documented
+from .._typing import Axes, Colormap, Data, Float, Names, Strings
 from ..metrics import match_clusters
 from ._assignments import check_labels, read_labels
 from ._drawing import new_axes
@@ -61,7 +67,9 @@ class ClusterConfusionDisplay:
            [0, 1, 1]])
     """
 
-    def __init__(self, confusion_matrix, *, classes, clusters):
+    def __init__(
+        self, confusion_matrix: np.ndarray, *, classes: ArrayLike, clusters: Strings
+    ) -> None:
         self.confusion_matrix = confusion_matrix
         self.classes = classes
         self.clusters = clusters
@@ -69,21 +77,21 @@ class ClusterConfusionDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y,
+        estimator: Any,
+        X: Data,
+        y: ArrayLike,
         *,
-        normalize=None,
-        names=None,
-        include_values=None,
-        cmap="viridis",
-        xticks_rotation=None,
-        values_format=None,
-        ax=None,
-        colorbar=True,
-        im_kw=None,
-        text_kw=None,
-    ):
+        normalize: Literal["true", "pred", "all"] | None = None,
+        names: Names | Strings | None = None,
+        include_values: bool | None = None,
+        cmap: Colormap = "viridis",
+        xticks_rotation: str | Float | None = None,
+        values_format: str | None = None,
+        ax: Axes | None = None,
+        colorbar: bool = True,
+        im_kw: dict | None = None,
+        text_kw: dict | None = None,
+    ) -> Self:
         """Compare the clusters of a fitted clusterer with classes.
 
         Parameters
@@ -133,20 +141,20 @@ class ClusterConfusionDisplay:
     @classmethod
     def from_predictions(
         cls,
-        y_true,
-        labels,
+        y_true: ArrayLike,
+        labels: ArrayLike,
         *,
-        normalize=None,
-        names=None,
-        include_values=None,
-        cmap="viridis",
-        xticks_rotation=None,
-        values_format=None,
-        ax=None,
-        colorbar=True,
-        im_kw=None,
-        text_kw=None,
-    ):
+        normalize: Literal["true", "pred", "all"] | None = None,
+        names: Names | Strings | None = None,
+        include_values: bool | None = None,
+        cmap: Colormap = "viridis",
+        xticks_rotation: str | Float | None = None,
+        values_format: str | None = None,
+        ax: Axes | None = None,
+        colorbar: bool = True,
+        im_kw: dict | None = None,
+        text_kw: dict | None = None,
+    ) -> Self:
         """Compare any clusters with classes.
 
         Parameters
@@ -166,7 +174,7 @@ class ClusterConfusionDisplay:
             If the lengths differ, there are no samples, a cluster has no name, or
             `normalize` is another.
         """
-        if not len(labels):
+        if not np.size(labels):
             raise ValueError("y_true and labels are empty: one of each per sample.")
         y_true, labels = column_or_1d(y_true), check_labels(labels)
         check_consistent_length(y_true, labels)
@@ -198,15 +206,15 @@ class ClusterConfusionDisplay:
     def plot(
         self,
         *,
-        include_values=None,
-        cmap="viridis",
-        xticks_rotation=None,
-        values_format=None,
-        ax=None,
-        colorbar=True,
-        im_kw=None,
-        text_kw=None,
-    ):
+        include_values: bool | None = None,
+        cmap: Colormap = "viridis",
+        xticks_rotation: str | Float | None = None,
+        values_format: str | None = None,
+        ax: Axes | None = None,
+        colorbar: bool = True,
+        im_kw: dict | None = None,
+        text_kw: dict | None = None,
+    ) -> Self:
         """Draw the matrix, as scikit-learn does.
 
         Parameters

@@ -1,10 +1,17 @@
 """All images on one plane: like images lie near each other."""
 
+from __future__ import annotations
+
+from typing import Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
+from PIL import Image
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_consistent_length
 
 from .._docs import documented
+from .._typing import Axes, Data, Float, Images, RandomState, Strings
 from ..data.images import ImageSource, check_images, is_images
 from ..data.rows import UnitRows
 from ..neighbors import nearest
@@ -94,7 +101,15 @@ class EmbeddingMapDisplay:
     (60, 2)
     """
 
-    def __init__(self, coordinates, labels, names=None, thumbnails=None):
+    texts_: list
+
+    def __init__(
+        self,
+        coordinates: np.ndarray,
+        labels: np.ndarray,
+        names: dict[int, str] | Strings | None = None,
+        thumbnails: dict[int, Image.Image] | None = None,
+    ) -> None:
         self.coordinates = coordinates
         self.labels = labels
         self.names = names
@@ -103,16 +118,16 @@ class EmbeddingMapDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
+        estimator: Any,
+        X: Data,
         *,
-        images=None,
-        n_samples=5000,
-        random_state=None,
-        ax=None,
-        s=None,
-        thumbnail_size=48,
-    ):
+        images: Images | None = None,
+        n_samples: int = 5000,
+        random_state: RandomState = None,
+        ax: Axes | None = None,
+        s: Float | None = None,
+        thumbnail_size: Float = 48,
+    ) -> Self:
         """Show how a fitted clusterer divides `X`.
 
         Parameters
@@ -157,17 +172,17 @@ class EmbeddingMapDisplay:
     @classmethod
     def from_embeddings(
         cls,
-        X,
-        labels,
+        X: ArrayLike,
+        labels: ArrayLike,
         *,
-        names=None,
-        images=None,
-        n_samples=5000,
-        random_state=None,
-        ax=None,
-        s=None,
-        thumbnail_size=48,
-    ):
+        names: dict[int, str] | Strings | None = None,
+        images: Images | None = None,
+        n_samples: int = 5000,
+        random_state: RandomState = None,
+        ax: Axes | None = None,
+        s: Float | None = None,
+        thumbnail_size: Float = 48,
+    ) -> Self:
         """Show any embeddings and clusters.
 
         Parameters
@@ -178,7 +193,7 @@ class EmbeddingMapDisplay:
             Cluster of each row; a negative one is noise.
         names : dict of int to str, or list of str, default=None
             What clusters are called, for the legend.
-        <images, n_samples, random_state, ax, s, thumbnail_size>
+        <from_estimator.images, n_samples, random_state, ax, s, thumbnail_size>
 
         Returns: <drawn>
 
@@ -192,15 +207,21 @@ class EmbeddingMapDisplay:
         coordinates = lay_out(X, n_samples=n_samples, random_state=random_state)
         thumbnails = None
         if images is not None:
-            images = check_images(images)
-            check_consistent_length(images, labels)
+            pictures = check_images(images)
+            check_consistent_length(pictures, labels)
             thumbnails = {
-                i: _thumbnail(images[i], i) for i in _medoids(coordinates, labels)
+                i: _thumbnail(pictures[i], i) for i in _medoids(coordinates, labels)
             }
         display = cls(coordinates, labels, names or None, thumbnails)
         return display.plot(ax=ax, s=s, thumbnail_size=thumbnail_size)
 
-    def plot(self, *, ax=None, s=None, thumbnail_size=48):
+    def plot(
+        self,
+        *,
+        ax: Axes | None = None,
+        s: Float | None = None,
+        thumbnail_size: Float = 48,
+    ) -> Self:
         """Draw the map.
 
         Parameters: <ax>

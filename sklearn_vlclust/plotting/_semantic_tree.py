@@ -1,13 +1,18 @@
 """The nouns of a semantic space in the tree of WordNet: Figure 14 of MCA."""
 
+from __future__ import annotations
+
 import heapq
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._backend._text import counted
 from .._docs import documented
+from .._typing import Axes, Strings
 from ..datasets.nouns import noun_hierarchy
 from ._drawing import new_axes
 
@@ -54,10 +59,7 @@ class SemanticTreeDisplay:
     --------
     sklearn_vlclust.SemanticSpace : Its filters.
 
-    References
-    ----------
-    .. [1] Qiu, Zhang, Chen, Cai, "Multi-level cross-modal alignment for image
-       clustering", AAAI 2024.
+    References: <qiu2024>
 
     Examples
     --------
@@ -68,7 +70,15 @@ class SemanticTreeDisplay:
     >>> display.figure_.savefig("tree.png")  # doctest: +SKIP
     """
 
-    def __init__(self, names, parents, depths, n_nouns, kept, min_depth):
+    def __init__(
+        self,
+        names: Strings,
+        parents: np.ndarray,
+        depths: np.ndarray,
+        n_nouns: np.ndarray,
+        kept: np.ndarray,
+        min_depth: int,
+    ) -> None:
         self.names = names
         self.parents = parents
         self.depths = depths
@@ -78,8 +88,14 @@ class SemanticTreeDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, *, ax=None, max_rows=40, max_children=8, max_depth=None
-    ):
+        cls,
+        estimator: Any,
+        *,
+        ax: Axes | None = None,
+        max_rows: int = 40,
+        max_children: int = 8,
+        max_depth: int | None = None,
+    ) -> Self:
         """Show the nouns of a fitted semantic space.
 
         Parameters
@@ -117,15 +133,15 @@ class SemanticTreeDisplay:
     @classmethod
     def from_synsets(
         cls,
-        synsets,
+        synsets: Sequence[str | None] | np.ndarray,
         *,
-        nouns=None,
-        min_depth=0,
-        ax=None,
-        max_rows=40,
-        max_children=8,
-        max_depth=None,
-    ):
+        nouns: Strings | None = None,
+        min_depth: int = 0,
+        ax: Axes | None = None,
+        max_rows: int = 40,
+        max_children: int = 8,
+        max_depth: int | None = None,
+    ) -> Self:
         """Show any synsets of WordNet.
 
         Parameters
@@ -186,7 +202,14 @@ class SemanticTreeDisplay:
             ax=ax, max_rows=max_rows, max_children=max_children, max_depth=max_depth
         )
 
-    def plot(self, *, ax=None, max_rows=40, max_children=8, max_depth=None):
+    def plot(
+        self,
+        *,
+        ax: Axes | None = None,
+        max_rows: int = 40,
+        max_children: int = 8,
+        max_depth: int | None = None,
+    ) -> Self:
         """Draw the tree.
 
         Parameters: <ax>

@@ -1,11 +1,17 @@
 """What training did: loss terms, epoch by epoch."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from itertools import groupby
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from .._docs import documented
+from .._typing import Axes
 from ._drawing import new_axes, write
 
 _NO_TERMS = ("epoch", "phase")
@@ -57,14 +63,27 @@ class TrainingCurveDisplay:
     ['loss', 'image_consistency', 'balance']
     """
 
-    def __init__(self, epochs, losses, phases=(), name=None):
+    def __init__(
+        self,
+        epochs: Sequence[int] | np.ndarray,
+        losses: Mapping[str, ArrayLike],
+        phases: Sequence[tuple[str, int, int]] = (),
+        name: str | None = None,
+    ) -> None:
         self.epochs = epochs
         self.losses = losses
         self.phases = phases
         self.name = name
 
     @classmethod
-    def from_estimator(cls, estimator, *, terms=None, ax=None, yscale="linear"):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        terms: Sequence[str] | None = None,
+        ax: Axes | None = None,
+        yscale: str = "linear",
+    ) -> Self:
         """Show how a fitted estimator was trained.
 
         Parameters
@@ -95,7 +114,15 @@ class TrainingCurveDisplay:
         )
 
     @classmethod
-    def from_history(cls, history, *, terms=None, name=None, ax=None, yscale="linear"):
+    def from_history(
+        cls,
+        history: Sequence[dict],
+        *,
+        terms: Sequence[str] | None = None,
+        name: str | None = None,
+        ax: Axes | None = None,
+        yscale: str = "linear",
+    ) -> Self:
         """Show any history.
 
         Parameters
@@ -130,7 +157,7 @@ class TrainingCurveDisplay:
         display = cls(epochs, losses, _phases(history), name)
         return display.plot(ax=ax, yscale=yscale)
 
-    def plot(self, *, ax=None, yscale="linear"):
+    def plot(self, *, ax: Axes | None = None, yscale: str = "linear") -> Self:
         """Draw the curves.
 
         Parameters: <ax>

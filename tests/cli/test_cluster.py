@@ -1,13 +1,19 @@
 """`vlclust cluster`: what it writes, and where."""
 
 import csv
+import re
+from pathlib import Path
 
 import pytest
 
 from sklearn_vlclust import VLClustering, cluster
-from sklearn_vlclust.cli._options import METHODS
 from sklearn_vlclust.metrics import clustering_accuracy
+from sklearn_vlclust.persistence import load_model
 from tests.cli.conftest import vlclust
+
+# The command line names its methods where it is given none of them.
+CHOICES = vlclust("cluster", ".", "--method", "none").err.partition("one of")[2]
+METHODS = re.findall("'([a-z-]+)'", CHOICES)
 
 
 def read_csv(path):
@@ -50,8 +56,14 @@ def test_the_model_is_the_estimator_by_its_own_save(finished):
     assert not list((finished.out / "cache").glob("fit-*"))
 
 
-def test_every_clusterer_is_a_method():
-    assert sorted(METHODS.values()) == sorted(cluster.__all__)
+def is_named(clusterer, method):
+    """Whether a class is called by a method: `VLClustering` by "vl"."""
+    return clusterer.lower().startswith(method.replace("-", ""))
+
+
+@pytest.mark.parametrize("clusterer", cluster.__all__)
+def test_every_clusterer_is_a_method(clusterer):
+    assert [is_named(clusterer, method) for method in METHODS].count(True) == 1
 
 
 @pytest.mark.smoke
@@ -63,6 +75,8 @@ def test_every_method(method, pictures, options, tmp_path):
     run = vlclust("cluster", pictures, *arguments, "--json")
     assert run.code == 0, run.err
     assert run.json["method"] == method
+    model = load_model(tmp_path / "out" / "model" / "estimator.safetensors")
+    assert is_named(type(model).__name__, method)
     assert sum(c["size"] for c in run.json["clusters"]) == 24
     assert all(c["names"] for c in run.json["clusters"])
     again = vlclust("predict", tmp_path / "out", pictures, "--json")
@@ -129,11 +143,39 @@ def test_unreadable_images_are_listed_and_left_out(
     run = vlclust("cluster", folder, *arguments, "--json")
     assert run.code == 0
     assert run.json["n_images"] == 24
-    (error,) = run.json["errors"]
-    assert error["path"] == str(folder / "red" / "half.png") and error["reason"]
+    reasons = {error["path"]: error["reason"] for error in run.json["errors"]}
+    half, text = folder / "red" / "half.png", folder / "text.png"
+    assert reasons.keys() == {str(half), str(text)}
+    assert "truncated" in reasons[str(half)]
     assert any("text.png" in warning for warning in run.json["warnings"])
+    table = read_csv(tmp_path / "out" / "left_out.csv")
+    assert {row["path"]: row["reason"] for row in table} == reasons
     shown = vlclust("cluster", folder, *arguments)
-    assert f"Left out: {folder / 'red' / 'half.png'}: " in shown.out
+    assert f"Left out: {half}: " in shown.out
+
+
+def test_many_left_out_files_are_counted(copy_of, pictures, options, tmp_path):
+    folder = copy_of(pictures)
+    for i in range(25):
+        (folder / f"{i:02d}.png").write_bytes(b"")
+    run = vlclust("cluster", folder, "--k", 3, "--out", tmp_path / "out", *options)
+    assert run.code == 0
+    assert run.out.count("the file is empty (0 bytes)") == 10
+    assert "15 more" in run.out
+    assert len(read_csv(tmp_path / "out" / "left_out.csv")) == 25
+
+
+def test_excluded_files_are_not_clustered(copy_of, pictures, options, tmp_path):
+    folder = copy_of(pictures)
+    (folder / "red" / "empty.png").write_bytes(b"")
+    arguments = ["--k", 2, *options, "--json", "--exclude", "RED", "--exclude", "*/0.*"]
+    run = vlclust("cluster", folder, "--out", tmp_path / "out", *arguments)
+    assert run.code == 0
+    names = [Path(image["path"]).relative_to(folder) for image in run.json["images"]]
+    assert names and not [n for n in names if "red" in n.parts or n.stem == "0"]
+    assert run.json["errors"] == []
+    new = vlclust("predict", tmp_path / "out", folder, "--json", "--exclude", "re?")
+    assert not [i for i in new.json["images"] if "/red/" in i["path"]]
 
 
 def test_embeddings_are_kept(pictures, options, tmp_path, monkeypatch):

@@ -1,11 +1,18 @@
 """ClusterReport: one HTML file that shows clusters of images."""
 
+from __future__ import annotations
+
 import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..._backend._files import write_bytes_atomically
 from ..._docs import documented
+from ..._typing import Float, Images, StrPath
 from ...data.images import check_images
 from ...data.rows import UnitRows
 from .._assignments import read_certainty, read_labels, read_names, read_rows
@@ -14,6 +21,10 @@ from .._embedding_map import lay_out
 from ._findings import choose_shown, find_duplicates, find_outliers, measure_clusters
 from ._page import render
 from ._thumbnails import make_thumbnails
+
+if TYPE_CHECKING:
+    from ...model_selection import CodingLengthKSelector
+    from ...semantics import ClusterCaptioner
 
 _DUPLICATES, _OUTLIERS = 100, 60  # at most
 
@@ -96,26 +107,26 @@ class ClusterReport:
 
     def __init__(
         self,
-        thumbnails,
-        image_names,
-        labels,
-        coordinates,
-        typicality,
-        certainty,
-        sizes,
-        similarities,
+        thumbnails: Sequence[bytes],
+        image_names: Sequence[str],
+        labels: np.ndarray,
+        coordinates: np.ndarray,
+        typicality: np.ndarray,
+        certainty: np.ndarray,
+        sizes: dict[int, int],
+        similarities: np.ndarray,
         *,
-        cluster_names=None,
-        nouns=None,
-        duplicates=(),
-        outliers=(),
-        curves=(),
-        method="",
-        params=None,
-        certainty_name="margin",
-        name_score="score",
-        title=None,
-    ):
+        cluster_names: dict[int, list[tuple[str, float]]] | None = None,
+        nouns: Sequence[list[tuple[str, float]]] | None = None,
+        duplicates: Sequence[tuple[int, int, float]] | None = (),
+        outliers: Sequence[tuple[int, float]] = (),
+        curves: Sequence[CodingLengthDisplay] = (),
+        method: str = "",
+        params: dict[str, str] | None = None,
+        certainty_name: str = "margin",
+        name_score: str = "score",
+        title: str | None = None,
+    ) -> None:
         self.thumbnails = thumbnails
         self.image_names = image_names
         self.labels = labels
@@ -138,16 +149,16 @@ class ClusterReport:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        images,
+        estimator: Any,
+        images: Images,
         *,
-        embeddings=None,
-        captioner=None,
-        selector=None,
-        title=None,
-        max_images=10_000,
-        duplicate_cosine=0.97,
-    ):
+        embeddings: ArrayLike | None = None,
+        captioner: ClusterCaptioner | None = None,
+        selector: CodingLengthKSelector | None = None,
+        title: str | None = None,
+        max_images: int = 10_000,
+        duplicate_cosine: Float = 0.97,
+    ) -> Self:
         """Report how a fitted clusterer divides images.
 
         Parameters
@@ -227,7 +238,7 @@ class ClusterReport:
             title=title,
         )
 
-    def to_html(self):
+    def to_html(self) -> str:
         """Return the page.
 
         Returns
@@ -238,7 +249,7 @@ class ClusterReport:
         """
         return render(self)
 
-    def save(self, path):
+    def save(self, path: StrPath) -> Path:
         """Write the page to a file.
 
         Parameters
@@ -251,8 +262,6 @@ class ClusterReport:
         path : Path
             The file.
         """
-        from pathlib import Path
-
         write_bytes_atomically(path, self.to_html().encode())
         return Path(path)
 
