@@ -107,7 +107,7 @@ def run_ablation(data, n_seeds, n_classes=None):
 
 
 def _row(what, fit, X, y, n_seeds):
-    """Fit once a seed; `fit` returns labels, and facts for further columns."""
+    """Fit once per seed; `fit` returns labels, and facts for further columns."""
     k, scores, facts, seconds = len(np.unique(y)), [], [], []
     for seed in range(1 if fit is _ward else n_seeds):  # Ward draws nothing
         start = time.perf_counter()

@@ -75,7 +75,7 @@ N_GENERATED = 40  # images per cluster that are classified
 def run_digits(n_seeds, n_classes=10, params=None, only=tuple(ABLATION)):
     """Measure on the digits, beside what pixels give, and without terms of stage II.
 
-    Stage I is the same with and without them, and fitted once a seed.
+    Stage I is the same with and without them, and fitted once per seed.
     """
     X, y = digits(n_classes)
     with TemporaryDirectory() as folder:

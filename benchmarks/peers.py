@@ -172,7 +172,7 @@ def measure(what, name, n_classes, n_seeds, short):
     method = METHODS[what]
     X, y = _some_classes(*shared_data.images(name), n_classes)
     X /= np.linalg.norm(X, axis=1, keepdims=True)
-    # Imports, once a process, are no part of a fit.
+    # Imports, once per process, are no part of a fit.
     _fit_predict(method.make(3, 0, **method.short), X[:300])
     params = method.short if short else {}
     row = _measured(what, params, X, y, n_seeds if method.draws else 1)
@@ -187,7 +187,7 @@ def measure(what, name, n_classes, n_seeds, short):
 
 
 class _Fit:
-    """What `_row` calls once a seed."""
+    """What `_row` calls once per seed."""
 
     def __init__(self, method, params):
         self.method, self.params = method, params

@@ -62,7 +62,7 @@ def without_animals(vocabulary):
 
 
 def folder(name):
-    """Return a folder of pictures, one folder a class."""
+    """Return a folder of pictures, one folder per class."""
     path = FOLDER / "images" / name
     if not path.is_dir():
         raise FileNotFoundError(_missing(f"images/{name}"))

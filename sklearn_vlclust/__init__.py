@@ -3,6 +3,7 @@
 from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 
+from ._exports import EXPORTS as _EXPORTS
 from ._version import __version__
 
 if TYPE_CHECKING:  # what is imported lazily below, for editors and type checkers
@@ -29,23 +30,6 @@ if TYPE_CHECKING:  # what is imported lazily below, for editors and type checker
     from .model_selection import CodingLengthKSelector
     from .neighbors import ImageSearch
     from .semantics import ClusterCaptioner, SemanticSpace, Vocabulary
-
-# Public name -> room. Imported on first use, so that `import sklearn_vlclust` costs
-# nothing and a user of one method does not pay for the others.
-_EXPORTS = {
-    "CLIPEmbedder": "embedding",
-    "OfflineEmbedder": "embedding",
-    "ImageSearch": "neighbors",
-    "ClusterCaptioner": "semantics",
-    "SemanticSpace": "semantics",
-    "Vocabulary": "semantics",
-    "VLClustering": "cluster",
-    "ContrastiveMaskedClustering": "cluster",
-    "GenerativeCalibrationClustering": "cluster",
-    "MCAClustering": "cluster",
-    "RateReductionClustering": "cluster",
-    "CodingLengthKSelector": "model_selection",
-}
 
 # A plain list: type checkers read no other.
 __all__ = [
@@ -76,6 +60,8 @@ __all__ = [
 
 
 def __getattr__(name):
+    # On first use: `import sklearn_vlclust` costs nothing, and nobody waits for the
+    # methods of others.
     if name in _EXPORTS:
         return getattr(_import_module(f".{_EXPORTS[name]}", __name__), name)
     if name in __all__:  # a room

@@ -27,7 +27,7 @@ ROOMS = [
     "plotting",
     "cli",
 ]
-FOR_ALL = {"_compat", "_docs", "_typing", "_version"}
+FOR_ALL = {"_compat", "_docs", "_exports", "_typing", "_version"}
 METHODS = ["vl", "mca", "rate_reduction", "contrastive_masked", "generative"]
 
 

@@ -1,4 +1,4 @@
-"""The words of code, docs and messages: American spelling, and "per" for a rate."""
+"""The words of code, docs and messages: American spelling, "per", and "If None"."""
 
 import re
 from pathlib import Path
@@ -26,11 +26,17 @@ BRITISH = re.compile(
 RATE = re.compile(
     r"""(?xi)\b
     (once|twice|times|[0-9]+|one|two|three|four|few|many|number|rows|images|pictures
-     |samples|batches|epochs|steps|nouns|votes|numbers|tokens|products|threads
+     |samples|batches|epochs|steps|nouns|votes|numbers|tokens|products|threads|folders?
+     |bars?|lines?|files?|columns?
      |(milli|micro)?seconds|bytes|[mgk]i?b|ms|us|attention|function|constant)
     \ an?\ (batch|epoch|image|cluster|row|round|second|minute|sample|step|processor|core
-     |noun|equation|cell)\b
+     |noun|equation|cell|class|phase|stage|seed|process|method|command)\b
     """
+)
+# "None is no words" and "None embeds them" say what happens "if None".
+IF_NONE = re.compile(
+    r"""(?x)(?<![=.`"\w])None\ (is|means|gives|takes|uses|leaves|shows|draws|chooses
+    |embeds|makes|keeps|does|stands)\b"""
 )
 # Names in other people's interfaces.
 NAMES = re.compile("aria-labelledby")
@@ -41,7 +47,7 @@ def faults(text):
     text = NAMES.sub("", text)
     return [
         (text.count("\n", 0, found.start()) + 1, found.group())
-        for pattern in (BRITISH, RATE)
+        for pattern in (BRITISH, RATE, IF_NONE)
         for found in pattern.finditer(text)
     ]
 
@@ -70,6 +76,8 @@ def test_spelling():
         "raise ValueError('unlabelled')",
         "# 30 batches an epoch",
         "About 20 images a second, generated once a round",
+        "Images as copies, in a folder a cluster.",
+        "    None embeds them as the estimator did.",
     ],
 )
 def test_planted_faults_are_found(line):
@@ -82,6 +90,7 @@ def test_planted_faults_are_found(line):
         "Neighbors of an image, normalized; a row of the analyses.",
         "A promise is otherwise a precise exercise of x.flags.writeable.",
         "Return the images of a cluster as an epoch ends, 30 batches per epoch.",
+        "if X is None and y is not None: return None",
     ],
 )
 def test_good_lines_are_left_alone(line):

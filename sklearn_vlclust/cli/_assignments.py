@@ -1,4 +1,4 @@
-"""Which cluster each image is in, as rows of CSV and of JSON."""
+"""The cluster of each image, as rows of CSV and JSON."""
 
 import csv
 import io
@@ -12,25 +12,15 @@ from ._output import check_target
 from ._terminal import printable
 
 COLUMNS = "path", "cluster", "probability", "name"
-# With these a spreadsheet takes a cell for a formula.
+# A cell that starts so is a formula to a spreadsheet.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def assignments(paths, proba, names):
-    """Return a dict of `COLUMNS` for each image.
+    """Return a dict with the keys `COLUMNS` for each image.
 
-    Parameters
-    ----------
-    paths : sequence of str
-        The images.
-    proba : ndarray of shape (n_images, n_clusters)
-        Probability of each cluster.
-    names : list of sequences of str
-        Names of each cluster, best first, or an empty list.
-
-    Returns
-    -------
-    rows : list of dict
+    `proba` has shape (n_images, n_clusters). `names` holds the names of each cluster,
+    best first, or nothing.
     """
     labels = proba.argmax(axis=1)
     best = proba[np.arange(len(proba)), labels]
@@ -46,17 +36,17 @@ def assignments(paths, proba, names):
 
 
 def first_name(names, cluster):
-    """Return the best name of a cluster; "" where it has none."""
+    """Return the best name of a cluster, or "" if it has none."""
     if cluster >= len(names) or not len(names[cluster]):
         return ""
     return str(names[cluster][0])
 
 
 def to_csv(rows):
-    """Return rows as the text of a CSV file (RFC 4180), with a heading.
+    """Return rows as the text of a CSV file (RFC 4180), with a header.
 
-    Paths are absolute, so that no spreadsheet takes one for a formula; a name that
-    would be gets an apostrophe in front.
+    A name that a spreadsheet would run as a formula gets an apostrophe in front. Paths
+    need none, as they are absolute.
     """
     text = io.StringIO()
     writer = csv.writer(text)
@@ -69,12 +59,12 @@ def to_csv(rows):
 
 
 def write_csv(rows, path):
-    """Write rows to a file in UTF-8; bytes of names that are not go through as is."""
+    """Write rows to a file in UTF-8; file names in other encodings keep their bytes."""
     write_bytes_atomically(path, _encode(to_csv(rows)))
 
 
 def print_csv(rows, stream):
-    """Write rows to a stream: as they are, or to a terminal without its controls."""
+    """Write rows to a stream, on a terminal without control characters."""
     text = to_csv(rows)
     if stream.isatty():
         for line in text.split("\r\n")[:-1]:
@@ -89,7 +79,7 @@ def _encode(text):
 
 
 def check_csv_target(path, overwrite):
-    """Raise unless a CSV may be written to `path`: never over a file of the user's."""
+    """Raise if writing a table to `path` would replace a file of the user."""
     heading = re.compile(",".join(COLUMNS).encode())
     if check_target(path, heading, "a table of vlclust") and not overwrite:
         raise CommandError(

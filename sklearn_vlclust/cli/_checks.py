@@ -1,4 +1,4 @@
-"""What ``vlclust doctor`` looks at; nothing is downloaded."""
+"""What ``vlclust doctor`` checks; nothing is downloaded."""
 
 import os
 import platform
@@ -15,19 +15,19 @@ from pathlib import Path
 from .._version import __version__
 
 PACKAGE = "sklearn-vlclust"
-# Extras that change what a run can do, and what for.
+# Extras that change what a run can do, and what each is for.
 EXTRAS = {
     "offline": "the encoder that needs no download",
     "generative": "--method generative",
     "gpu": "near images on a GPU",
     "distributed": "Dask",
 }
-LEAST_DISK, LEAST_MEMORY = 2 * 10**9, 2 * 10**9
+LEAST_DISK, LEAST_MEMORY = 2 * 10**9, 2 * 10**9  # bytes
 
 
 @dataclass
 class Check:
-    """One line: what was checked, what was found, and what to do if it is not ok."""
+    """What was checked, what was found, and what to do about it if it is not ok."""
 
     name: str
     ok: bool
@@ -35,10 +35,15 @@ class Check:
     advice: str = ""
     needed: bool = False
 
+    def __post_init__(self):
+        if self.ok:
+            self.advice = ""
+
 
 def run_checks():
     """Return all checks, in the order they are shown."""
-    offline, clip = _check_extra("offline"), _check_clip()
+    extras = {name: _check_extra(name) for name in EXTRAS}
+    offline, clip = extras.pop("offline"), _check_clip()
     return [
         Check("Python", True, f"{platform.python_version()} ({sys.executable})"),
         Check("sklearn_vlclust", True, __version__),
@@ -48,27 +53,24 @@ def run_checks():
         clip,
         _check_any_encoder(offline, clip),
         _check_wordnet(),
-        *(_check_extra(name) for name in EXTRAS if name != "offline"),
+        *extras.values(),
         _check_data_folder(),
         _check_disk(),
         _check_memory(),
     ]
 
 
-def _requirements(extra=None):
-    """Return the requirements of the package itself, or of an extra of it."""
+def _requirements(extra=""):
+    """Return the requirements of this package, or those that an extra adds."""
     from packaging.requirements import Requirement
 
+    def applies(requirement, extra):
+        return requirement.marker is None or requirement.marker.evaluate(
+            {"extra": extra}
+        )
+
     found = [Requirement(line) for line in distribution(PACKAGE).requires or ()]
-    if extra is None:
-        return [r for r in found if r.marker is None or r.marker.evaluate()]
-    return [
-        r
-        for r in found
-        if r.marker is not None
-        and not r.marker.evaluate({"extra": ""})
-        and r.marker.evaluate({"extra": extra})
-    ]
+    return [r for r in found if applies(r, extra) and not (extra and applies(r, ""))]
 
 
 def _installed(requirement):
@@ -85,11 +87,11 @@ def _check_packages():
         requirements = _requirements()
     except PackageNotFoundError:
         advice = f"install it: pip install {PACKAGE}"
-        yield Check("packages", False, "not an installed package", advice, True)
+        yield Check("packages", False, "not an installed package", advice, needed=True)
         return
     for requirement in requirements:
         ok, found = _installed(requirement)
-        advice = "" if ok else f"pip install '{requirement}'"
+        advice = f"pip install '{requirement}'"
         yield Check(requirement.name, ok, found, advice, needed=True)
 
 
@@ -101,7 +103,7 @@ def _check_extra(name):
     states = [(r.name, *_installed(r)) for r in requirements]
     ok = bool(states) and all(ok for _, ok, _ in states)
     found = ", ".join(f"{name} {found}" for name, _, found in states) or "unknown"
-    advice = "" if ok else f'for {EXTRAS[name]}: pip install "{PACKAGE}[{name}]"'
+    advice = f'for {EXTRAS[name]}: pip install "{PACKAGE}[{name}]"'
     return Check(f"extra {name}", ok, found, advice)
 
 
@@ -120,24 +122,19 @@ def _check_device():
 def _check_clip():
     from ..embedding._resolve import CLIP, find_clip_weights
 
-    name = f"encoder {'/'.join(CLIP)}"
+    clip = "/".join(CLIP)
+    advice = f"open_clip downloads them at the first --encoder {clip}"
     try:
         found = find_clip_weights()
     except ImportError as error:
-        return Check(name, False, str(error))
-    if found:
-        return Check(name, True, found)
-    advice = f"open_clip downloads them at the first --encoder {'/'.join(CLIP)}"
-    return Check(name, False, "no weights here", advice)
+        return Check(f"encoder {clip}", False, str(error))
+    return Check(f"encoder {clip}", bool(found), found or "no weights here", advice)
 
 
 def _check_any_encoder(offline, clip):
-    from ..embedding._resolve import CLIP
-
-    ok = offline.ok or clip.ok
-    found = "offline" if offline.ok else "/".join(CLIP) if clip.ok else "none"
-    advice = "" if ok else offline.advice
-    return Check("an encoder", ok, found, advice, needed=True)
+    found = [check.name.split()[-1] for check in (offline, clip) if check.ok]
+    shown = found[0] if found else "none"
+    return Check("an encoder", bool(found), shown, offline.advice, needed=True)
 
 
 def _check_wordnet():
@@ -157,16 +154,15 @@ def _check_data_folder():
         home = get_data_home()
     except OSError as error:
         return Check("data folder", False, str(error), needed=True)
+    advice = "set SKLEARN_VLCLUST_DATA to a folder that can be written"
     ok = os.access(home, os.W_OK)
-    advice = "" if ok else "set SKLEARN_VLCLUST_DATA to a folder that can be written"
     return Check("data folder", ok, str(home), advice, needed=True)
 
 
 def _check_disk():
     free = shutil.disk_usage(Path.cwd()).free
-    ok = free >= LEAST_DISK
-    advice = "" if ok else "free some: nouns and embeddings take 1 GB and more"
-    return Check("disk", ok, f"{free / 1e9:.1f} GB free here", advice)
+    advice = "free some: nouns and embeddings take 1 GB and more"
+    return Check("disk", free >= LEAST_DISK, f"{free / 1e9:.1f} GB free here", advice)
 
 
 def _check_memory():
@@ -175,6 +171,5 @@ def _check_memory():
     free = available_bytes()
     if free is None:
         return Check("memory", True, "this system does not say how much is free")
-    ok = free >= LEAST_MEMORY
-    advice = "" if ok else "close other programs: a run needs 2 GB and more"
-    return Check("memory", ok, f"{free / 1e9:.1f} GB free", advice)
+    advice = "close other programs: a run needs 2 GB and more"
+    return Check("memory", free >= LEAST_MEMORY, f"{free / 1e9:.1f} GB free", advice)

@@ -9,7 +9,7 @@ import typer
 from . import _options
 from ._encoders import HELP as ENCODER_HELP
 from ._errors import EPILOG, open_in_browser
-from ._options import Method, Sorting
+from ._options import Sorting
 from ._terminal import Terminal, counted, print_table, say
 
 
@@ -20,16 +20,13 @@ def cluster(
             exists=True,
             file_okay=False,
             metavar="FOLDER",
-            help="Pictures, also in folders below.",
+            help="Pictures, including those in subfolders.",
         ),
     ],
     k: Annotated[
         str, typer.Option("--k", metavar="auto|N", help="Number of clusters.")
     ] = "auto",
-    method: Annotated[
-        Method,
-        typer.Option(help="vl suits all pictures; the others are published methods."),
-    ] = Method.vl,
+    method: _options.Method = "vl",
     encoder: Annotated[
         str, typer.Option(metavar="ENCODER", help=ENCODER_HELP)
     ] = "offline",
@@ -58,13 +55,13 @@ def cluster(
         bool,
         typer.Option(
             "--overwrite",
-            help="Allow a DIR that holds something else. Only what vlclust writes "
+            help="Allow a DIR that holds other files. Only what vlclust writes "
             "(report.html, clusters.csv, vlclust.json, model/) is replaced.",
         ),
     ] = False,
     max_k: Annotated[
         int | None,
-        typer.Option(min=2, help="Largest number that --k auto may answer."),
+        typer.Option(min=2, help="Largest number of clusters for --k auto."),
     ] = None,
     seed: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="Same seed, same clusters.")
@@ -73,7 +70,7 @@ def cluster(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Where embeddings are kept; runs may share it.",
+            help="Where embeddings are kept; runs can share it.",
             show_default="DIR/cache",
         ),
     ] = None,
@@ -86,8 +83,8 @@ def cluster(
     """Cluster a folder of pictures and name the clusters.
 
     Writes DIR/report.html, DIR/clusters.csv (path, cluster, probability, name) and
-    DIR/model/, which vlclust predict, search and report take. A run that was
-    interrupted goes on when the same command is given again.
+    DIR/model/, which vlclust predict, search and report read. The same command resumes
+    a run that was interrupted.
     """
     if link and copy:
         raise typer.BadParameter("--link and --copy exclude each other.")
@@ -122,7 +119,7 @@ cluster.__doc__ = f"{cluster.__doc__}\n    {EPILOG}\n"
 
 
 def show(result):
-    """Print the result of a run for people."""
+    """Print the result of a run as text."""
     print_table(
         [">cluster", ">size", "names"],
         [
@@ -134,9 +131,9 @@ def show(result):
         say(f"Left out: {row['path']}: {row['reason']}")
     others = [k for k, _ in result["k_candidates"][1:]]
     if others:
-        say(f"Other numbers that fit: {', '.join(map(str, sorted(others)))} (--k)")
+        say(f"Other plausible numbers: {', '.join(map(str, sorted(others)))} (--k)")
     weight = result["semantic_weight"]
-    trust = "" if weight is None else f", weight of the words {weight:.2f} of 1"
+    trust = "" if weight is None else f", weight of words {weight:.2f}"
     say(
         f"{counted(result['n_images'], 'image')} in "
         f"{counted(result['n_clusters'], 'cluster')} by "

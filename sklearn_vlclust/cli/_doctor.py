@@ -6,9 +6,9 @@ from ._terminal import Terminal, counted, print_table, say
 
 
 def doctor(json: _options.Json = False, debug: _options.Debug = False):
-    """Say what is installed and what is missing, and what to do about it.
+    """Show what is installed, what is missing, and what to do about it.
 
-    Nothing is downloaded. The exit code is 1 if something is missing that every run
+    Nothing is downloaded. The exit code is 1 if anything is missing that every run
     needs.
     """
     from ._checks import run_checks

@@ -1,4 +1,4 @@
-"""From what the user calls an encoder to an embedder."""
+"""From ``--encoder`` to an embedder, and from images to embeddings."""
 
 import os
 from pathlib import Path
@@ -12,24 +12,16 @@ HELP = (
 
 
 def resolve_encoder(spec):
-    """Return `spec` with paths made absolute, so that it holds in any folder.
-
-    Parameters
-    ----------
-    spec : str
-        As the user gave it.
-
-    Returns
-    -------
-    spec : str
-        What `make_encoder` takes.
+    """Return what ``--encoder`` says with absolute paths, so that it fits any folder.
 
     Raises
     ------
     CommandError
         If it is a path to nothing.
     """
-    if spec == "offline" or spec.startswith("hf-hub:"):
+    from ..embedding._resolve import ENCODERS
+
+    if spec in ENCODERS or spec.startswith("hf-hub:"):
         return spec
     path = os.path.expanduser(spec)
     if os.path.isdir(path):
@@ -44,77 +36,45 @@ def resolve_encoder(spec):
 
 
 def make_encoder(spec, *, device="auto", batch_size=None, cache=None):
-    """Return the embedder that a resolved `spec` stands for.
+    """Return the embedder of a resolved `spec`; it skips images that it cannot read.
 
-    Parameters
-    ----------
-    spec : str
-        What `resolve_encoder` returned.
-    device : str, default="auto"
-        Where it runs.
-    batch_size : int, default=None
-        Images per forward pass. If None, the embedder's default.
-    cache : Path, default=None
-        Folder of embeddings.
-
-    Returns
-    -------
-    embedder : OfflineEmbedder or CLIPEmbedder
-        It leaves out images that cannot be read.
+    If `batch_size` is None, the embedder has its default. `cache` is a folder.
     """
-    from ..embedding import CLIPEmbedder, OfflineEmbedder
+    from .. import embedding
+    from ..embedding._resolve import ENCODERS
 
-    settings = {"device": device, "on_error": "skip"}
+    if spec in ENCODERS:
+        encoder = getattr(embedding, ENCODERS[spec])()
+    elif spec.startswith("hf-hub:") or Path(spec).is_dir():
+        encoder = embedding.CLIPEmbedder(spec)
+    else:
+        model, _, weights = spec.partition("/")
+        encoder = embedding.CLIPEmbedder(model, weights or "openai")
     if batch_size is not None:
-        settings["batch_size"] = batch_size
-    if cache is not None:
-        settings["cache"] = str(cache)
-    if spec == "offline":
-        return OfflineEmbedder(**settings)
-    if spec.startswith("hf-hub:") or Path(spec).is_dir():
-        return CLIPEmbedder(spec, **settings)
-    model, _, weights = spec.partition("/")
-    return CLIPEmbedder(model, weights or "openai", **settings)
+        encoder.set_params(batch_size=batch_size)
+    cache = None if cache is None else str(cache)
+    return encoder.set_params(device=device, cache=cache, on_error="skip")
 
 
 def embed(embedder, paths, terminal):
     """Embed images, with a progress bar.
-
-    Parameters
-    ----------
-    embedder : embedder
-        Of `make_encoder`.
-    paths : sequence of str
-        The images.
-    terminal : Terminal
-        Shows the bar.
 
     Returns
     -------
     X : ndarray of shape (n_kept, n_features)
         Embeddings of the images that can be read.
     kept : ndarray of shape (n_kept,)
-        Their places in `paths`.
+        Their positions in `paths`.
     errors : list of dict
-        ``path`` and ``reason`` of the others.
+        ``path`` and ``reason`` for each of the others.
     """
+    from .._backend._progress import report_progress
+
     n = len(paths)
-    with terminal.stage(f"Embedding {n:,} images", n) as advance:
-        # Images are asked for ahead of the forward pass.
-        behind = 2 * embedder.batch_size
-        images = _Watched(paths, lambda i: advance(max(0, i - behind)))
-        X = embedder.transform(images)
+    with (
+        terminal.stage(f"Embedding {n:,} images", n) as advance,
+        report_progress(advance),
+    ):
+        X = embedder.transform(paths)
     errors = [{"path": path, "reason": reason} for path, reason in embedder.errors_]
     return X, embedder.kept_, errors
-
-
-class _Watched(list):
-    """A list that tells of each item that is asked for by its place."""
-
-    def __init__(self, items, asked):
-        super().__init__(items)
-        self._asked = asked
-
-    def __getitem__(self, i):
-        self._asked(i)
-        return super().__getitem__(i)

@@ -1,4 +1,4 @@
-"""Exit codes, and errors as one line."""
+"""Exit codes, and errors on one line."""
 
 import os
 import signal
@@ -30,8 +30,8 @@ class CommandError(Exception):
 class Interrupted(BaseException):
     """Ctrl-C, or a termination signal.
 
-    Not a `KeyboardInterrupt`, at which training ends and the fit goes on to its end:
-    the process shall stop at once. What was computed is on disk.
+    The process must stop at once; what was computed is on disk. At a
+    `KeyboardInterrupt`, only training would stop, and the fit would be completed.
     """
 
     def __init__(self, number):
@@ -40,10 +40,10 @@ class Interrupted(BaseException):
 
 
 class OneLineErrors(TyperGroup):
-    """The group of commands: what they return is printed, what they raise is a line.
+    """The group of commands: prints what they return, and errors on one line.
 
-    With ``--json`` stdout gets one JSON object, of an error as well. ``--debug`` lets
-    errors through as they are.
+    With ``--json``, stdout is one JSON object, even after an error. With ``--debug``,
+    exceptions are raised as they are.
     """
 
     def main(
@@ -77,13 +77,13 @@ class OneLineErrors(TyperGroup):
             except Interrupted as interruption:
                 result = _interruption(interruption.code, resumes)
             except Exception as error:
-                if signals:  # a library made an error of it
+                if signals:  # a library turned the interruption into an error
                     result = _interruption(128 + signals[0], resumes)
                 elif debug:
                     raise
                 else:
                     result = _failure(error)
-        if not isinstance(result, dict):  # of --help
+        if not isinstance(result, dict):  # after --help
             result = {"exit_code": result or DONE}
         code = result.setdefault("exit_code", DONE)
         if "error" in result:
@@ -96,12 +96,12 @@ class OneLineErrors(TyperGroup):
 
 
 def _failure(error):
-    # Classes of click, which typer has brought along or not, depending on its version.
+    # An error of click, which some versions of typer bundle under another name.
     if hasattr(error, "format_message"):
         message = printable(error.format_message()).rstrip(".")
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else "vlclust"
-        if not message:  # no arguments: the help was shown
+        if not message:  # without arguments, the help was shown
             return {"exit_code": USAGE}
         end = "" if message.endswith("?") else "."
         code = getattr(error, "exit_code", USAGE)
@@ -124,7 +124,7 @@ def _error(message, code):
 
 @contextmanager
 def _stdout_to_stderr(wanted):
-    """Keep stdout free of what libraries print."""
+    """Send what libraries print to stderr, if `wanted`."""
     if not wanted:
         yield
         return
@@ -134,7 +134,7 @@ def _stdout_to_stderr(wanted):
 
 @contextmanager
 def _signals():
-    """Raise `Interrupted` at Ctrl-C and termination; yield the signals that came."""
+    """Raise `Interrupted` at Ctrl-C and termination; yield the signals received."""
     came: list[int] = []
 
     def interrupt(number, frame):
@@ -142,7 +142,7 @@ def _signals():
         raise Interrupted(number)
 
     if threading.current_thread() is not threading.main_thread():
-        yield came  # only the main thread may handle signals
+        yield came  # only the main thread can handle signals
         return
     numbers = [signal.SIGINT, signal.SIGTERM]
     before = [signal.signal(number, interrupt) for number in numbers]

@@ -1,10 +1,10 @@
-"""From the name of a method to a fitted estimator."""
+"""From ``--method`` to a fitted estimator."""
 
 import hashlib
 import json
-from pathlib import Path
 
 from .._version import __version__
+from ._options import METHODS
 
 
 def choose_n_clusters(X, max_k, seed, terminal):
@@ -16,86 +16,66 @@ def choose_n_clusters(X, max_k, seed, terminal):
         return CodingLengthKSelector(k_range=k_range, random_state=seed).fit(X)
 
 
-class Fitter:
-    """Fits a method to embeddings.
+def fit_method(request, k, X, words, encoder, folder, terminal):
+    """Fit the method of a run.
 
     Parameters
     ----------
+    request : Request
+        Says which method, its seed and its device.
+    k : int or "auto"
+        Number of clusters; "auto" lets the estimator choose.
     X : ndarray of shape (n_images, n_features)
-        Embeddings.
+        Embeddings of the images.
     words : "wordnet", Vocabulary or None
         The nouns.
-    embedder : embedder
+    encoder : embedder
         Embeds the nouns.
-    seed : int
-        Seed of the fit.
-    device : str
-        Where it runs.
-    checkpoints : Path
-        Folder where the state of a fit is kept until the run is complete.
+    folder : Path
+        Holds the checkpoint of the fit until the run is complete.
     terminal : Terminal
-        Shows the bar.
+        Shows a progress bar.
+
+    Returns
+    -------
+    estimator : clusterer
+        Fitted.
     """
+    estimator = _make_estimator(request, k, words, encoder)
+    # Only a fit with the same data and settings finds the checkpoint.
+    nouns = words if words in (None, "wordnet") else list(words)
+    settings = [__version__, request.method, k, request.seed, nouns]
+    digest = hashlib.blake2b(json.dumps(settings).encode(), digest_size=8)
+    digest.update(X)
+    checkpoint = folder / f"fit-{digest.hexdigest()}.safetensors"
+    with terminal.stage(f"Clustering by {request.method}") as advance:
+        estimator.set_params(checkpoint=checkpoint, callbacks=[_Epochs(advance)]).fit(X)
+    # A model may be moved: it must not look for files of this run.
+    return estimator.set_params(checkpoint=None, callbacks=None)
 
-    def __init__(self, X, *, words, embedder, seed, device, checkpoints, terminal):
-        self.X = X
-        self.words = words
-        self.embedder = embedder
-        self.seed = seed
-        self.device = device
-        self.checkpoints = checkpoints
-        self.terminal = terminal
 
-    def fit(self, method, k):
-        """Return the fitted estimator.
+def _make_estimator(request, k, words, encoder):
+    from .. import cluster
+    from ..semantics import SemanticSpace
 
-        Parameters
-        ----------
-        method : Method
-            Names its class.
-        k : int or "auto"
-            Number of clusters; "auto" lets the estimator choose.
-
-        Returns
-        -------
-        estimator : clusterer
-        """
-        estimator = self._make(method, k)
-        with self.terminal.stage(f"Clustering by {method}") as advance:
-            progress = _Epochs(len(self.X), advance)
-            estimator.set_params(
-                checkpoint=self._checkpoint(method, k), callbacks=[progress]
-            ).fit(self.X)
-        # A model that is moved shall not look for files of this run.
-        return estimator.set_params(checkpoint=None, callbacks=None)
-
-    def _make(self, method, k):
-        from .. import cluster
-        from ..semantics import SemanticSpace
-
-        made = getattr(cluster, method.estimator)
-        params = {"random_state": self.seed, "device": self.device}
-        if "embedder" in made().get_params():
-            params |= {"semantic_space": self.words, "embedder": self.embedder}
-        elif self.words is not None:
-            space = SemanticSpace(self.words, embedder=self.embedder)
-            params["semantic_space"] = space
-        return made(k, **params)
-
-    def _checkpoint(self, method, k):
-        """Return a file that only a fit of the same data and settings finds."""
-        words = self.words if self.words in (None, "wordnet") else list(self.words)
-        settings = [__version__, str(method), k, self.seed, words]
-        digest = hashlib.blake2b(json.dumps(settings).encode(), digest_size=8)
-        digest.update(self.X)
-        return Path(self.checkpoints) / f"fit-{digest.hexdigest()}.safetensors"
+    estimator = getattr(cluster, METHODS[request.method])(
+        k, random_state=request.seed, device=request.device
+    )
+    if "embedder" in estimator.get_params():
+        return estimator.set_params(semantic_space=words, embedder=encoder)
+    if words is not None:
+        words = SemanticSpace(words, embedder=encoder)
+    return estimator.set_params(semantic_space=words)
 
 
 class _Epochs:
-    """Moves a bar on after every epoch."""
+    """A callback that moves a progress bar after every epoch."""
 
-    def __init__(self, n, advance):
-        self._n, self._advance = n, advance
+    def __init__(self, advance):
+        self._advance = advance
+
+    def on_fit_begin(self, estimator, n_epochs):
+        self._n_epochs = n_epochs
 
     def on_epoch_end(self, estimator, epoch, losses):
-        self._advance(epoch, total=estimator._count_epochs(self._n))
+        self._advance(epoch, self._n_epochs)

@@ -14,13 +14,13 @@ from ._errors import USAGE, CommandError
 
 FORMAT = 1
 DESCRIPTION = "model.json"
-_ESTIMATOR, _SEARCH = "estimator.safetensors", "search"
+_SEARCH = "search"
 _OPTIONAL = ("selector", "captioner")
 
 
 @dataclass
 class Model:
-    """A clustering of images, and what it takes to look at it again.
+    """A clustering of images, with what predicting, searching and reporting need.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Model:
     encoder : str
         As `make_encoder` takes it.
     method : str
-        Of the estimator, as ``--method`` takes it.
+        The method of `estimator`, a value of ``--method``.
     source : str
         Folder of the pictures.
     selector, captioner : estimators or None
@@ -73,14 +73,13 @@ class Model:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / DESCRIPTION).unlink(missing_ok=True)
-        self.estimator.save(folder / _ESTIMATOR)
+        self.estimator.save(_file(folder, "estimator"))
         self.search.save(folder / _SEARCH)
+        parts = [part for part in _OPTIONAL if getattr(self, part) is not None]
         for part in _OPTIONAL:
-            file = folder / f"{part}.safetensors"
-            if getattr(self, part) is None:
-                file.unlink(missing_ok=True)
-            else:
-                save_model(getattr(self, part), file)
+            _file(folder, part).unlink(missing_ok=True)
+        for part in parts:
+            save_model(getattr(self, part), _file(folder, part))
         description = {
             "format": FORMAT,
             "version": __version__,
@@ -89,25 +88,16 @@ class Model:
             "encoder_id": self.search.encoder_id_,
             "source": self.source,
             "names": self.names,
-            "parts": [p for p in _OPTIONAL if getattr(self, p) is not None],
+            "parts": parts,
         }
         text = json.dumps(description, indent=1) + "\n"
         write_bytes_atomically(folder / DESCRIPTION, text.encode())
 
     @classmethod
-    def load(cls, folder, *, device="auto", batch_size=None, cache=None):
-        """Read a model that :meth:`save` wrote.
+    def load(cls, folder, *, device="auto", **encoder):
+        """Read a model that :meth:`save` wrote, from its folder or the one above.
 
-        Parameters
-        ----------
-        folder : path
-            The folder, or the output folder that it is in.
-        device, batch_size, cache
-            Of the encoder, which is the `embedder` of the search.
-
-        Returns
-        -------
-        model : Model
+        `device` and `encoder` are arguments of `make_encoder`.
 
         Raises
         ------
@@ -116,35 +106,24 @@ class Model:
         ValueError
             If it is of another format, or a file of it is damaged.
         """
+        from ..neighbors import ImageSearch
+
         folder = find_model(folder)
         description = _read_description(folder / DESCRIPTION)
-        encoder = make_encoder(
-            description["encoder"], device=device, batch_size=batch_size, cache=cache
-        )
-        if hasattr(encoder, "precision"):
-            # On another device the automatic one may differ, and with it the vectors.
-            encoder.precision = description["encoder_id"].split("/")[-2]
-        search = _load_search(folder / _SEARCH, encoder)
-        parts = {
-            part: load_model(folder / f"{part}.safetensors")
-            for part in description["parts"]
-        }
+        embedder = make_encoder(description["encoder"], device=device, **encoder)
+        if hasattr(embedder, "precision"):
+            # "auto" may choose another one on this device, and give other vectors.
+            embedder.precision = description["encoder_id"].split("/")[-2]
         return cls(
-            load_model(folder / _ESTIMATOR).set_params(device=device),
-            search,
-            description["names"],
-            description["encoder"],
-            description["method"],
-            description["source"],
-            **parts,
+            load_model(_file(folder, "estimator")).set_params(device=device),
+            ImageSearch.load(folder / _SEARCH).set_params(embedder=embedder),
+            *(description[name] for name in ("names", "encoder", "method", "source")),
+            **{part: load_model(_file(folder, part)) for part in description["parts"]},
         )
 
 
-def _load_search(folder, encoder):
-    """Read a saved search, with the encoder of this machine."""
-    from ..neighbors import ImageSearch
-
-    return ImageSearch.load(folder).set_params(embedder=encoder)
+def _file(folder, part):
+    return folder / f"{part}.safetensors"
 
 
 def find_model(folder):

@@ -1,4 +1,4 @@
-"""Values of options, and options that several commands have."""
+"""Values of options, and options that several commands share."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -6,31 +6,38 @@ from typing import Annotated
 
 import typer
 
+from .._exports import EXPORTS
 
-class Method(StrEnum):
-    """Values of ``--method``, each with the name of its class in `cluster`."""
+# Values of ``--method``, the folders of `cluster`, and their classes.
+METHODS = {
+    module.removeprefix("cluster.").replace("_", "-"): name
+    for name, module in EXPORTS.items()
+    if module.startswith("cluster.")
+}
 
-    vl = "vl", "VLClustering"
-    mca = "mca", "MCAClustering"
-    rate_reduction = "rate-reduction", "RateReductionClustering"
-    contrastive_masked = "contrastive-masked", "ContrastiveMaskedClustering"
-    generative = "generative", "GenerativeCalibrationClustering"
 
-    estimator: str
-
-    def __new__(cls, value: str, estimator: str):
-        method = str.__new__(cls, value)
-        method._value_, method.estimator = value, estimator
-        return method
+def _check_method(method):
+    if method not in METHODS:
+        raise typer.BadParameter(f"{method!r} is none of {', '.join(METHODS)}.")
+    return method
 
 
 class Sorting(StrEnum):
-    """How images are put into the folders of clusters."""
+    """How images get into the folders of their clusters."""
 
     link = "link"
     copy = "copy"
 
 
+Method = Annotated[
+    str,
+    typer.Option(
+        metavar="METHOD",
+        callback=_check_method,
+        help="vl suits all pictures; others are published methods: "
+        f"{', '.join(sorted({*METHODS} - {'vl'}))}.",
+    ),
+]
 Model = Annotated[
     Path,
     typer.Argument(

@@ -21,10 +21,10 @@ def predict(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(metavar="CSV", help="A table; without it, stdout gets it."),
+        typer.Option(metavar="CSV", help="Where the table goes; stdout if not given."),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a table that is there.")
+        bool, typer.Option("--overwrite", help="Replace an existing table.")
     ] = False,
     cache: Annotated[
         Path | None,

@@ -26,9 +26,9 @@ def report(
     json: _options.Json = False,
     debug: _options.Debug = False,
 ):
-    """Regenerate the report of a model.
+    """Write the report of a model again.
 
-    The pictures must be where they were.
+    The pictures must still be where they were.
     """
     from ._model import Model, find_model
     from ._output import check_target

@@ -9,9 +9,9 @@ from ._assignments import assignments, write_csv
 from ._encoders import embed, make_encoder, resolve_encoder
 from ._errors import USAGE, CommandError
 from ._images import list_pictures
-from ._methods import Fitter, choose_n_clusters
+from ._methods import choose_n_clusters, fit_method
 from ._model import Model
-from ._options import Method, Sorting
+from ._options import Sorting
 from ._output import Output
 from ._sorted import sort_images
 from ._words import describe_words, encode_nouns, load_words
@@ -19,12 +19,12 @@ from ._words import describe_words, encode_nouns, load_words
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for; the fields are options of ``vlclust cluster``."""
+    """The options of ``vlclust cluster``."""
 
     folder: Path
     out: Path
     k: int | None = None
-    method: Method = Method.vl
+    method: str = "vl"
     encoder: str = "offline"
     words: str = "wordnet"
     max_k: int | None = None
@@ -36,11 +36,11 @@ class Request:
     overwrite: bool = False
 
     def settings(self):
-        """Return what decides on the result, as JSON values."""
+        """Return the options that determine the result, as JSON values."""
         return {
             "folder": os.path.abspath(os.path.expanduser(self.folder)),
             "k": self.k or "auto",
-            "method": str(self.method),
+            "method": self.method,
             "encoder": resolve_encoder(self.encoder),
             "words": describe_words(self.words),
             "max_k": self.max_k,
@@ -51,17 +51,10 @@ class Request:
 def run(request, terminal):
     """Cluster a folder of images; write table, model, report and sorted images.
 
-    Parameters
-    ----------
-    request : Request
-        What is wanted.
-    terminal : Terminal
-        Shows how far it is.
-
     Returns
     -------
     result : dict
-        JSON values: files, clusters, images, and those that were left out.
+        JSON values: the files written, clusters, images, and images left out.
     """
     started = time.perf_counter()
     words = load_words(request.words)
@@ -71,7 +64,7 @@ def run(request, terminal):
     _check_k(request.k, len(paths))
     output.start(settings)
     if resumed:
-        terminal.remark(f"Going on with the run in {str(output.folder)!r}")
+        terminal.remark(f"Resuming the run in {str(output.folder)!r}")
     model, errors = _cluster(request, settings, paths, words, output, terminal)
     rows = assignments(
         model.search.paths_,
@@ -114,7 +107,7 @@ def write_report(model, path, terminal):
 
 
 def _cluster(request, settings, paths, words, output, terminal):
-    """Return the model, and the images that could not be read."""
+    """Return the model, and the errors of images that could not be read."""
     from ..neighbors import ImageSearch
 
     spec = settings["encoder"]
@@ -123,22 +116,14 @@ def _cluster(request, settings, paths, words, output, terminal):
     encoder = make_encoder(spec, cache=cache, **options)
     X, kept, errors = embed(encoder, paths, terminal)
     _check_k(request.k, len(X))
-    encoder = make_encoder(spec, **options)  # without the cache of this run
+    encoder = make_encoder(spec, **options)  # a model has no cache
     encode_nouns(words, encoder, terminal)
     selector, k = None, request.k or "auto"
     if k == "auto" and request.max_k is not None:
         selector = choose_n_clusters(X, request.max_k, request.seed, terminal)
         k = selector.n_clusters_
     output.cache.mkdir(exist_ok=True)
-    estimator = Fitter(
-        X,
-        words=words,
-        embedder=encoder,
-        seed=request.seed,
-        device=request.device,
-        checkpoints=output.cache,
-        terminal=terminal,
-    ).fit(request.method, k)
+    estimator = fit_method(request, k, X, words, encoder, output.cache, terminal)
     names = getattr(estimator, "cluster_names_", [])
     search = ImageSearch(encoder, random_state=request.seed).fit(X, paths=paths[kept])
     model = Model(
@@ -146,7 +131,7 @@ def _cluster(request, settings, paths, words, output, terminal):
         search,
         [[str(name) for name in row] for row in names],
         spec,
-        str(request.method),
+        request.method,
         settings["folder"],
         selector=selector,
     )
@@ -155,7 +140,7 @@ def _cluster(request, settings, paths, words, output, terminal):
 
 def _check_k(k, n):
     if n < 2:
-        raise ValueError("There is one image that can be read; clusters need two.")
+        raise ValueError("Only one image can be read; clusters need two.")
     if k is not None and k > n:
         raise CommandError(f"--k {k} is more than the {n} images.", USAGE)
 
@@ -175,7 +160,7 @@ def _describe(model):
 
 
 def _candidates(model):
-    """Return numbers of clusters with their scores, best first; [] if one was given."""
+    """Return estimated numbers of clusters and their scores, best first."""
     source = model.estimator if model.selector is None else model.selector
     return [[k, round(s, 4)] for k, s in getattr(source, "k_candidates_", [])]
 

@@ -14,12 +14,13 @@ def search(
     query: Annotated[
         str,
         typer.Argument(
-            metavar="QUERY", help="An image, if there is such a file; else a text."
+            metavar="QUERY", help="An image if a file has that name, else a text."
         ),
     ],
-    n: Annotated[int, typer.Option("-n", min=1, help="Most images to find.")] = 10,
+    n: Annotated[int, typer.Option("-n", min=1, help="Number of images to find.")] = 10,
     text: Annotated[
-        bool, typer.Option("--text", help="QUERY is a text, whatever there is.")
+        bool,
+        typer.Option("--text", help="QUERY is a text, even if it names a file."),
     ] = False,
     image: Annotated[bool, typer.Option("--image", help="QUERY is an image.")] = False,
     device: _options.Device = "auto",
@@ -28,8 +29,8 @@ def search(
 ):
     """Find the pictures of a model that are nearest to an image or a text.
 
-    Distances are one minus the cosine, nearest first. Texts are far from all pictures:
-    for them, only the ranking is meaningful.
+    Distances are one minus the cosine, nearest first. A text is far from all pictures,
+    so only the ranking means something.
     """
     if text and image:
         raise typer.BadParameter("--text and --image exclude each other.")

@@ -1,4 +1,4 @@
-"""Images as links or copies, in a folder a cluster."""
+"""Images as links or copies, in one folder per cluster."""
 
 import json
 import os
@@ -16,7 +16,7 @@ _LONGEST_NAME = 255  # bytes, of most file systems
 
 
 def sort_images(rows, folder, how, terminal):
-    """Put images into a folder a cluster; nothing that is there is replaced.
+    """Put images into one folder per cluster; nothing that is there is replaced.
 
     Links and copies of an earlier run are taken away first, if nobody has changed them.
 

@@ -1,4 +1,4 @@
-"""What a command says: results on stdout, progress and remarks on stderr."""
+"""Output of commands: results on stdout, progress and remarks on stderr."""
 
 import json
 import sys
@@ -12,17 +12,9 @@ _HIDDEN = {"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"}
 
 
 def printable(text):
-    r"""Return `text` on one line, with whatever a terminal would act on as escapes.
+    r"""Return an object as text on one line, without what a terminal would act on.
 
-    Parameters
-    ----------
-    text : object
-        The text to show; `str` is called on it.
-
-    Returns
-    -------
-    text : str
-        ``"a\x1b[2Jb"`` becomes ``"a\\x1b[2Jb"``, a line break ``"\\n"``.
+    ``"a\x1b[2Jb"`` becomes ``"a\\x1b[2Jb"``, and a line break ``"\\n"``.
     """
     return "".join(
         c.encode("unicode_escape", "surrogatepass").decode("ascii")
@@ -55,15 +47,8 @@ def to_json(result):
 class Terminal:
     """Progress bars and remarks on stderr.
 
-    Parameters
-    ----------
-    debug : bool, default=False
-        Whether warnings of all kinds are shown, with their place.
-
-    Attributes
-    ----------
-    warnings : list of str
-        Those that were shown.
+    If `debug`, warnings of all categories are shown, with file and line. The attribute
+    `warnings` lists those that were shown.
     """
 
     def __init__(self, debug=False):
@@ -83,7 +68,7 @@ class Terminal:
     def stage(self, title, total=None):
         """Show a bar while the block runs; yield ``advance(done, total=None)``.
 
-        Where stderr is no terminal, the title is a line and there is no bar.
+        If stderr is not a terminal, only the title is printed.
         """
         from rich.progress import (
             BarColumn,
@@ -110,13 +95,13 @@ class Terminal:
                 progress.update(task, completed=done, total=total)
 
             yield advance
-            # What had no count is done as well.
+            # A stage that counted nothing is also done.
             known = progress.tasks[0].total
             progress.update(task, completed=known or 1, total=known or 1)
 
     @contextmanager
     def remarks_of_the_library(self):
-        """Show warnings of the block as one line each, every text once."""
+        """Show each warning of the block once, on one line."""
 
         def show(message, category, filename, lineno, file=None, line=None):
             text = one_line(message)
@@ -127,7 +112,7 @@ class Terminal:
 
         with warnings.catch_warnings():
             if not self.debug:
-                # Deprecations in what other libraries do are not the user's to fix.
+                # Deprecations inside other libraries are not the user's to fix.
                 for category in (DeprecationWarning, FutureWarning):
                     warnings.simplefilter("ignore", category)
             warnings.showwarning = show
@@ -135,15 +120,7 @@ class Terminal:
 
 
 def print_table(columns, rows):
-    """Print a table to stdout.
-
-    Parameters
-    ----------
-    columns : list of str
-        Headings; one that starts with ``">"`` is aligned right.
-    rows : list of tuples
-        Cells; their `printable` form is shown.
-    """
+    """Print a table to stdout; columns with ``">"`` before their name align right."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -155,7 +132,7 @@ def print_table(columns, rows):
         table.add_column(column.lstrip(">"), justify="right" if right else "left")
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
-    # A pipe has no width: lines are not broken there.
+    # A pipe has no width, so lines are not wrapped.
     width = None if sys.stdout.isatty() else 10_000
     Console(markup=False, highlight=False, emoji=False, width=width).print(table)
 

@@ -1,25 +1,23 @@
-"""The nouns that clusters are named by."""
+"""The nouns that name the clusters."""
 
 import hashlib
 from pathlib import Path
 
 from ._errors import USAGE, CommandError
 
+# Values of ``--words`` that are not a file, and what the estimators take for them.
+_KEYWORDS = {"wordnet": "wordnet", "none": None}
+
 
 def describe_words(words):
-    """Return a text that says which words are meant, for comparison with a later run.
-
-    Parameters
-    ----------
-    words : str
-        "wordnet", "none", or a file.
+    """Return a text that identifies the words: a later run compares it with its own.
 
     Raises
     ------
     CommandError
-        If there is no such file.
+        If `words` is a file that cannot be read.
     """
-    if words in ("wordnet", "none"):
+    if words in _KEYWORDS:
         return words
     digest = hashlib.blake2b(_read(words).encode(), digest_size=8)
     return f"{Path(words).absolute()} ({digest.hexdigest()})"
@@ -31,53 +29,37 @@ def load_words(words):
     Raises
     ------
     CommandError
-        If the file of words cannot be read or has none.
+        If `words` is a file that cannot be read or has no words.
     """
-    if words in ("wordnet", "none"):
-        return None if words == "none" else words
+    if words in _KEYWORDS:
+        return _KEYWORDS[words]
     from ..semantics import Vocabulary
 
     nouns = [line.strip() for line in _read(words).splitlines() if line.strip(" \t_")]
     if not nouns:
-        raise CommandError(f"--words {words!r} holds no words: one per line.", USAGE)
+        raise CommandError(
+            f"--words {words!r} holds no words; expected one noun per line.", USAGE
+        )
     return Vocabulary(nouns)
 
 
 def encode_nouns(words, embedder, terminal):
-    """Compute the vectors of WordNet's nouns, with a bar, where they are not on disk.
+    """Compute the vectors of WordNet's nouns, with a progress bar, and keep them.
 
-    The estimators read them from there.
+    Estimators read them from the data folder.
     """
     if words != "wordnet":
         return
+    from .._backend._progress import report_progress
     from ..semantics import SemanticSpace
     from ..semantics._encoding import read_vocabulary, vocabulary_embeddings
 
-    prompt = SemanticSpace().prompt  # that of ClusterCaptioner is the same
-    with terminal.stage("Nouns of WordNet (computed once)") as advance:
-        vocabulary = read_vocabulary("wordnet", prompt)
-        counted = _Counted(embedder, lambda done: advance(done, total=len(vocabulary)))
-        vocabulary_embeddings(vocabulary, counted, prompt)
-
-
-class _Counted:
-    """An encoder that tells how many nouns it has encoded."""
-
-    def __init__(self, encoder, advance):
-        self._encoder, self._advance, self._done = encoder, advance, 0
-
-    def __getattr__(self, name):
-        method = getattr(self._encoder, name)
-        if name not in ("encode_nouns", "encode_texts"):
-            return method
-
-        def encode(texts, *args, **kwargs):
-            rows = method(texts, *args, **kwargs)
-            self._done += len(texts)
-            self._advance(self._done)
-            return rows
-
-        return encode
+    prompt = SemanticSpace().prompt  # ClusterCaptioner has the same one
+    with (
+        terminal.stage("Encoding the nouns of WordNet (once)") as advance,
+        report_progress(advance),
+    ):
+        vocabulary_embeddings(read_vocabulary("wordnet", prompt), embedder, prompt)
 
 
 def _read(file):
@@ -86,7 +68,7 @@ def _read(file):
     except OSError as error:
         raise CommandError(
             f"--words {file!r} cannot be read ({error.strerror}); expected wordnet, "
-            "none, or a file with one noun a line.",
+            "none, or a file with one noun per line.",
             USAGE,
         ) from error
     except UnicodeDecodeError as error:

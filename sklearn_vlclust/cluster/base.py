@@ -28,7 +28,7 @@ from .._compat import (
     StrOptions,
     _fit_context,
 )
-from .._typing import Array, Data, StrPath
+from .._typing import Array, Data, Images, StrPath
 from ..data.distributed import by_blocks, without_fit
 from ..data.memory import check_memory
 from ..data.read import read_embeddings
@@ -39,8 +39,7 @@ from ..metrics._clusters import cluster_means, cluster_members
 from ..neighbors import distinct_rows, group_copies
 from ..persistence import load_model, save_model
 from ..persistence._registry import stable_hash
-from ..semantics import ClusterCaptioner
-from ..semantics._encoding import read_vocabulary
+from ..semantics._captioner import name_clusters
 from ..training import (
     Checkpoint,
     ProgressBar,
@@ -315,7 +314,7 @@ class BaseDeepClusterer(
             self,
             X,
             reset=reset,
-            embed=self._embed,
+            embed=self.embed,
             ensure_min_samples=2 if reset else 1,
         )
 
@@ -337,7 +336,19 @@ class BaseDeepClusterer(
         for block, x, norms in measured_blocks(X, zero_rows, self._inference_rows):
             yield block, (x, norms)
 
-    def _embed(self, images):
+    def embed(self, images: Images) -> np.ndarray:
+        """Return the embeddings of images, by the encoder that `embedder` stands for.
+
+        Parameters
+        ----------
+        images : images
+            Paths, PIL images or arrays, as encoders take them.
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n_images, n_features), float32
+            What :meth:`fit` clusters in their place.
+        """
         if getattr(self, "embedder_", None) is None:
             self.embedder_ = make_embedder(self.embedder, verbose=self.verbose)
         return embed_images(self.embedder_, images)
@@ -414,7 +425,7 @@ class BaseDeepClusterer(
             checkpoint = Checkpoint(self.checkpoint, identity, generator)
         phases = training_phases(criterion, n_epochs)
         progress = ProgressBar(type(self).__name__, phases, self.verbose)
-        callbacks = notify_callbacks(self, self.callbacks or ())
+        callbacks = notify_callbacks(self, self.callbacks or (), n_epochs)
         samples = self._as_given(X)
         sklearn_hook, finish = notify_sklearn(self, samples, y, phases, self._snapshot)
         try:
@@ -542,17 +553,9 @@ class BaseDeepClusterer(
         for members in cluster_members(self.labels_[order]):
             parts.append(order[members[:NAMING_ROWS_PER_CLUSTER]])
         voters = np.unique(np.concatenate(parts))
-        vocabulary = read_vocabulary(space.vocabulary, space.prompt)
-        captioner = ClusterCaptioner(device=self.device)
-        captioner.clusters_ = np.arange(self.n_clusters_)
-        captioner._fit_rows(
-            rows[voters],
-            self.labels_[voters],
-            vocabulary,
-            space._noun_vectors(vocabulary, rows.shape[1]),
+        self.cluster_names_, self.name_scores_ = name_clusters(
+            space, rows[voters], self.labels_[voters], self.device
         )
-        self.cluster_names_ = captioner.candidates_
-        self.name_scores_ = captioner.candidate_scores_
 
     def _as_images(self, samples):
         """Return what the network makes as embeddings: without the noun mixtures."""

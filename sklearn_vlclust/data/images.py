@@ -1,19 +1,29 @@
 """Images as input: telling them from embeddings, and decoding them."""
 
+import errno
 import hashlib
 import os
 import stat
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
 
 import numpy as np
 from joblib import cpu_count, effective_n_jobs
-from PIL import Image, ImageOps
+from PIL import Image
 
+from .decoding import (
+    LIMITS,
+    CannotDecode,
+    Limits,
+    decode_file,
+    open_file,
+    to_rgb,
+)
 from .distributed import is_dask
 from .shards import holds_shards
 
@@ -26,6 +36,9 @@ ACCEPTED = (
 # Reading a lazily opened PIL image moves its file pointer: when one image is given
 # twice, two threads must not load it at once.
 _PIL_LOAD = threading.Lock()
+
+# Bytes up to which a file is read as a whole and once; and of a larger one, at a time.
+_HELD_FILE, _CHUNK = 32 * 2**20, 2**20
 
 
 class UnreadableImageError(ValueError):
@@ -130,7 +143,7 @@ def check_images(X: Any) -> Any:
 
 
 class ImageSource:
-    """One image, read at most once: its content hash and its pixels.
+    """One image: its content hash and its pixels.
 
     Parameters
     ----------
@@ -138,10 +151,13 @@ class ImageSource:
         The image.
     index : int
         Its place in the input, for error messages.
+    limits : Limits
+        What it may take; larger ones are unreadable.
     """
 
-    def __init__(self, image, index: int):
+    def __init__(self, image, index: int, limits: Limits = LIMITS):
         self._image = image
+        self._limits = limits
         self._is_path = isinstance(image, (str, os.PathLike))
         self._bytes: bytes | None = None
         self._rgb: Image.Image | None = None
@@ -150,12 +166,16 @@ class ImageSource:
     def digest(self) -> bytes:
         """Return a hash of the file's bytes, or of the pixels of a decoded image."""
         if self._is_path:
-            return _blake2b(b"file", self._read())
+            with self._reasons(), self._open() as file:
+                return _blake2b(b"file", iter(lambda: file.read(_CHUNK), b""))
         pixels = np.ascontiguousarray(np.asarray(self.decode()))
-        return _blake2b(b"rgb%d,%d" % pixels.shape[:2], pixels)
+        return _blake2b(b"rgb%d,%d" % pixels.shape[:2], [pixels])
 
     def decode(self, side: int | None = None) -> Image.Image:
         """Return an upright 8-bit RGB image; alpha is laid over white.
+
+        An image of more than 32 megapixels is made a half, a quarter or an eighth as
+        wide and as high.
 
         Parameters
         ----------
@@ -172,47 +192,84 @@ class ImageSource:
             self._rgb = self._decode()
         return self._rgb
 
-    def _decode(self, side: int | None = None) -> Image.Image:
-        # Decoders raise nearly anything on damaged files, hence the broad except.
-        try:
-            if self._is_path:
-                with Image.open(BytesIO(self._read())) as image:
-                    if side is not None:
-                        image.draft(None, (2 * side, 2 * side))
-                    return _to_rgb(image)
-            if isinstance(self._image, Image.Image):
-                with _PIL_LOAD:
-                    self._image.load()
-                    self._image.getexif()
-                return _to_rgb(self._image)
-            return _to_rgb(_from_array(self._image))
-        except (UnreadableImageError, MemoryError):
-            raise
-        except Image.UnidentifiedImageError as error:
-            reason = "it is of no known image format, or its start is damaged"
-            raise UnreadableImageError(self.name, reason) from error
-        except Exception as error:
-            reason = str(error) or type(error).__name__
-            raise UnreadableImageError(self.name, reason.rstrip(".")) from error
+    def size(self) -> tuple[int, int]:
+        """Return width and height as they are stored; a file is not decoded."""
+        if self._is_path:
+            with self._reasons(), self._open() as file:
+                return open_file(file, self._limits, self.name)[0].size
+        if isinstance(self._image, Image.Image):
+            return self._image.size
+        return self._image.shape[1::-1]
 
-    def _read(self) -> bytes:
-        if self._bytes is None:
-            try:
-                mode = os.stat(self._image).st_mode
-                if not stat.S_ISREG(mode):
-                    kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
-                    raise UnreadableImageError(self.name, f"it is {kind}")
-                with open(self._image, "rb") as file:
-                    self._bytes = file.read()
-            except FileNotFoundError as error:
-                reason = "the file does not exist"
-                raise UnreadableImageError(self.name, reason) from error
-            except OSError as error:
-                reason = error.strerror or type(error).__name__
-                raise UnreadableImageError(self.name, reason) from error
-            if not self._bytes:
-                raise UnreadableImageError(self.name, "the file is empty (0 bytes)")
-        return self._bytes
+    def _decode(self, side: int | None = None) -> Image.Image:
+        with self._reasons():
+            if self._is_path:
+                with self._open() as file:
+                    return decode_file(file, side, self._limits, self.name)
+            if isinstance(self._image, Image.Image):
+                rgb = to_rgb(self._image, None, self._limits, loading=_PIL_LOAD)
+                return rgb.copy() if rgb is self._image else rgb
+            return to_rgb(_from_array(self._image), 1, self._limits)
+
+    @contextmanager
+    def _reasons(self):
+        """Turn whatever a decoder raises into an error that names the image."""
+        try:
+            yield
+        except UnreadableImageError:
+            raise
+        except CannotDecode as error:
+            raise UnreadableImageError(self.name, str(error)) from error
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            reason = "it has more pixels than its format should have"
+            raise UnreadableImageError(self.name, reason) from error
+        except MemoryError as error:
+            reason = "there is not enough memory to decode it"
+            raise UnreadableImageError(self.name, reason) from error
+        except Exception as error:  # decoders raise nearly anything on damaged files
+            text = (str(error) or type(error).__name__).rstrip(".")
+            reason = f"it cannot be decoded ({text})"
+            raise UnreadableImageError(self.name, reason) from error
+
+    @contextmanager
+    def _open(self):
+        """Open the file; a small one is read once and held."""
+        if self._bytes is not None:
+            yield BytesIO(self._bytes)
+            return
+        file, before = self._open_file()
+        with file:
+            if before.st_size <= _HELD_FILE:
+                self._bytes = file.read(_HELD_FILE + 1)
+                yield BytesIO(self._bytes)
+                return
+            yield file
+            after = os.fstat(file.fileno())
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            raise UnreadableImageError(self.name, "it changed while it was read")
+
+    def _open_file(self):
+        """Return the file, and its status: a regular one, not empty, within limits."""
+        try:
+            self._check_kind(os.stat(self._image).st_mode)
+            file = open(self._image, "rb", opener=_open_at_once)  # noqa: SIM115
+            status = os.fstat(file.fileno())
+        except OSError as error:
+            raise UnreadableImageError(self.name, reason_of(error)) from error
+        self._check_kind(status.st_mode)
+        if not status.st_size:
+            raise UnreadableImageError(self.name, "the file is empty (0 bytes)")
+        if status.st_size > self._limits.bytes:
+            raise UnreadableImageError(
+                self.name,
+                f"the file has {status.st_size / 1e9:.1f} GB; the limit is "
+                f"{self._limits.bytes / 1e9:.1f} GB (max_bytes)",
+            )
+        return file, status
+
+    def _check_kind(self, mode):
+        if not stat.S_ISREG(mode):
+            raise UnreadableImageError(self.name, kind_of_entry(mode))
 
 
 def iter_decoded(
@@ -221,6 +278,7 @@ def iter_decoded(
     *,
     n_jobs: int | None = None,
     prefetch: int = 128,
+    limits: Limits = LIMITS,
 ) -> Generator[Any, None, None]:
     """Yield `prepare(source)` for each image, in order, from background threads.
 
@@ -239,6 +297,8 @@ def iter_decoded(
         processors.
     prefetch : int, default=128
         How many images may be ready and waiting; bounds the memory in use.
+    limits : Limits
+        What one image may take.
 
     Yields
     ------
@@ -257,7 +317,7 @@ def iter_decoded(
 
     try:
         for i in range(len(images)):
-            source = ImageSource(images[i], i)
+            source = ImageSource(images[i], i, limits)
             waiting.append(pool.submit(prepare, source))
             if len(waiting) >= max(prefetch, n_threads):
                 yield result(waiting.popleft())
@@ -283,8 +343,8 @@ def _describe(X) -> str:
     return f"{kind} of shape {tuple(X.shape)}" if hasattr(X, "shape") else repr(X)[:80]
 
 
-def _blake2b(*parts) -> bytes:
-    hasher = hashlib.blake2b(digest_size=20)
+def _blake2b(start: bytes, parts: Iterable) -> bytes:
+    hasher = hashlib.blake2b(start, digest_size=20)
     for part in parts:
         hasher.update(part)
     return hasher.digest()
@@ -300,26 +360,30 @@ def _from_array(array) -> Image.Image:
     return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """First frame -> upright -> 8 bits -> no alpha -> RGB."""
-    image = ImageOps.exif_transpose(image)
-    if image.mode == "F" or image.mode.startswith("I"):
-        image = _to_8_bits(image)
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        background = Image.new("RGBA", rgba.size, "white")
-        image = Image.alpha_composite(background, rgba)
-    return image.convert("RGB")
+def _open_at_once(path, flags):
+    """Open a file; one that became a pipe in between does not block."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def _to_8_bits(image: Image.Image) -> Image.Image:
-    """Scale 16-bit or float gray; Pillow's own conversion clips at 255."""
-    pixels = np.asarray(image)
-    limit = 1 if image.mode == "F" else 65535
-    if not (pixels.min() >= 0 and pixels.max() <= limit):
-        raise ValueError(
-            f"its gray values (mode {image.mode}) run from {pixels.min()} to "
-            f"{pixels.max()}, expected 0 to {limit}"
-        )
-    scaled = np.rint(pixels.astype(np.float64) * (255 / limit))
-    return Image.fromarray(scaled.astype(np.uint8))
+def kind_of_entry(mode: int) -> str:
+    """Say what an entry of a folder is that is no regular file, by its mode."""
+    kinds = {
+        stat.S_IFDIR: "a folder",
+        stat.S_IFIFO: "a pipe, not a regular file",
+        stat.S_IFSOCK: "a socket, not a regular file",
+    }
+    return f"it is {kinds.get(stat.S_IFMT(mode), 'a device, not a regular file')}"
+
+
+def reason_of(error: OSError) -> str:
+    """Say why the system does not give a file or a folder."""
+    known = {
+        errno.ENOENT: "the file does not exist",
+        errno.ELOOP: "its link leads in a circle",
+        errno.ENOTDIR: "its link leads through a file",
+        errno.ENAMETOOLONG: "its path, or that of its link, is too long",
+        errno.EACCES: "there is no permission to read it",
+        errno.EPERM: "there is no permission to read it",
+    }
+    text = error.strerror or type(error).__name__
+    return known.get(error.errno or 0, f"it cannot be opened ({text})")

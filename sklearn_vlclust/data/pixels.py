@@ -32,7 +32,7 @@ def typical_side(images):
         return min(images.shape[1:3])
     n = len(images)
     chosen = np.unique(np.linspace(0, n - 1, min(n, SAMPLED_IMAGES)).astype(int))
-    return int(np.median([min(_size(images[i], i)) for i in chosen]))
+    return int(np.median([min(ImageSource(images[i], i).size()) for i in chosen]))
 
 
 def read_pixels(images, size, n_channels=None, n_jobs=None, verbose=0):
@@ -96,19 +96,6 @@ def read_pixels(images, size, n_channels=None, n_jobs=None, verbose=0):
                 raise ValueError(f"X[{i}] has colors; the fit had gray images.")
             gray = False
     return pixels[:, :1] if gray else pixels
-
-
-def _size(image, index):
-    """Width and height, from the header of a file: its pixels are not decoded."""
-    if isinstance(image, Image.Image):
-        return image.size
-    if not isinstance(image, (str, os.PathLike)):
-        return image.shape[:2]
-    try:
-        with Image.open(image) as file:
-            return file.size
-    except Exception:
-        return ImageSource(image, index).decode().size  # says what is wrong with it
 
 
 def _square(source, size):

@@ -1,4 +1,4 @@
-"""The folder for data that is downloaded or computed once."""
+"""The folder of data that are downloaded or computed once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .._typing import StrPath
 
 
 def get_data_home(data_home: StrPath | None = None) -> Path:
-    """Return the folder for data that is kept between runs, made where missing.
+    """Return the folder of data that are kept between runs; make it if missing.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def get_data_home(data_home: StrPath | None = None) -> Path:
 
 
 def clear_data_home(data_home: StrPath | None = None) -> None:
-    """Delete the data folder with all it holds.
+    """Delete the data folder and everything in it.
 
     Parameters
     ----------

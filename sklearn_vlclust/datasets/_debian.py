@@ -4,7 +4,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-TIMEOUT = 600  # seconds a command; sample pictures are 161 MB
+TIMEOUT = 600  # seconds per command; the sample pictures are 161 MB
 
 
 def unpack_packages(scratch: Path, *packages: str) -> None:
@@ -20,7 +20,7 @@ def unpack_packages(scratch: Path, *packages: str) -> None:
     try:
         _run(scratch, "apt-get", "download", *packages)
     except LookupError:
-        # A machine where the lists of packages were never fetched: use our own.
+        # The lists of packages were never fetched on this machine: fetch our own.
         (scratch / "lists").mkdir()
         options = ("-o", f"Dir::State::Lists={scratch}/lists", "-o", "Dir::Cache=.")
         _run(scratch, "apt-get", *options, "update")

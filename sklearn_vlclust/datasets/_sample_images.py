@@ -1,4 +1,4 @@
-"""Real pictures to try things on: the photographs of Tux Paint's stamps."""
+"""Real pictures for examples and tests: photographs from Tux Paint's stamps."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def fetch_sample_images(data_home: StrPath | None = None) -> np.ndarray:
 
     They are the photographs among the stamps of Tux Paint, a drawing program (Debian
     package `tuxpaint-stamps-default`, GPL-2): birds, insects, hoofed animals,
-    fruit, vegetables, balls, string instruments, tools and vehicles. Where the
-    package is not installed it is downloaded by `apt-get` and unpacked, which needs
-    no root. The pictures are kept in the data folder.
+    fruit, vegetables, balls, string instruments, tools and vehicles. If the package is
+    not installed, it is downloaded with `apt-get` and unpacked, which needs no root.
+    The pictures are kept in the data folder.
 
     Parameters
     ----------
@@ -57,12 +57,12 @@ def fetch_sample_images(data_home: StrPath | None = None) -> np.ndarray:
     Returns
     -------
     paths : ndarray of str
-        Sorted; the folder of a picture is its kind.
+        Sorted; each picture is in the folder of its kind.
 
     Raises
     ------
     LookupError
-        If the pictures cannot be had; the message says what to do.
+        If the pictures cannot be obtained; the message says what to do.
 
     Examples
     --------
@@ -84,13 +84,13 @@ def fetch_sample_images(data_home: StrPath | None = None) -> np.ndarray:
 
 
 def _write_pictures(root: Path, folder: Path) -> None:
-    """Lay the photographs below `root` on white, as JPEG files in a folder a kind."""
+    """Save the photographs below `root` as JPEG files on white, one folder per kind."""
     for kind, places in _KINDS.items():
         (folder / kind).mkdir(parents=True)
         for place in places:
             stamps = root / _STAMPS.relative_to("/") / place
             for path in sorted(stamps.glob("*.png")):
-                # Twins, drawings, and what is no ball.
+                # Mirror images, drawings, and what is not a ball.
                 if path.stem.endswith("_mirror") or path.stem in _LEFT_OUT:
                     continue
                 _on_white(path).save(folder / kind / f"{path.stem}.jpg", quality=90)
@@ -122,8 +122,8 @@ def _download(scratch: Path) -> Path:
         unpack_packages(scratch, PACKAGE)
     except LookupError as error:
         raise LookupError(
-            "The sample pictures are not on this machine and cannot be had "
-            f"({error}). Install Debian's package: sudo apt-get install {PACKAGE}. Or "
+            "The sample pictures are not on this machine and cannot be downloaded "
+            f"({error}). Install Debian's package (sudo apt-get install {PACKAGE}), or "
             "use pictures of your own."
         ) from error
     return scratch

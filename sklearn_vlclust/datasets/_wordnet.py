@@ -45,9 +45,9 @@ def fetch_wordnet(
 ) -> Path:
     """Make WordNet 3.0 readable by nltk.
 
-    It is taken from the first of these that has it: the data folder, nltk's own
-    folders, nltk's download, the files of Debian's packages in `/usr/share/wordnet`.
-    nltk's search path gets the data folder for the rest of the process.
+    It comes from the first of these that has it: nltk's own folders, the data folder,
+    nltk's download, or the files of Debian's packages in `/usr/share/wordnet`. The data
+    folder is added to nltk's search path for the rest of the process.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def fetch_wordnet(
     download : bool, default=True
         Whether nltk's download is tried.
     debian : bool, default=False
-        Whether, as the last resort, Debian's packages are downloaded by `apt-get`
+        Whether, as a last resort, Debian's packages are downloaded with `apt-get`
         and unpacked into the data folder, which needs no root.
 
     Returns
@@ -67,7 +67,7 @@ def fetch_wordnet(
     Raises
     ------
     LookupError
-        If WordNet cannot be had; the message has the commands that install it.
+        If WordNet cannot be obtained; the message has the commands to install it.
 
     Examples
     --------
@@ -117,14 +117,14 @@ def _sources(download: bool, debian: bool) -> Iterator[Callable[[Path], None]]:
 
 
 def _install(target: Path, fill: Callable[[Path], None]) -> None:
-    """Fill a folder and move it to `target` at once: processes may race."""
+    """Fill a folder, then move it to `target` in one step: processes may race."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".wordnet-") as scratch:
         folder = Path(scratch, "wordnet")
         folder.mkdir()
         fill(folder)
         if not _is_whole(folder):
-            raise LookupError("what was found is not the whole of WordNet 3.0")
+            raise LookupError("what was found is not a complete WordNet 3.0")
         if target.exists() and not _is_whole(target):
             os.replace(target, Path(scratch, "damaged"))
         try:
@@ -135,7 +135,7 @@ def _install(target: Path, fill: Callable[[Path], None]) -> None:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether nltk can read WordNet 3.0 from there; it refuses links out of it."""
+    """Whether nltk can read WordNet 3.0 there; it refuses links that lead outside."""
     files = [folder / name for name in (*_FILES, "lexnames")]
     if not all(file.is_file() and file.stat().st_size for file in files):
         return False
@@ -157,7 +157,7 @@ def _download(folder: Path) -> None:
 
     downloader, messages = Downloader(), io.StringIO()
     try:
-        # nltk waits two minutes for a host that does not answer.
+        # Fail fast: nltk waits two minutes for a host that does not answer.
         urllib.request.urlopen(downloader.url, timeout=10).close()
         downloader.download(
             "wordnet", str(folder.parent), quiet=True, print_error_to=messages

@@ -20,6 +20,7 @@ from sklearn.base import (
 )
 from torch.nn import functional as F
 
+from .._backend._progress import progress_bar
 from .._compat import Interval, StrOptions
 from .._docs import documented
 from .._typing import Array, Images, Strings
@@ -290,11 +291,7 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         return nullcontext() if self.cache is None else EmbeddingCache(self.cache)
 
     def _progress(self, total: int, unit: str):
-        from tqdm.auto import tqdm
-
-        return tqdm(
-            total=total, unit=unit, desc=type(self).__name__, disable=not self.verbose
-        )
+        return progress_bar(total, unit, type(self).__name__, self.verbose)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -10,6 +10,8 @@ from sklearn.base import clone
 
 from ..data.distributed import gather, is_dask
 
+# Names of encoders, and their classes in `embedding`.
+ENCODERS = {"offline": "OfflineEmbedder"}
 # The weights of CLIP that "auto" looks for: the defaults of CLIPEmbedder.
 CLIP = "ViT-B-32", "openai"
 # Seconds that the hub of models may take to answer.
@@ -36,14 +38,12 @@ def make_embedder(embedder, verbose=0):
     """
     if isinstance(embedder, str) and embedder == "auto":
         embedder = _choose_encoder()
+    from .. import embedding
+
     if embedder is None:
-        from ._clip import CLIPEmbedder
-
-        return CLIPEmbedder(verbose=verbose)
-    if isinstance(embedder, str):  # "offline", by parameter validation
-        from ._offline import OfflineEmbedder
-
-        return OfflineEmbedder(verbose=verbose)
+        return embedding.CLIPEmbedder(verbose=verbose)
+    if isinstance(embedder, str):
+        return getattr(embedding, ENCODERS[embedder])(verbose=verbose)
     return clone(embedder)
 
 

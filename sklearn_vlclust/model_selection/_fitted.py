@@ -29,9 +29,9 @@ def embeddings_of(estimator: Any, X: Any) -> Any:
     if not is_images(X):
         return X
     estimator = steps[-1] if steps else estimator
-    if not hasattr(estimator, "_embed"):
+    if not hasattr(estimator, "embed"):
         raise ValueError(
             f"{type(estimator).__name__} does not embed images: pass embeddings as X, "
             "or a Pipeline that starts with an encoder."
         )
-    return estimator._embed(X)
+    return estimator.embed(X)

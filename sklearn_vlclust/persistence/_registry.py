@@ -7,31 +7,22 @@ from typing import Any
 
 from joblib.hashing import NumpyHasher
 
+from .._exports import EXPORTS
+
 _PACKAGE = __name__.partition(".")[0]
 
 # Name in files -> module where the class is now. Where a class moves, its module
 # changes here; the name never does.
 CLASSES = {
-    "CLIPEmbedder": "embedding",
-    "OfflineEmbedder": "embedding",
-    "ImageSearch": "neighbors",
-    "ClusterCaptioner": "semantics",
-    "SemanticSpace": "semantics",
-    "Vocabulary": "semantics",
-    "CodingLengthKSelector": "model_selection",
-    "VLClustering": "cluster",
+    **EXPORTS,
     "VLNetwork": "cluster.vl.network",
     "JointEmbedding": "cluster.words",
-    "MCAClustering": "cluster",
     "MCANetwork": "cluster.mca.network",
-    "RateReductionClustering": "cluster",
     "RateReductionNetwork": "cluster.rate_reduction.network",
     "SpectralCut": "cluster.spectral.cut",
-    "ContrastiveMaskedClustering": "cluster",
     "EmbeddingNetwork": "cluster.row_network",
     "ImageNetwork": "cluster.contrastive_masked.images",
     "MaskedAutoencoder": "cluster.contrastive_masked.network",
-    "GenerativeCalibrationClustering": "cluster",
     "CalibratedNetwork": "cluster.generative.objective",
     "EmbeddingGenerator": "cluster.generative.generator",
     "ImageGenerator": "cluster.generative.generator",

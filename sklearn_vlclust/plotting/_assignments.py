@@ -1,10 +1,37 @@
-"""What a fitted clusterer says of images: rows, clusters and how sure it is."""
+"""Clusters of images, as given or as a fitted clusterer finds them."""
 
 import numpy as np
 from sklearn.utils import check_array
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from ..data.images import check_images
+
+
+def check_labels(labels, of=""):
+    """Return labels as a 1-D integer array; `of` says whose they are in errors."""
+    labels = column_or_1d(labels)
+    if labels.dtype.kind not in "iu":
+        raise ValueError(f"labels{of} are of dtype {labels.dtype}, expected integers.")
+    return labels.astype(np.int64)
+
+
+def check_names(names, largest):
+    """Raise ValueError if `names` are given, but not for clusters up to `largest`."""
+    if names is not None and largest >= len(names):
+        raise ValueError(
+            f"names has {len(names)} entries, but clusters go up to {largest}."
+        )
+
+
+def one_each(name, values, images, labels):
+    """Return `values` as a float array, after a check that there is one per image."""
+    values = np.asarray(values, dtype=float)
+    if not len(images) == len(labels) == len(values):
+        raise ValueError(
+            f"{len(images)} images, {len(labels)} labels and {len(values)} values of "
+            f"{name}: expected as many of each."
+        )
+    return values
 
 
 def read_inputs(estimator, images, embeddings=None):
@@ -52,9 +79,9 @@ def read_labels(estimator, inputs):
     """
     name = type(estimator).__name__
     if hasattr(estimator, "predict"):
-        labels = np.asarray(estimator.predict(inputs))
+        labels = estimator.predict(inputs)
     elif hasattr(estimator, "labels_"):
-        labels = np.asarray(estimator.labels_)
+        labels = estimator.labels_
         n = inputs.shape[0] if hasattr(inputs, "shape") else len(inputs)  # sparse
         if len(labels) != n:
             raise ValueError(
@@ -66,17 +93,13 @@ def read_labels(estimator, inputs):
             f"estimator={name} has neither predict nor labels_: give a fitted "
             "clusterer."
         )
-    if labels.dtype.kind not in "iu":
-        raise ValueError(
-            f"Labels of this {name} are of dtype {labels.dtype}, expected integers."
-        )
-    return labels.astype(np.int64)
+    return check_labels(labels, of=f" of this {name}")
 
 
 def read_typicality(estimator, inputs):
-    """Return the cluster of each input, and its cosine to the cluster's center."""
+    """Return the cluster of each input, and its cosine with the center (float32)."""
     labels = read_labels(estimator, inputs)
-    # Centers lie where the estimator clusters: among features, if it learns any.
+    # An estimator that learns features has its centers among them.
     learned = getattr(estimator, "_learns_features", False)
     rows = estimator.transform(inputs) if learned else inputs
     rows = np.asarray(rows, dtype=np.float32)
@@ -86,10 +109,7 @@ def read_typicality(estimator, inputs):
 
 
 def read_certainty(estimator, inputs):
-    """Return the probability of the likeliest cluster of each input, or None.
-
-    None is for estimators without `predict_proba`.
-    """
+    """Return the probability of the likeliest cluster of each input, if known."""
     if not hasattr(estimator, "predict_proba"):
         return None
     return np.asarray(estimator.predict_proba(inputs)).max(axis=1)

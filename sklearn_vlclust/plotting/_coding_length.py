@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._docs import documented
 from .._typing import Axes, Int
-from ._features import _axes
+from ._drawing import new_axes
 
 _LABELS = {
     "coding_length": "coding length (less is better)",
@@ -101,7 +101,14 @@ class CodingLengthDisplay:
         ValueError
             If the estimator was given its number of clusters, or has no such curve.
         """
-        return cls(*_read_curve(estimator, criterion)).plot(ax=ax)
+        curves = read_curves(estimator)
+        criterion = criterion or next(iter(curves), None)
+        if criterion not in curves:
+            raise ValueError(
+                f"criterion={criterion!r} is none of the curves of this "
+                f"{type(estimator).__name__}: {sorted(curves)}."
+            )
+        return cls(*curves[criterion]).plot(ax=ax)
 
     def plot(self, *, ax: Axes | None = None) -> Self:
         """Draw the curve.
@@ -112,7 +119,7 @@ class CodingLengthDisplay:
         """
         from matplotlib.ticker import NullFormatter
 
-        self.ax_ = _axes(ax, (6, 4))
+        self.ax_ = new_axes(ax, (6, 4))
         self.figure_ = self.ax_.figure
         (self.line_,) = self.ax_.plot(self.k_values, self.scores, marker=".")
         self.chosen_ = self.ax_.axvline(
@@ -130,27 +137,32 @@ class CodingLengthDisplay:
         return self
 
 
-def _read_curve(estimator, criterion=None):
-    """Return the arguments of a display."""
+def read_curves(estimator):
+    """Return the arguments of a display by criterion; the one that chose comes first.
+
+    Raises
+    ------
+    ValueError
+        If the estimator was given its number of clusters.
+    """
     check_is_fitted(estimator)
-    name = type(estimator).__name__
     curves = getattr(estimator, "scores_", getattr(estimator, "k_scores_", None))
     if not isinstance(curves, dict):
         raise ValueError(
-            f"This {name} estimated no number of clusters: give a "
+            f"This {type(estimator).__name__} estimated no number of clusters: give a "
             "CodingLengthKSelector, or a clusterer that was fitted with "
             'n_clusters="auto".'
         )
-    criterion = criterion or getattr(estimator, "criterion", "reproducibility")
-    if criterion not in curves:
-        raise ValueError(
-            f"criterion={criterion!r} is none of the curves of this {name}: "
-            f"{sorted(curves)}."
+    chosen_by = getattr(estimator, "criterion", "reproducibility")
+    k_values = np.asarray(estimator.k_values_)
+    also = [k for k, _ in estimator.k_candidates_[1:]]
+    return {
+        name: (
+            k_values,
+            np.asarray(curves[name], dtype=float),
+            int(estimator.n_clusters_),
+            _LABELS[name],
+            also,
         )
-    return (
-        np.asarray(estimator.k_values_),
-        np.asarray(curves[criterion], dtype=float),
-        int(estimator.n_clusters_),
-        _LABELS[criterion],
-        [k for k, _ in estimator.k_candidates_[1:]],
-    )
+        for name in sorted(curves, key=lambda name: name != chosen_by)
+    }

@@ -11,7 +11,8 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 from .._docs import documented
 from .._typing import Axes, Colormap, Data, Float, Names, Strings
 from ..metrics import match_clusters
-from ._assignments import read_labels
+from ._assignments import check_labels, read_labels
+from ._drawing import new_axes
 
 _NORMALIZE = ("true", "pred", "all", None)
 _READABLE = 20  # rows or columns with numbers in them
@@ -173,14 +174,10 @@ class ClusterConfusionDisplay:
             If the lengths differ, there are no samples, a cluster has no name, or
             `normalize` is another.
         """
-        y_true, labels = column_or_1d(y_true), column_or_1d(labels)
-        check_consistent_length(y_true, labels)
-        if not len(labels):
+        if not np.size(labels):
             raise ValueError("y_true and labels are empty: one of each per sample.")
-        if labels.dtype.kind not in "iu":
-            raise ValueError(
-                f"labels are of dtype {labels.dtype}; clusters are integers."
-            )
+        y_true, labels = column_or_1d(y_true), check_labels(labels)
+        check_consistent_length(y_true, labels)
         if normalize not in _NORMALIZE:
             raise ValueError(f"normalize={normalize!r} is none of {_NORMALIZE}.")
         labels = np.where(labels < 0, -1, labels)
@@ -240,8 +237,6 @@ class ClusterConfusionDisplay:
         """
         from sklearn.metrics import ConfusionMatrixDisplay
 
-        from ._features import _axes
-
         n_rows, n_columns = np.shape(self.confusion_matrix)
         if include_values is None:
             include_values = max(n_rows, n_columns) <= _READABLE
@@ -249,7 +244,7 @@ class ClusterConfusionDisplay:
             long = max(map(len, self.clusters)) > 3
             xticks_rotation = "vertical" if long else "horizontal"
         cell = min(_CELL, _LARGEST / max(n_rows, n_columns))
-        ax = _axes(ax, (max(3 + cell * n_columns, 4.5), max(1.5 + cell * n_rows, 3)))
+        ax = new_axes(ax, (max(3 + cell * n_columns, 4.5), max(1.5 + cell * n_rows, 3)))
         # scikit-learn draws square matrices: rows or columns are added, and cut off.
         n = max(n_rows, n_columns)
         square = np.zeros((n, n), dtype=np.asarray(self.confusion_matrix).dtype)

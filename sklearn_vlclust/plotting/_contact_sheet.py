@@ -11,11 +11,10 @@ from numpy.typing import ArrayLike
 
 from .._docs import documented
 from .._typing import Axes, Images, Names, Pictures
-from ..data.images import ImageSource, check_images
-from ._assignments import read_inputs, read_typicality
-from ._text import count
+from ..data.images import check_images
+from ._assignments import check_names, one_each, read_inputs, read_typicality
+from ._drawing import CELL, GAP, count, full_axes, paste, square, title, write
 
-_CELL, _GAP = 160, 8  # pixels
 _LABEL = 1.9  # width of the column of names, in cells
 
 
@@ -112,7 +111,7 @@ class ContactSheetDisplay:
         ValueError
             If the lengths differ, a cluster has no names, or an image cannot be read.
         """
-        rows = _choose_pictures(images, labels, typicality, names, n_columns)
+        rows = choose_pictures(images, labels, typicality, names, n_columns)
         return cls(*rows).plot(ax=ax)
 
     def plot(self, *, ax: Axes | None = None) -> Self:
@@ -122,95 +121,44 @@ class ContactSheetDisplay:
 
         Returns: <itself>
         """
-        import matplotlib.pyplot as plt
-
-        sheet, step = _sheet(self.pictures)[:, :, :3], _CELL + _GAP
-        if ax is None:
-            height, width, _ = sheet.shape
-            size = (width + _LABEL * step) / 100, height / 100
-            figure = plt.figure(figsize=size)
-            ax = figure.add_axes((0, 0, 1, 1))
+        sheet, step = paste(self.pictures)[:, :, :3], CELL + GAP
+        height, width, _ = sheet.shape
+        ax = full_axes(ax, (width + _LABEL * step) / 100, height / 100)
         self.ax_, self.figure_ = ax, ax.figure
         self.image_ = ax.imshow(sheet, interpolation="lanczos")
         self.texts_: list = []
         for row, (size, names) in enumerate(zip(self.sizes, self.names)):
             self._write(row, size, [str(name) for name in names])
-        ax.set_xlim(-_LABEL * step, sheet.shape[1])
+        ax.set_xlim(-_LABEL * step, width)
         ax.set_axis_off()
         return self
 
     def _write(self, row, size, names):
-        step = _CELL + _GAP
-        x, y = -_LABEL * step + 2 * _GAP, row * step + _CELL / 2
-        title = textwrap.fill(names[0] if names else f"cluster {row}", 18)
+        step = CELL + GAP
+        place = -_LABEL * step + 2 * GAP, row * step + CELL / 2
+        first = textwrap.fill(names[0] if names else f"cluster {row}", 18)
         others = textwrap.fill(", ".join(names[1:4]), 32, max_lines=2)
         small = "\n".join(filter(None, [others, count(size, "picture")]))
         lines: list[tuple[str, int, dict]] = [
-            (title, 2, {"fontsize": 13, "fontweight": "bold", "va": "bottom"}),
+            (first, 2, {"fontsize": 13, "fontweight": "bold", "va": "bottom"}),
             (small, -5, {"fontsize": 8.5, "alpha": 0.75, "va": "top"}),
         ]
         for text, shift, style in lines:
-            self.texts_.append(
-                self.ax_.annotate(
-                    text,
-                    (x, y),
-                    (0, shift),
-                    textcoords="offset points",
-                    parse_math=False,
-                    **style,
-                )
-            )
+            self.texts_.append(write(self.ax_, text, place, (0, shift), **style))
 
 
-def _choose_pictures(images, labels, typicality=None, names=None, n_columns=8):
+def choose_pictures(images, labels, typicality=None, names=None, n_columns=8):
     """Return pictures, sizes and names of each cluster, as the display takes them."""
     images = check_images(images)
     labels = np.asarray(labels)
     typicality = np.zeros(len(labels)) if typicality is None else typicality
-    if not len(images) == len(labels) == len(typicality):
-        raise ValueError(
-            f"{len(images)} images, {len(labels)} labels and {len(typicality)} "
-            "values of typicality: expected as many of each."
-        )
+    typicality = one_each("typicality", typicality, images, labels)
     clusters = np.unique(labels)
-    if names is not None and clusters[-1] >= len(names):
-        raise ValueError(
-            f"names has {len(names)} entries, but labels go up to {clusters[-1]}."
-        )
-    order = np.argsort(-np.asarray(typicality), kind="stable")
+    check_names(names, clusters[-1])
+    order = np.argsort(-typicality, kind="stable")
     pictures = [
-        [_square(images[i], i) for i in order[labels[order] == c][:n_columns]]
+        [square(images[i], i) for i in order[labels[order] == c][:n_columns]]
         for c in clusters
     ]
     sizes = [int((labels == c).sum()) for c in clusters]
-    return pictures, sizes, [_title(c, names) for c in clusters]
-
-
-def _sheet(rows):
-    """Put pictures side by side, row by row; empty places (None) are transparent."""
-    step = _CELL + _GAP
-    size = len(rows) * step, max(map(len, rows)) * step, 4
-    sheet = np.full(size, (255, 255, 255, 0), dtype=np.uint8)
-    for row, pictures in enumerate(rows):
-        for column, picture in enumerate(pictures):
-            if picture is not None:
-                top, left = row * step, column * step
-                place = sheet[top : top + _CELL, left : left + _CELL]
-                place[:, :, :3], place[:, :, 3] = picture, 255
-    return sheet
-
-
-def _title(cluster, names):
-    """Return the names of a cluster, or what it is called without any."""
-    if cluster < 0:
-        return ("noise",)
-    own = () if names is None else names[cluster]
-    return own if len(own) else (f"cluster {cluster}",)
-
-
-def _square(image, index):
-    """Return the middle square of an image as uint8, (cell, cell, 3)."""
-    from PIL import Image, ImageOps
-
-    picture = ImageSource(image, index).decode(_CELL)
-    return ImageOps.fit(picture, (_CELL, _CELL), Image.Resampling.LANCZOS)
+    return pictures, sizes, [title(c, names) for c in clusters]

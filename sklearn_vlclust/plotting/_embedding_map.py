@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image
 from sklearn.utils import check_array, check_random_state
-from sklearn.utils.validation import check_consistent_length, column_or_1d
+from sklearn.utils.validation import check_consistent_length
 
 from .._docs import documented
 from .._typing import Axes, Data, Float, Images, RandomState, Strings
 from ..data.images import ImageSource, check_images, is_images
 from ..data.rows import UnitRows
 from ..neighbors import nearest
-from ._assignments import read_labels, read_names, read_rows
-from ._features import _axes
+from ._assignments import check_labels, read_labels, read_names, read_rows
+from ._drawing import new_axes
 
 # Three times as bright as black pages and a third of white ones, and told apart with
 # normal vision and with all kinds of color blindness (tests/plotting has the numbers).
@@ -202,9 +202,7 @@ class EmbeddingMapDisplay:
         ValueError
             If lengths differ, labels are not integers, or a row has no direction.
         """
-        labels = column_or_1d(labels)
-        if labels.dtype.kind not in "iu":
-            raise ValueError(f"labels are of dtype {labels.dtype}, expected integers.")
+        labels = check_labels(labels)
         check_consistent_length(X, labels)
         coordinates = lay_out(X, n_samples=n_samples, random_state=random_state)
         thumbnails = None
@@ -234,7 +232,7 @@ class EmbeddingMapDisplay:
 
         Returns: <itself>
         """
-        self.ax_ = _axes(ax, (7, 6))
+        self.ax_ = new_axes(ax, (7, 6))
         self.figure_ = self.ax_.figure
         labels, places = np.asarray(self.labels), np.asarray(self.coordinates)
         s = s or float(np.clip(20_000 / max(len(labels), 1), 4, 36))

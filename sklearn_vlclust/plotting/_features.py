@@ -18,6 +18,7 @@ from .._docs import documented
 from .._typing import Axes, Colormap, Data, RandomState
 from ..data.memory import check_memory
 from ..data.rows import unit
+from ._drawing import new_axes
 
 _LARGEST = 10  # clusters whose spectra are drawn
 
@@ -139,7 +140,7 @@ class SimilarityDisplay:
 
         Returns: <itself>
         """
-        self.ax_ = _axes(ax, (5.5, 5))
+        self.ax_ = new_axes(ax, (5.5, 5))
         self.figure_ = self.ax_.figure
         self.image_ = self.ax_.imshow(
             self.similarities, vmin=0, vmax=1, cmap=cmap, interpolation="nearest"
@@ -230,7 +231,7 @@ class SpectrumDisplay:
 
         Returns: <itself>
         """
-        self.ax_ = _axes(ax, (6, 4))
+        self.ax_ = new_axes(ax, (6, 4))
         self.figure_ = self.ax_.figure
         self.lines_ = []
         # In the color of the text, which is seen in any style.
@@ -265,11 +266,3 @@ def _check(features, labels):
 def _spectrum(features):
     values = np.linalg.svd(features, compute_uv=False)
     return values / max(values[0], 1e-12)
-
-
-def _axes(ax, size):
-    if ax is not None:
-        return ax
-    import matplotlib.pyplot as plt
-
-    return plt.subplots(figsize=size, layout="constrained")[1]

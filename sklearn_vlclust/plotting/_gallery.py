@@ -13,9 +13,14 @@ from numpy.typing import ArrayLike
 from .._docs import documented
 from .._typing import Axes, Images, Int, Names, Pictures
 from ..data.images import check_images
-from ._assignments import read_certainty, read_inputs, read_typicality
-from ._contact_sheet import _CELL, _GAP, _sheet, _square, _title
-from ._text import count
+from ._assignments import (
+    check_names,
+    one_each,
+    read_certainty,
+    read_inputs,
+    read_typicality,
+)
+from ._drawing import CELL, GAP, count, full_axes, paste, square, title, write
 
 _SHOWN = 6  # clusters, unless they are chosen
 _BAND = 72  # pixels above a cluster, for its name
@@ -154,11 +159,11 @@ class ClusterGalleryDisplay:
             image cannot be read.
         """
         images, labels = check_images(images), np.asarray(labels)
-        typicality = _one_each("typicality", typicality, images, labels)
+        typicality = one_each("typicality", typicality, images, labels)
         if certainty is None:
             known, certainty = np.full(len(labels), np.nan), typicality
         else:
-            known = certainty = _one_each("certainty", certainty, images, labels)
+            known = certainty = one_each("certainty", certainty, images, labels)
         if not isinstance(n_pictures, Integral) or n_pictures < 1:
             raise ValueError(f"n_pictures={n_pictures!r} is no integer above 0.")
         clusters = _choose(clusters, labels, names)
@@ -171,11 +176,11 @@ class ClusterGalleryDisplay:
             doubtful = rest[np.argsort(certainty[rest], kind="stable")][:n_pictures]
             blocks.append((typical, doubtful))
         display = cls(
-            [[_square(images[i], i) for i in typical] for typical, _ in blocks],
-            [[_square(images[i], i) for i in doubtful] for _, doubtful in blocks],
+            [[square(images[i], i) for i in typical] for typical, _ in blocks],
+            [[square(images[i], i) for i in doubtful] for _, doubtful in blocks],
             [known[doubtful] for _, doubtful in blocks],
             [int((labels == c).sum()) for c in clusters],
-            [_title(c, names) for c in clusters],
+            [title(c, names) for c in clusters],
         )
         return display.plot(ax=ax, n_columns=n_columns)
 
@@ -188,20 +193,16 @@ class ClusterGalleryDisplay:
 
         Returns: <itself>
         """
-        import matplotlib.pyplot as plt
-
         sheets = [
             _both_halves(left, right, n_columns)
             for left, right in zip(self.typical, self.uncertain)
         ]
         width = sheets[0].shape[1]
         height = sum(_BAND + len(sheet) for sheet in sheets)
-        if ax is None:
-            figure = plt.figure(figsize=(width / _SCALE, height / _SCALE))
-            ax = figure.add_axes((0.01, 0, 0.98, 1))
+        ax = full_axes(ax, width / _SCALE, height / _SCALE, margin=0.01)
         self.ax_, self.figure_ = ax, ax.figure
         self.images_, self.texts_ = [], []
-        middle, top = n_columns * (_CELL + _GAP) + _BETWEEN, 0
+        middle, top = n_columns * (CELL + GAP) + _BETWEEN, 0
         for number, sheet in enumerate(sheets):
             top += _BAND
             bottom = top + len(sheet)
@@ -218,48 +219,24 @@ class ClusterGalleryDisplay:
 
     def _write(self, number, top, middle):
         size, names = self.sizes[number], [str(n) for n in self.names[number]]
-        others = ", ".join(names[1:4])
-        n_pictures = count(size, "picture")
+        first = textwrap.shorten(names[0], 40, placeholder="…")
+        others = textwrap.shorten(", ".join(names[1:4]), 60, placeholder="…")
         span = _span(self.certainties[number])
         quiet: dict = {"fontsize": 9, "alpha": 0.8}
         for x, rise, text, style in (
-            (
-                0,
-                17,
-                textwrap.shorten(names[0], 40, placeholder="…"),
-                {"weight": "bold"},
-            ),
-            (middle, 17, textwrap.shorten(others, 60, placeholder="…"), quiet),
-            (0, 4, f"{n_pictures}, most typical", quiet),
+            (0, 17, first, {"weight": "bold"}),
+            (middle, 17, others, quiet),
+            (0, 4, f"{count(size, 'picture')}, most typical", quiet),
             (middle, 4, f"least certain{span}", quiet),
         ):
-            self.texts_.append(
-                self.ax_.annotate(
-                    text,
-                    (x, top),
-                    (0, rise),
-                    textcoords="offset points",
-                    parse_math=False,
-                    **style,
-                )
-            )
-
-
-def _one_each(name, values, images, labels):
-    values = np.asarray(values, dtype=float)
-    if not len(images) == len(labels) == len(values):
-        raise ValueError(
-            f"{len(images)} images, {len(labels)} labels and {len(values)} values of "
-            f"{name}: expected as many of each."
-        )
-    return values
+            self.texts_.append(write(self.ax_, text, (x, top), (0, rise), **style))
 
 
 def _choose(clusters, labels, names):
     """Return the clusters to show; all have images and names."""
     found, sizes = np.unique(labels, return_counts=True)
     if clusters is None:
-        # Noise is shown if it is asked for.
+        # Noise is shown only if it is asked for.
         sizes = np.where(found < 0, -1, sizes)
         order = np.argsort(-sizes, kind="stable")[:_SHOWN]
         clusters = [c for c in found[order] if c >= 0] or list(found[:1])
@@ -272,15 +249,12 @@ def _choose(clusters, labels, names):
             f"clusters={clusters} has {missing}, to which no image belongs. There are "
             f"clusters {found[0]} to {found[-1]}."
         )
-    if names is not None and max(clusters) >= len(names):
-        raise ValueError(
-            f"names has {len(names)} entries, but clusters go up to {max(clusters)}."
-        )
+    check_names(names, max(clusters))
     return clusters
 
 
 def _span(certainties):
-    """Return from where to where certainties go, to be written after a word."""
+    """Return the range of certainties, such as " (51 to 93 %)"; "" if unknown."""
     known = np.asarray(certainties, dtype=float)
     known = known[~np.isnan(known)]
     if not len(known):
@@ -290,12 +264,12 @@ def _span(certainties):
 
 
 def _both_halves(left, right, n_columns):
-    """Return the pictures of a cluster, half beside half."""
+    """Return the pictures of a cluster as one array, the halves side by side."""
     n_rows = max(1, -(-max(len(left), len(right)) // n_columns))
     sheets = []
     for half in (left, right):
         places = [*half, *[None] * (n_rows * n_columns - len(half))]
         rows = [places[i * n_columns : (i + 1) * n_columns] for i in range(n_rows)]
-        sheets.append(_sheet(rows))
+        sheets.append(paste(rows))
     height = len(sheets[0])
     return np.hstack([sheets[0], np.zeros((height, _BETWEEN, 4), np.uint8), sheets[1]])

@@ -10,7 +10,8 @@ import numpy as np
 from .._docs import documented
 from .._typing import Axes, Images, Names, Pictures, RandomState
 from ._assignments import read_inputs, read_typicality
-from ._contact_sheet import _CELL, ContactSheetDisplay, _choose_pictures, _square
+from ._contact_sheet import ContactSheetDisplay, choose_pictures
+from ._drawing import CELL, square, write
 
 
 @documented()
@@ -89,15 +90,15 @@ class GeneratedImagesDisplay:
         rng = check_random_state(random_state)
         inputs = read_inputs(estimator, images)
         labels, typicality = read_typicality(estimator, inputs)
-        real, sizes, names = _choose_pictures(
+        real, sizes, names = choose_pictures(
             images, labels, typicality, n_columns=n_columns
         )
-        white = Image.new("RGB", (_CELL, _CELL), "white")
+        white = Image.new("RGB", (CELL, CELL), "white")
         rows = []
         for cluster, pictures in zip(np.unique(labels), real):
             made = estimator.generate(n_columns, int(cluster), random_state=rng)
             gap = [white] * (n_columns - len(pictures) + 1)
-            rows.append(pictures + gap + [_square(image, 0) for image in made])
+            rows.append(pictures + gap + [square(image, 0) for image in made])
         return cls(rows, sizes, names).plot(ax=ax)
 
     def plot(self, *, ax: Axes | None = None) -> Self:
@@ -111,10 +112,9 @@ class GeneratedImagesDisplay:
         self.ax_, self.figure_ = sheet.ax_, sheet.figure_
         self.image_, self.texts_ = sheet.image_, sheet.texts_
         height, width = self.image_.get_size()
-        style: dict = {"textcoords": "offset points", "ha": "center", "fontsize": 13}
+        style = {"ha": "center", "fontsize": 13}
         for share, text in ((0.25, "real"), (0.75, "generated")):
-            self.texts_.append(
-                self.ax_.annotate(text, (share * width, 0), (0, 4), **style)
-            )
-        self.ax_.set_ylim(height, -0.25 * _CELL)  # room for them above the first row
+            place = share * width, 0
+            self.texts_.append(write(self.ax_, text, place, (0, 4), **style))
+        self.ax_.set_ylim(height, -0.25 * CELL)  # room for these texts
         return self

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._docs import documented
 from .._typing import Axes, Strings
 from ..datasets.nouns import noun_hierarchy
-from ._text import count
+from ._drawing import count, new_axes
 
 _ROW = 0.2  # inches
 _REMOVED = "#e02b2b"  # a red that is read on white and on black
@@ -230,13 +230,11 @@ class SemanticTreeDisplay:
         ValueError
             If `max_rows` or `max_children` is less than 1.
         """
-        from ._features import _axes
-
         for name, value in (("max_rows", max_rows), ("max_children", max_children)):
             if value < 1:
                 raise ValueError(f"{name}={value!r} should be at least 1.")
         rows = self._choose_rows(max_rows, max_children, max_depth)
-        self.ax_ = _axes(ax, (7, max(2.0, _ROW * (len(rows) + 3))))
+        self.ax_ = new_axes(ax, (7, max(2.0, _ROW * (len(rows) + 3))))
         self.figure_ = self.ax_.figure
         self._draw_branches(rows)
         self._draw_markers(rows)

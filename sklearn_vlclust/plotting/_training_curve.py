@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._docs import documented
 from .._typing import Axes
+from ._drawing import new_axes, write
 
 _NO_TERMS = ("epoch", "phase")
 _MARKED = 60  # epochs that are marked
@@ -174,10 +175,8 @@ class TrainingCurveDisplay:
         import matplotlib.pyplot as plt
         from matplotlib.ticker import MaxNLocator
 
-        from ._features import _axes
-
         self._check_scale(yscale)
-        self.ax_ = _axes(ax, (7, 4.5))
+        self.ax_ = new_axes(ax, (7, 4.5))
         self.figure_ = self.ax_.figure
         self.lines_ = {}
         marker = "." if len(self.epochs) <= _MARKED else ""
@@ -219,7 +218,7 @@ class TrainingCurveDisplay:
     def _draw_phases(self):
         self.phase_lines_, self.phase_texts_ = [], []
         n_epochs = max(1, len(self.epochs))
-        style = {"textcoords": "offset points", "fontsize": "small", "alpha": 0.8}
+        style = {"fontsize": "small", "alpha": 0.8, "ha": "center", "va": "top"}
         for name, first, last in self.phases:
             if last < self.epochs[-1]:
                 self.phase_lines_.append(
@@ -227,14 +226,13 @@ class TrainingCurveDisplay:
                 )
             short = (last - first + 1) / n_epochs < 0.02 * len(name)
             self.phase_texts_.append(
-                self.ax_.annotate(
+                write(
+                    self.ax_,
                     name,
                     ((first + last) / 2, 1),
                     (0, -4),
                     xycoords=self.ax_.get_xaxis_transform(),
                     rotation=90 if short else 0,
-                    ha="center",
-                    va="top",
                     **style,
                 )
             )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .._backend._progress import progress_bar
 from ._vocabulary import Vocabulary, format_prompt
 
 # Encoders by the width of their vectors, for error messages.
@@ -173,15 +174,18 @@ def _cached(path, vocabulary, encode, check):
     vectors = _open(partial, len(vocabulary), "r+")
     if vectors is not None:
         check(vectors)
-    for i in range(0, len(vocabulary), CHUNK):
-        chunk = slice(i, i + CHUNK)
-        # The file starts as zeros, so a row is done when it has unit length.
-        if vectors is None or not _is_unit(vectors[chunk]):
-            new = _unit_rows(encode(vocabulary[chunk]))
-            if vectors is None:
-                check(new)
-                vectors = _create(partial, (len(vocabulary), new.shape[1]))
-            vectors[chunk] = new
+    n = len(vocabulary)
+    with progress_bar(n, "noun", "Nouns", verbose=0) as progress:
+        for i in range(0, n, CHUNK):
+            chunk = slice(i, i + CHUNK)
+            # The file starts as zeros, so a row is done when it has unit length.
+            if vectors is None or not _is_unit(vectors[chunk]):
+                new = _unit_rows(encode(vocabulary[chunk]))
+                if vectors is None:
+                    check(new)
+                    vectors = _create(partial, (n, new.shape[1]))
+                vectors[chunk] = new
+            progress.update(min(CHUNK, n - i))
     vectors.flush()
     os.replace(partial, path)
     return _open(path, len(vocabulary), "r")

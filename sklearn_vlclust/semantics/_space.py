@@ -411,6 +411,12 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
         return tags
 
 
+def fit_space(space, rows, centers):
+    """Fit a :class:`SemanticSpace` on :class:`UnitRows` whose centers are known."""
+    space._validate_params()
+    return space._fit_rows(rows, centers)
+
+
 def _unit_blocks(X, n_columns, zero_rows):
     """Yield ``(slice, unit rows in the dtype of X)``, sized for `n_columns` results."""
     size = max(1, BLOCK_BYTES // (X.itemsize * (n_columns + X.shape[1])))

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
-from .._compat import start_fit_task
 from .._typing import Int
 from ._net import ClusteringNet, StopTraining
 
@@ -36,7 +35,7 @@ def name_phases(history: list[dict], phases: list[tuple[str, int]]) -> list[dict
 
 
 class ProgressBar:
-    """A tqdm bar a phase, with the loss and the time left; nothing unless `verbose`.
+    """A tqdm bar per phase, with loss and time left; shown only if `verbose`.
 
     Parameters
     ----------
@@ -59,7 +58,7 @@ class ProgressBar:
         """Move the bar to the epochs done."""
         if self.bar is None:
             return
-        # A fit that goes on where another stopped begins with epochs in the past.
+        # A resumed fit starts with epochs that are done.
         for _ in range(self._done, len(net.history) - 1):
             self.bar.initial += 1
             self.bar.n += 1
@@ -99,10 +98,10 @@ def _titles(name: str, phases: list[tuple[str, int]]) -> Iterator[tuple[str, int
 
 
 def after_epoch(*hooks: Callable[[ClusteringNet], object]) -> Callable:
-    """Return a hook that calls all of `hooks`, and ends the training if one is True."""
+    """Return a hook that calls all `hooks`, and ends the training if one is True."""
 
     def hook(net: ClusteringNet) -> None:
-        stops = [hook(net) for hook in hooks]  # all of them are told
+        stops = [hook(net) for hook in hooks]  # call all of them
         if any(stop is True for stop in stops):
             raise StopTraining
 
@@ -110,12 +109,18 @@ def after_epoch(*hooks: Callable[[ClusteringNet], object]) -> Callable:
 
 
 def notify_callbacks(
-    estimator: Any, callbacks: Iterable[Any]
+    estimator: Any, callbacks: Iterable[Any], n_epochs: int
 ) -> Callable[[ClusteringNet], bool]:
-    """Return a hook that calls ``on_epoch_end(estimator, epoch, losses)`` on each.
+    """Announce a training to the user's callbacks; return a hook for its epochs.
 
-    It returns whether a callback returned True, to end the training.
+    The hook calls ``on_epoch_end(estimator, epoch, losses)`` on each, and returns
+    whether one of them returned True, to end the training. A callback may also have
+    ``on_fit_begin(estimator, n_epochs)``. It is called now, with the number of epochs
+    of the whole training, including those that a resumed fit has already done.
     """
+    for callback in callbacks:
+        if hasattr(callback, "on_fit_begin"):
+            callback.on_fit_begin(estimator, n_epochs)
 
     def hook(net: ClusteringNet) -> bool:
         row = net.history[-1]
@@ -140,9 +145,77 @@ def notify_sklearn(
     can watch a score; the fit itself never sees it. The hook returns whether a callback
     asks to end the training.
     """
-    task = start_fit_task(estimator, X, y, phases)
+    if not hasattr(estimator, "_init_callback_context"):  # scikit-learn before 1.9
+        return lambda net: False, lambda: None
+    task = _FitTask(estimator, X, y, phases)
 
     def hook(net: ClusteringNet) -> bool:
         return task.end_epoch(len(net.history), snapshot)
 
     return hook, lambda: task.finish(snapshot)
+
+
+class _FitTask:
+    """One fit, as scikit-learn's callbacks see it: a tree of phases and epochs.
+
+    A fit of one phase has epochs only. A task begins when the one before it ends.
+    """
+
+    def __init__(
+        self, estimator: Any, X: Any, y: object, phases: list[tuple[str, int]]
+    ) -> None:
+        self._data = {"estimator": estimator, "X": X, "y": y}
+        self._has_phases = len(phases) > 1
+        self._ahead = iter(phases)
+        n_tasks = len(phases) if self._has_phases else phases[0][1]
+        self._fit = estimator._init_callback_context(max_subtasks=n_tasks)
+        self._fit.call_on_fit_task_begin(**self._data)
+        self._phase: Any = None
+        self._epoch: Any = None
+        self._n_done, self._n_left = 0, 0  # epochs of the fit, of the phase
+        self._begin_epoch()
+
+    def end_epoch(self, n_done: int, snapshot: Callable[[], dict]) -> bool:
+        """Report `n_done` epochs as done; return whether a callback asks to stop."""
+        while self._n_done < n_done - 1:  # before this fit was resumed
+            self._end_epoch(None)
+            self._begin_epoch()
+        stop = self._end_epoch(snapshot)
+        if not stop:
+            self._begin_epoch()
+        return stop
+
+    def finish(self, snapshot: Callable[[], dict]) -> None:
+        """End the fit, its phase, and the epoch that was interrupted, if any."""
+        if self._epoch is not None:
+            self._end(self._epoch, None)
+        if self._phase is not None:
+            self._end(self._phase, snapshot)
+        self._end(self._fit, snapshot)
+
+    def _begin_epoch(self) -> None:
+        if not self._n_left:
+            name, self._n_left = next(self._ahead, ("", 0))
+            if not self._n_left:
+                return  # that was the last phase
+            if self._has_phases:
+                self._phase = self._begin(self._fit, name, self._n_left)
+        self._epoch = self._begin(self._phase or self._fit, "epoch", 0)
+
+    def _end_epoch(self, snapshot: Callable[[], dict] | None) -> bool:
+        stop, self._epoch = self._end(self._epoch, snapshot), None
+        self._n_done += 1
+        self._n_left -= 1
+        if self._phase is not None and not self._n_left:
+            stop |= self._end(self._phase, snapshot)
+            self._phase = None
+        return stop
+
+    def _begin(self, task: Any, name: str, n_tasks: int) -> Any:
+        task = task.subcontext(task_name=name, max_subtasks=n_tasks)
+        return task.call_on_fit_task_begin(**self._data)
+
+    def _end(self, task: Any, snapshot: Callable[[], dict] | None) -> bool:
+        return task.call_on_fit_task_end(
+            **self._data, reconstruction_attributes=snapshot
+        )

@@ -86,7 +86,7 @@ def test_a_process_that_is_interrupted(many, tiny_clip, tmp_path):
     kept = count_rows(out / "cache")
     assert 0 < kept < N and not (out / "report.html").exists()
     run = vlclust(*arguments)
-    assert run.code == 0 and "Going on with the run" in run.err
+    assert run.code == 0 and "Resuming the run" in run.err
     assert run.json["n_images"] == count_rows(out / "cache") == N
 
 
@@ -107,7 +107,7 @@ def test_a_training_that_is_interrupted_goes_on(many, tiny_clip, tmp_path):
     epochs = len(read_checkpoint(file)[0]["history"])
     assert 0 < epochs < 40
     again = vlclust(*arguments, out, "--json")
-    assert again.code == 0 and "Going on" in again.err
+    assert again.code == 0 and "Resuming" in again.err
     assert again.json["images"] == whole.json["images"]
     assert not training()  # the run is complete
 

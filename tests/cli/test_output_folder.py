@@ -24,7 +24,7 @@ def contents(folder):
 def test_the_same_run_may_be_repeated(out, pictures, options):
     run = vlclust("cluster", pictures, "--k", 3, "--out", out, *options)
     assert run.code == 0
-    assert "Going on" not in run.err  # there was nothing to go on with
+    assert "Resuming" not in run.err  # nothing to resume
 
 
 def test_another_run_is_not_overwritten(out, pictures, options):

@@ -161,10 +161,11 @@ def test_first_frame_of_an_animation(tmp_path, format):
     ("content", "reason"),
     [
         (b"", r"empty \(0 bytes\)"),
-        (b"<html>404</html>", "no known image format"),
+        (b"no picture at all", "no known image format, or its start is damaged"),
+        (b"<html>404</html>", "a web page .HTML., not a picture"),
         (encoded("JPEG")[:800], "truncated"),
         (encoded("JPEG")[:10], "Truncated"),
-        (encoded("JPEG")[:5], "no known image format, or its start is damaged"),
+        (encoded("JPEG")[:5], "starts as a JPEG file, but is damaged"),
         (encoded("PNG")[:80], "truncated"),
         (encoded("TIFF")[:3000], "truncated"),
     ],

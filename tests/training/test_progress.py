@@ -3,7 +3,6 @@
 import re
 import time
 import warnings
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -284,7 +283,19 @@ def test_encoders_and_images_are_silent_by_default(capfd):
 
 def test_without_callbacks_in_scikit_learn():
     hook, finish = notify_sklearn(object(), None, None, [("", 3)], dict)
-    assert hook(SimpleNamespace(history=[{}])) is False and finish() is None
+    assert hook(None) is False and finish() is None
+
+
+@each_method
+def test_callbacks_are_told_the_number_of_epochs(method, phases, X):
+    class Recorder(Stop):
+        def on_fit_begin(self, estimator, n_epochs):
+            self.seen.append(f"of {n_epochs}")
+
+    recorder, without = Recorder(1), Stop(1)
+    clone(method).set_params(callbacks=[recorder, without]).fit(X)
+    assert recorder.seen == [f"of {sum(n for _, n in phases)}", 1]
+    assert without.seen == [1]
 
 
 def test_phases_are_runs_of_epochs():

@@ -46,7 +46,7 @@ class VLClustering(BaseDeepClusterer):
     semantic_space : "auto", "wordnet", Vocabulary, SemanticSpace, list of str or None,\
  default="auto"
         The nouns. "wordnet" is all nouns of WordNet, and a vocabulary is filtered by a
-        :class:`SemanticSpace`. None is no words and no names. "auto" is "wordnet" for
+        :class:`SemanticSpace`. If None, no words and no names. "auto" is "wordnet" for
         pictures, and for embeddings if `embedder` says what made them; otherwise None,
         with a warning.
     embedder : "auto", "offline", encoder instance or None, default="auto"

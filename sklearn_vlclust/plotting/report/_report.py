@@ -16,7 +16,7 @@ from ..._typing import Float, Images, StrPath
 from ...data.images import check_images
 from ...data.rows import UnitRows
 from .._assignments import read_certainty, read_labels, read_names, read_rows
-from .._coding_length import CodingLengthDisplay, _read_curve
+from .._coding_length import CodingLengthDisplay, read_curves
 from .._embedding_map import lay_out
 from ._findings import choose_shown, find_duplicates, find_outliers, measure_clusters
 from ._page import render
@@ -303,18 +303,11 @@ def _nouns(estimator, rows):
 
 def _curves(estimator, selector):
     """Return the curve that the number of clusters was chosen by, then the others."""
-    source = estimator if selector is None else selector
-    curves = getattr(source, "scores_", getattr(source, "k_scores_", None))
-    if selector is None and not isinstance(curves, dict):
+    if selector is None and not isinstance(getattr(estimator, "k_scores_", None), dict):
         return []
-    if curves and not len(source.k_values_):  # too few rows to compare numbers
-        return []
-    chosen_by = getattr(source, "criterion", "reproducibility")
-    criteria = sorted(curves or (), key=lambda name: name != chosen_by)
-    return [
-        CodingLengthDisplay(*_read_curve(source, criterion))
-        for criterion in criteria or [None]  # None: its error says what is wrong
-    ]
+    curves = read_curves(estimator if selector is None else selector).values()
+    # Too few rows to compare numbers of clusters give an empty curve.
+    return [CodingLengthDisplay(*curve) for curve in curves if len(curve[0])]
 
 
 def _params(estimator, longest=200):
