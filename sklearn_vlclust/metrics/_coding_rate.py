@@ -8,7 +8,7 @@ import torch
 from .._backend._device import to_device
 from .._typing import Int
 from ._clusters import cluster_members
-from ._coding_forms import choose_form
+from ._coding_forms import fastest_form
 
 # Matrices up to this size are inverted by LAPACK.
 LEAF = 32
@@ -206,7 +206,7 @@ class _ClusterCodingRate(torch.autograd.Function):
 
 def _rate_and_gradients(Z, Pi, eps, needed):
     m, d = Z.shape
-    form = choose_form(Z)(Z, needed)
+    form = fastest_form(Z, Pi.shape[1])(Z, needed)
     totals = Pi.sum(dim=0)
     # A cluster without members adds nothing; 1 keeps its matrix finite.
     a = d / (eps * torch.where(totals > 0, totals, 1))
