@@ -403,7 +403,7 @@ default=None
             raise ValueError(
                 f"n_samples={len(rows)} should be >= n_clusters={self.n_clusters}."
             )
-        self._n_clusters = self.n_clusters
+        self._n_clusters = int(self.n_clusters)
 
     def _rows_to_count(self, rows):
         """Return the rows whose clusters are counted with ``n_clusters="auto"``."""
