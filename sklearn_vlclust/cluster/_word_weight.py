@@ -14,6 +14,7 @@ from sklearn.metrics import adjusted_mutual_info_score
 
 from .._backend._products import linear
 from ..data.rows import unit
+from .axes import TINY_VARIANCE
 from .partition import pairwise_distances
 from .recipe import WordRecipe
 
@@ -108,7 +109,8 @@ def _half_whitened(x):
         variances, vectors = eigsh(covariance, n_axes, which="LA", v0=start)
     else:
         variances, vectors = eigh(covariance)
-    kept = np.flatnonzero(variances > 1e-6 * max(variances.max(), 1e-12))[-n_axes:]
+    least = TINY_VARIANCE * max(variances.max(), 1e-12)
+    kept = np.flatnonzero(variances > least)[-n_axes:]
     return unit(x @ (vectors[:, kept] / variances[kept] ** 0.25).astype(np.float32))
 
 

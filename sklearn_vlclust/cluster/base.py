@@ -29,7 +29,7 @@ from .._compat import (
     _fit_context,
 )
 from .._docs import documented
-from .._typing import Array, Data, StrPath
+from .._typing import Array, Data, Images, StrPath
 from ..data.distributed import by_blocks, without_fit
 from ..data.memory import check_memory
 from ..data.read import read_embeddings
@@ -40,8 +40,7 @@ from ..metrics._clusters import cluster_means, cluster_members
 from ..neighbors import distinct_rows, group_copies
 from ..persistence import load_model, save_model
 from ..persistence._registry import stable_hash
-from ..semantics import ClusterCaptioner
-from ..semantics._encoding import read_vocabulary
+from ..semantics._captioner import name_clusters
 from ..training import (
     Checkpoint,
     ProgressBar,
@@ -233,13 +232,11 @@ default=None
 
     if TYPE_CHECKING:  # inherited from scikit-learn, which has no types
 
-        def fit_predict(  # noqa: D102
-            self, X: Data, y: object = None, **kwargs: Any
-        ) -> np.ndarray: ...
+        def fit_predict(self, X: Data, y: object = None, **kwargs: Any) -> np.ndarray:
+            """Return `labels_` of a fit to `X`."""
 
-        def fit_transform(  # noqa: D102
-            self, X: Data, y: object = None, **kwargs: Any
-        ) -> Array: ...
+        def fit_transform(self, X: Data, y: object = None, **kwargs: Any) -> Array:
+            """Return :meth:`transform` of `X` after a fit to it."""
 
     @by_blocks
     def predict(self, X: Data) -> Array:
@@ -332,7 +329,7 @@ default=None
             self,
             X,
             reset=reset,
-            embed=self._embed,
+            embed=self.embed,
             ensure_min_samples=2 if reset else 1,
         )
 
@@ -354,7 +351,19 @@ default=None
         for block, x, norms in measured_blocks(X, zero_rows, self._inference_rows):
             yield block, (x, norms)
 
-    def _embed(self, images):
+    def embed(self, images: Images) -> np.ndarray:
+        """Return the embeddings of images, by the encoder that `embedder` stands for.
+
+        Parameters
+        ----------
+        images : images
+            Paths, PIL images or arrays, as encoders take them.
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n_images, n_features), float32
+            What :meth:`fit` clusters in their place.
+        """
         if getattr(self, "embedder_", None) is None:
             self.embedder_ = make_embedder(self.embedder, verbose=self.verbose)
         return embed_images(self.embedder_, images)
@@ -559,17 +568,9 @@ default=None
         for members in cluster_members(self.labels_[order]):
             parts.append(order[members[:NAMING_ROWS_PER_CLUSTER]])
         voters = np.unique(np.concatenate(parts))
-        vocabulary = read_vocabulary(space.vocabulary, space.prompt)
-        captioner = ClusterCaptioner(device=self.device)
-        captioner.clusters_ = np.arange(self.n_clusters_)
-        captioner._fit_rows(
-            rows[voters],
-            self.labels_[voters],
-            vocabulary,
-            space._noun_vectors(vocabulary, rows.shape[1]),
+        self.cluster_names_, self.name_scores_ = name_clusters(
+            space, rows[voters], self.labels_[voters], self.device
         )
-        self.cluster_names_ = captioner.candidates_
-        self.name_scores_ = captioner.candidate_scores_
 
     def _as_images(self, samples):
         """Return what the network makes as embeddings: without the noun mixtures."""
@@ -654,6 +655,14 @@ default=None
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def check_n_clusters(n_clusters, n, rows):
+    """Refuse another number of clusters than 1 to the `n` `rows` of the fit."""
+    if not isinstance(n_clusters, int | np.integer) or not 1 <= n_clusters <= n:
+        raise ValueError(
+            f"n_clusters={n_clusters!r} is not an integer between 1 and the {n} {rows}."
+        )
 
 
 def _allocate(shape, part):

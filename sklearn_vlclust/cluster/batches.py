@@ -98,8 +98,8 @@ def given_views(*samples):
     return samples
 
 
-def near_rows(rows, n_neighbors, rng, device):
-    """Return each row's candidates for a second view: (n, k), k at most n - 1."""
+def knn_indices(rows, n_neighbors, rng, device):
+    """Return the nearest neighbors of each row, (n, k), with k at most n - 1."""
     n = len(rows)
     if k := min(n_neighbors, n - 1):
         return kneighbors(

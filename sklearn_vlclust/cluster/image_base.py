@@ -13,7 +13,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from .._compat import Interval, StrOptions
 from .._docs import documented
-from .._typing import Array, Data
+from .._typing import Array, Data, Images
 from ..data.distributed import by_blocks, gather, is_dask
 from ..data.images import is_images
 from ..data.pixels import read_pixels, typical_side
@@ -150,8 +150,19 @@ class BaseImageClusterer(BaseDeepClusterer):
                 del self.feature_names_in_
         return pixels, False
 
-    def _embed(self, images):
-        """Return the instance features, which serve as embeddings of images."""
+    def embed(self, images: Images) -> np.ndarray:
+        """Return the instance features, which serve as embeddings of images.
+
+        Parameters
+        ----------
+        images : images
+            Paths, PIL images or arrays, as encoders take them.
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n_images, n_features), float32
+            What :meth:`transform` returns.
+        """
         return self.transform(images)
 
     def _rows(self, X, zero_rows):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
@@ -75,7 +77,7 @@ def coding_length(
     return float(((sizes + d) / 2 * logdets - sizes * np.log(sizes / n)).sum())
 
 
-def _logdet(Z, rows, scale):
+def _logdet(Z: Any, rows: np.ndarray, scale: Float) -> float:
     """Return logdet(I + scale Z_i^T Z_i) of the rows of a cluster."""
     d = Z.shape[1]
     if len(rows) < d:  # the same of the smaller matrix Z_i Z_i^T

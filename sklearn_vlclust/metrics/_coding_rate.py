@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -126,7 +129,7 @@ def cluster_coding_rate(
 
 
 @documented()
-def partition_coding_rate(Z, labels, eps=0.1):
+def partition_coding_rate(Z: torch.Tensor, labels: np.ndarray, eps: float = 0.1) -> Any:
     """Return eq. 2 of a partition: the rates of its clusters, weighted by their sizes.
 
     The same as :func:`cluster_coding_rate` with a column of zeros and ones a cluster,
@@ -148,7 +151,7 @@ def partition_coding_rate(Z, labels, eps=0.1):
     )
 
 
-def cholesky(matrices):
+def cholesky(matrices: torch.Tensor) -> torch.Tensor:
     """Return Cholesky factors of (..., d, d), of NaN where there are none.
 
     Like `torch.linalg.cholesky`, but failures give NaN: raising an error would force a
@@ -160,7 +163,7 @@ def cholesky(matrices):
     return factors * factors.new_ones(failed.shape).masked_fill_(failed, torch.nan)
 
 
-def _check_features(Z, eps):
+def _check_features(Z: torch.Tensor, eps: float) -> None:
     if Z.ndim != 2 or not Z.numel() or not Z.is_floating_point():
         raise ValueError(
             f"Z is a {Z.dtype} tensor of shape {tuple(Z.shape)}; it must be a matrix "
@@ -174,7 +177,9 @@ class _ClusterCodingRate(torch.autograd.Function):
     """Value and gradients of eq. 2, both made in the forward pass, block by block."""
 
     @staticmethod
-    def forward(ctx, Z, Pi, eps):
+    def forward(
+        ctx: Any, Z: torch.Tensor, Pi: torch.Tensor, eps: float
+    ) -> torch.Tensor:
         rate, grads = _rate_and_gradients(
             Z.detach(), Pi.detach(), eps, ctx.needs_input_grad[:2]
         )
@@ -183,13 +188,15 @@ class _ClusterCodingRate(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, grad_output):
+    def backward(ctx: Any, grad_output: torch.Tensor) -> tuple:
         grads = ctx.saved_tensors
         scaled = [g * grad_output if g.numel() else None for g in grads]
         return *scaled, None
 
 
-def _rate_and_gradients(Z, Pi, eps, needed):
+def _rate_and_gradients(
+    Z: torch.Tensor, Pi: torch.Tensor, eps: float, needed: Sequence[bool]
+) -> tuple:
     m, d = Z.shape
     form = choose_form(Z)(Z, needed)
     totals = Pi.sum(dim=0)
@@ -222,7 +229,7 @@ def _rate_and_gradients(Z, Pi, eps, needed):
     return rate, (form.grad_Z if needed[0] else Z.new_empty(0), grad_Pi)
 
 
-def _invert(matrices):
+def _invert(matrices: torch.Tensor) -> Any:
     """Invert positive definite (k, d, d) in place; return their log-determinants.
 
     Through the Schur complement of one half, which is matrix products. On small
@@ -251,6 +258,6 @@ def _invert(matrices):
     return logdets
 
 
-def _logdets(factors):
+def _logdets(factors: torch.Tensor) -> torch.Tensor:
     """Log-determinants of matrices from their Cholesky factors, (k, d, d)."""
     return 2 * factors.diagonal(dim1=1, dim2=2).log().sum(dim=1)

@@ -170,7 +170,7 @@ def learned_information(
     return float(share**2 * np.log(n_clusters))
 
 
-def _from_zero(labels):
+def _from_zero(labels: np.ndarray) -> np.ndarray:
     """Return labels from 0 without gaps; labels of noise are negative."""
     names, clusters = np.unique(labels, return_inverse=True)
     if names.dtype.kind in "if":
@@ -178,14 +178,20 @@ def _from_zero(labels):
     return clusters
 
 
-def _standardized(x):
+def _standardized(x: np.ndarray) -> np.ndarray:
     """Return unit rows at a mean squared distance of 1 from their mean, float32."""
     x = unit(np.asarray(x, dtype=np.float32))
     x -= x.mean(axis=0)
     return x / max(np.linalg.norm(x) / np.sqrt(len(x)), 1e-6)
 
 
-def _predict(X, clusters, alpha, n_folds, rng):
+def _predict(
+    X: np.ndarray,
+    clusters: np.ndarray,
+    alpha: Float,
+    n_folds: Int,
+    rng: np.random.RandomState,
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the clusters of rows, and those predicted from each other fold."""
     targets = np.eye(clusters.max() + 1, dtype=np.float32)
     true, predicted = [], []
@@ -203,7 +209,7 @@ def _predict(X, clusters, alpha, n_folds, rng):
     return np.concatenate(true), np.concatenate(predicted)
 
 
-def _ridge(x, y, alpha):
+def _ridge(x: np.ndarray, y: np.ndarray, alpha: Float) -> np.ndarray:
     """Return the coefficients, (d, k), by the smaller of both Gram matrices."""
     wide = x.shape[1] > len(x)
     gram = (x @ x.T if wide else x.T @ x).astype(np.float64)
@@ -213,7 +219,7 @@ def _ridge(x, y, alpha):
     return coef.astype(np.float32)
 
 
-def _adjusted_share(true, predicted):
+def _adjusted_share(true: np.ndarray, predicted: np.ndarray) -> float:
     """Return the mutual information of the entropy of `true`, both beyond chance."""
     n = len(true)
     counts = contingency_matrix(true, predicted, sparse=True, dtype=np.int64)

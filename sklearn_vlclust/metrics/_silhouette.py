@@ -45,7 +45,7 @@ def simplified_silhouette_score(X: ArrayLike | UnitRows, labels: ArrayLike) -> f
     return float(simplified_silhouettes(X, labels[None])[0])
 
 
-def simplified_silhouettes(rows, clusterings):
+def simplified_silhouettes(rows: UnitRows, clusterings: np.ndarray) -> np.ndarray:
     """Return the mean simplified silhouette of each of several clusterings at once.
 
     Clusterings are (n_clusterings, n). One matrix product compares a row with the
@@ -72,7 +72,7 @@ def simplified_silhouettes(rows, clusterings):
     return totals / rows.shape[0]
 
 
-def _centers(rows, places, n_centers):
+def _centers(rows: UnitRows, places: np.ndarray, n_centers: int) -> np.ndarray:
     """Return the unit mean of the rows of each place, (n_centers, d) float32."""
     sums = np.zeros((n_centers, rows.shape[1]))
     for block, x in rows.blocks():

@@ -73,7 +73,7 @@ def consensus_score(
     return float(np.mean(agreement))
 
 
-def _labels(partition, X, n, position):
+def _labels(partition: Any, X: Data, n: int, position: int) -> np.ndarray:
     if hasattr(partition, "fit_predict") or hasattr(partition, "predict"):
         return labels_of(partition, X)
     labels = np.asarray(partition)
@@ -86,7 +86,7 @@ def _labels(partition, X, n, position):
     return labels
 
 
-def _without_noise(labels):
+def _without_noise(labels: np.ndarray) -> np.ndarray:
     """Return labels from 0 on, with a cluster of its own for each sample of noise."""
     names, clusters = np.unique(labels, return_inverse=True)
     if names.dtype.kind in "if":

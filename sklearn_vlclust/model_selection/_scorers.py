@@ -10,7 +10,7 @@ from scipy.special import entr
 from sklearn.utils import check_random_state
 
 from .._docs import documented
-from .._typing import Data, Float, Int, RandomState
+from .._typing import Data, Int, RandomState
 from ..data.read import read_unit_rows
 from ..metrics._coding_rate import partition_coding_rate
 from ..neighbors import kneighbors
@@ -27,7 +27,7 @@ def coding_rate_reduction_score(
     y: object = None,
     *,
     features: Literal["input", "transform"] = "input",
-    eps: Float = 0.1,
+    eps: float = 0.1,
     random_state: RandomState = 0,
 ) -> float:
     r"""Share of the coding rate that the clusters save, beyond chance.
@@ -174,7 +174,7 @@ def neighbor_consistency_score(
     return _common_information(labels, float(agree.mean()))
 
 
-def _common_information(labels, agreement):
+def _common_information(labels: np.ndarray, agreement: float) -> float:
     """Fano's bound on the mutual information of the labels of neighbors, in nats."""
     _, sizes = np.unique(labels, return_counts=True)
     if len(sizes) == 1:

@@ -145,7 +145,7 @@ class ImageSearch(BaseEstimator):
 
     def __init__(
         self,
-        embedder: Encoder = None,
+        embedder: Encoder | None = None,
         *,
         transformer: Transformer | None = None,
         n_neighbors: Int = 10,

@@ -173,7 +173,7 @@ class ClusterCaptioner(BaseEstimator):
         top: Int = 5,
         *,
         n_candidates: Int = 5,
-        embedder: WordEncoder = None,
+        embedder: WordEncoder | None = None,
         logit_scale: Float | None = 100.0,
         centering: Float | Auto = "auto",
         generality: Float | None = 0.2,
@@ -313,6 +313,35 @@ class ClusterCaptioner(BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         return tags
+
+
+def name_clusters(space, rows, labels, device):
+    """Name clusters by the vocabulary of a :class:`SemanticSpace`.
+
+    Parameters
+    ----------
+    space : SemanticSpace
+        Its vocabulary, prompt and encoder are used; it need not be fitted.
+    rows : ndarray or Rows of shape (n, d)
+        Unit rows.
+    labels : ndarray of shape (n,), int
+        Clusters, each number from 0 on at least once.
+    device : str or torch.device
+        Where votes are counted.
+
+    Returns
+    -------
+    names, scores : list of (n_candidates,) arrays
+        Per cluster, the best first.
+    """
+    captioner = ClusterCaptioner(
+        space.vocabulary, prompt=space.prompt, embedder=space.embedder, device=device
+    )
+    captioner.clusters_ = np.arange(labels.max() + 1)
+    vocabulary = read_vocabulary(space.vocabulary, space.prompt)
+    vectors = captioner._noun_vectors(vocabulary, rows.shape[1])
+    captioner._fit_rows(rows, labels, vocabulary, vectors)
+    return captioner.candidates_, captioner.candidate_scores_
 
 
 def _read_labels(y, X):

@@ -51,7 +51,7 @@ class NounMixture(Rows):
         top = min(max(MIXTURE_NOUNS, min_nouns), len(nouns))
         self.near_nouns, cosines = nearest(rows, nouns, top, device)
         some = cosines[:: 1 + len(cosines) // 10_000]
-        self.temperature = find_temperature(some[:, :1] - some, perplexity)
+        self.temperature = search_perplexity(some[:, :1] - some, perplexity)
         for block in row_blocks(len(cosines)):  # in place: there may be many rows
             gaps = cosines[block] - cosines[block, :1]
             cosines[block] = softmax(gaps / np.float32(self.temperature), axis=1)
@@ -74,7 +74,7 @@ def top_mixture(cosines, temperature):
     return near, torch.softmax((top - top[:, :1]) / temperature, dim=1)
 
 
-def find_temperature(gaps, perplexity):
+def search_perplexity(gaps, perplexity):
     """Perplexity search: the temperature that gives softmax weights a mean perplexity.
 
     `gaps`, (n, k), are how far each of the k best cosines of a row lies below the best.

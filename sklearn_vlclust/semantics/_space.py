@@ -135,7 +135,7 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
     def __init__(
         self,
         vocabulary: Nouns = "wordnet",
-        embedder: WordEncoder = None,
+        embedder: WordEncoder | None = None,
         n_clusters: Int = 8,
         gamma_r: Int = 20,
         gamma_u: Float = 0.05,
@@ -379,6 +379,12 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def fit_space(space, rows, centers):
+    """Fit a :class:`SemanticSpace` on :class:`UnitRows` whose centers are known."""
+    space._validate_params()
+    return space._fit_rows(rows, centers)
 
 
 def _unit_blocks(X, n_columns, zero_rows):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
@@ -75,20 +75,20 @@ class ProgressBar:
             self.bar.close()
             self.bar = None
 
-    def _open(self):
+    def _open(self) -> None:
         from tqdm.auto import tqdm
 
         title, n_epochs = next(self._ahead, (None, None))
         if title is not None:
             self.bar = tqdm(total=n_epochs, desc=title, unit="epoch")
 
-    def _close_if_full(self):
+    def _close_if_full(self) -> None:
         if self.bar.n == self.bar.total:
             self.close()
             self._open()
 
 
-def _titles(name, phases):
+def _titles(name: str, phases: list[tuple[str, int]]) -> Iterator[tuple[str, int]]:
     """Yield title and epochs of each phase; phases of the same name are numbered."""
     total, seen = Counter(phase for phase, _ in phases), Counter[str]()
     for phase, n_epochs in phases:
@@ -100,7 +100,7 @@ def _titles(name, phases):
 def after_epoch(*hooks: Callable[[ClusteringNet], object]) -> Callable:
     """Return a hook that calls all `hooks`, and ends the training if one is True."""
 
-    def hook(net):
+    def hook(net: ClusteringNet) -> None:
         stops = [hook(net) for hook in hooks]  # call all of them
         if any(stop is True for stop in stops):
             raise StopTraining
@@ -122,7 +122,7 @@ def notify_callbacks(
         if hasattr(callback, "on_fit_begin"):
             callback.on_fit_begin(estimator, n_epochs)
 
-    def hook(net):
+    def hook(net: ClusteringNet) -> bool:
         row = net.history[-1]
         losses = {k: v for k, v in row.items() if k not in ("epoch", "batches")}
         stops = [c.on_epoch_end(estimator, row["epoch"], losses) for c in callbacks]
@@ -149,7 +149,7 @@ def notify_sklearn(
         return lambda net: False, lambda: None
     task = _FitTask(estimator, X, y, phases)
 
-    def hook(net):
+    def hook(net: ClusteringNet) -> bool:
         return task.end_epoch(len(net.history), snapshot)
 
     return hook, lambda: task.finish(snapshot)

@@ -25,7 +25,7 @@ from ..._typing import (
     Words,
 )
 from ...training import RandomBatches
-from ..batches import NeighborViews, given_views, near_rows
+from ..batches import NeighborViews, given_views, knn_indices
 from ..image_base import EPOCHS, BaseImageClusterer
 from ..image_batches import Images, color_range
 from ..partition import kmeans
@@ -186,7 +186,7 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
         self,
         n_clusters: Int | Auto = 8,
         *,
-        semantic_space: Words = None,
+        semantic_space: Words | None = None,
         image_size: Int | None = None,
         patch_size: Int | None = None,
         mask_ratio: Float = 0.5,
@@ -213,7 +213,7 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
         n_jobs: Int | None = None,
         device: Device = "auto",
         checkpoint: str | Path | None = None,
-        callbacks: Callbacks = None,
+        callbacks: Callbacks | None = None,
         verbose: Int = 0,
         random_state: RandomState = None,
     ) -> None:
@@ -302,7 +302,7 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
         self._check_modules(n)
         if self.image_shape_ is None:
             network = self._start_on_embeddings(rows, rng, generator)
-            near = near_rows(rows, self.view_neighbors, rng, device)
+            near = knn_indices(rows, self.view_neighbors, rng, device)
             source: Any = NeighborViews(rows, near, generator, device)
             views: Any = given_views
         else:
@@ -323,7 +323,7 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
             instance_contrast=self.instance_contrast,
             cluster_contrast=self.cluster_contrast,
             interaction=self.interaction,
-            anchored=self.image_shape_ is None,
+            kmeans_from_head=self.image_shape_ is None,
             amp=self.amp,
             generator=generator,
             **self._stages(n),

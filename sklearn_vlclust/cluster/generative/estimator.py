@@ -20,7 +20,7 @@ from ..._docs import documented
 from ..._typing import Auto, Bool, Callbacks, Device, Float, Int, RandomState, Words
 from ...training import RandomBatches
 from ..axes import half_whitening
-from ..batches import NeighborViews, given_views, near_rows
+from ..batches import NeighborViews, given_views, knn_indices
 from ..image_base import EPOCHS, BaseImageClusterer
 from ..image_batches import Images, color_range
 from ..partition import draw_sample
@@ -156,7 +156,7 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
         self,
         n_clusters: Int | Auto = 8,
         *,
-        semantic_space: Words = None,
+        semantic_space: Words | None = None,
         image_size: Int | None = None,
         width: Int = 32,
         instance_dim: Int | None = None,
@@ -183,7 +183,7 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
         n_jobs: Int | None = None,
         device: Device = "auto",
         checkpoint: str | Path | None = None,
-        callbacks: Callbacks = None,
+        callbacks: Callbacks | None = None,
         verbose: Int = 0,
         random_state: RandomState = None,
     ) -> None:
@@ -288,7 +288,7 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
                     part.compile()
         else:
             network = self._start_on_embeddings(rows, rng, generator)
-            near = near_rows(rows, self.view_neighbors, rng, device)
+            near = knn_indices(rows, self.view_neighbors, rng, device)
             source, views = NeighborViews(rows, near, generator, device), given_views
         self.network_ = network
         n_generated = self.n_generated or min(n, recipe.max_generated)
@@ -306,7 +306,7 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
             kernel_matching=self.kernel_matching,
             class_wise_matching=self.class_wise_matching,
             metric_learning=self.metric_learning,
-            anchored=not on_images,
+            kmeans_from_head=not on_images,
             amp=self.amp,
             generator=generator,
             n_rounds=self.n_rounds,

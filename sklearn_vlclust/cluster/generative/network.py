@@ -6,8 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ..._backend._products import pick_outputs
-from ..networks import mlp
+from ..networks import LinearHeads, mlp
 from ..row_network import EmbeddingNetwork
 from ..views import as_floats
 
@@ -17,7 +16,7 @@ SMALL_SIDE = 64
 BLOCKS, STAGES = 2, 4
 
 
-class ResidualNetwork(nn.Module):
+class ResidualNetwork(LinearHeads):
     """ResNet-18 `F` with an instance head and a cluster head `C` of two layers each.
 
     Small images, of sides up to 64, have the stem of networks for CIFAR: a convolution
@@ -111,21 +110,13 @@ class ResidualNetwork(nn.Module):
         """Cluster logits of samples, (n, k)."""
         return self.cluster_mlp(self.encode(x))
 
-    def permute_clusters(self, order):
-        """Renumber the clusters: new cluster i is old cluster ``order[i]``."""
-        pick_outputs(self.cluster_mlp[-1], order)
-        self.config["n_clusters"] = len(order)
+    def last_cluster_layers(self):
+        """Return the last layer of the cluster head."""
+        return (self.cluster_mlp[-1],)
 
     def head_inputs(self, x):
         """Inputs of the last layer of the cluster head, (n, width)."""
         return self.cluster_mlp[:-1](self.encode(x))
-
-    @torch.no_grad()
-    def split_cluster(self, new, old, weight, bias):
-        """Let cluster `new` have the logit of `old` plus ``inputs @ weight + bias``."""
-        last = self.cluster_mlp[-1]
-        last.weight[new] = last.weight[old] + weight
-        last.bias[new] = last.bias[old] + bias
 
 
 class RowNetwork(EmbeddingNetwork):

@@ -29,7 +29,7 @@ from ...metrics._clusters import cluster_means
 from ...neighbors import kneighbors, nearest
 from ...training import RandomBatches, resolve_device
 from ..base import BaseDeepClusterer
-from ..batches import near_rows
+from ..batches import knn_indices
 from ..partition import draw_sample, partition
 from ..separate import separate_groups
 from ..spectral.averaged_cuts import AveragedCuts, principal_components
@@ -199,8 +199,8 @@ default="wordnet"
         self,
         n_clusters: Int | Auto = 8,
         *,
-        semantic_space: Words = "wordnet",
-        embedder: Encoder = None,
+        semantic_space: Words | None = "wordnet",
+        embedder: Encoder | None = None,
         semantic_weight: Float | Auto = "auto",
         k_i: Int = 10,
         k_s: Int = 5,
@@ -226,7 +226,7 @@ default="wordnet"
         lr: Float = 1e-3,
         device: Device = "auto",
         checkpoint: str | Path | None = None,
-        callbacks: Callbacks = None,
+        callbacks: Callbacks | None = None,
         verbose: Int = 0,
         random_state: RandomState = None,
     ) -> None:
@@ -339,7 +339,7 @@ default="wordnet"
         near, labels = self._partition_sample(joint[sample], len(joint), rng, device)
         if len(labels) < len(joint):
             # One neighbor is drawn at a time: a few that are missed do not matter.
-            near = near_rows(joint, near.shape[1], rng, device)
+            near = knn_indices(joint, near.shape[1], rng, device)
         return near, labels
 
     def _partition_sample(self, x, n, rng, device):

@@ -31,8 +31,8 @@ from ...neighbors import kneighbors
 from ...training import RandomBatches, resolve_device
 from .._split import most_divided
 from ..axes import half_whitening
-from ..base import BaseDeepClusterer, _features
-from ..batches import NeighborBatches, near_rows
+from ..base import BaseDeepClusterer, _features, check_n_clusters
+from ..batches import NeighborBatches, knn_indices
 from ..separate import separate_groups
 from ..spectral.cut import SpectralCut
 from ..spectral.graph_cuts import GRAPHS, choose_cut, cut_graphs
@@ -184,10 +184,10 @@ class RateReductionClustering(BaseDeepClusterer):
         self,
         n_clusters: Int | Auto = "auto",
         *,
-        semantic_space: Words = None,
+        semantic_space: Words | None = None,
         n_components: Int | Auto = "auto",
         hidden_dim: Int | None = None,
-        embedder: Encoder = None,
+        embedder: Encoder | None = None,
         eps: Float = 0.1,
         gamma: Float = 0.2,
         n_columns: Int | None = 16,
@@ -201,7 +201,7 @@ class RateReductionClustering(BaseDeepClusterer):
         lr: Float = 1e-3,
         device: Device = "auto",
         checkpoint: str | Path | None = None,
-        callbacks: Callbacks = None,
+        callbacks: Callbacks | None = None,
         verbose: Int = 0,
         random_state: RandomState = None,
     ) -> None:
@@ -290,12 +290,7 @@ class RateReductionClustering(BaseDeepClusterer):
             If `n_clusters` is not an integer between 1 and the number of samples.
         """
         check_is_fitted(self)
-        n = len(self.features_)
-        if not isinstance(n_clusters, int | np.integer) or not 1 <= n_clusters <= n:
-            raise ValueError(
-                f"n_clusters={n_clusters!r} is not an integer between 1 and the "
-                f"{n} samples of the fit."
-            )
+        check_n_clusters(n_clusters, len(self.features_), "samples of the fit")
         n_distinct = self.cuts_[0].affinity.shape[0]
         if n_distinct > self.cuts_[0].max_k < n_clusters:
             rng = np.random.RandomState(0)  # where eigenvectors start, no more
@@ -336,7 +331,7 @@ class RateReductionClustering(BaseDeepClusterer):
             warm_up=self.warm_up,
             generator=generator,
         )
-        near = near_rows(rows, self.view_neighbors, rng, device)
+        near = knn_indices(rows, self.view_neighbors, rng, device)
         source = NeighborBatches(rows, near, generator, device)
         return criterion, RandomBatches(source, self.batch_size, generator)
 

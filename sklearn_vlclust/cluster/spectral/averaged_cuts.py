@@ -10,13 +10,12 @@ from scipy.linalg import eigh
 from ...data.rows import unit
 from ...metrics._clusters import cluster_means
 from ...neighbors import kneighbors
+from ..axes import TINY_VARIANCE
 from .graph_cuts import GRAPHS, choose_cut, cut_graphs, cut_labels
 from .recipe import SpectralRecipe
 
 # Log posterior of a cluster without rows.
 NEVER = -1e6
-# Axes with less than this share of the first axis's variance are rounding errors.
-TINY_VARIANCE = 1e-6
 
 
 def principal_components(rows):
@@ -58,6 +57,7 @@ class AveragedCuts:
         self.recipe = SpectralRecipe.in_use()
         self.n_neighbors = n_neighbors or self.recipe.n_neighbors
         self.device = device
+        self._last = None
 
     def start(self, k, rng):
         """Cut the mean of the graphs of several numbers of half-whitened axes.
@@ -94,14 +94,14 @@ class AveragedCuts:
         then :meth:`discriminant` is the classifier. Clusters without rows are never
         predicted.
         """
-        whitening, means, sizes = within = self._within(labels)
+        whitening, means, sizes = self._within(labels)
         means = means @ whitening
         origin = means[sizes > 0].mean(axis=0)
         means = means - origin
         lengths = np.linalg.norm(means, axis=1, keepdims=True).clip(1e-12)
         means *= np.sqrt(np.square(lengths[sizes > 0]).mean()) / lengths
         found = self._padded(means @ whitening, -means @ origin, sizes, k)
-        others = self._discriminant(within, k)
+        others = self.discriminant(labels, k)
         kept = [
             ((self.components @ weight.T + bias).argmax(axis=1) == labels).mean()
             for weight, bias in (found, others)
@@ -113,10 +113,7 @@ class AveragedCuts:
 
         Takes and returns the same as :meth:`classifier`.
         """
-        return self._discriminant(self._within(labels), k)
-
-    def _discriminant(self, within, k):
-        whitening, means, sizes = within
+        whitening, means, sizes = self._within(labels)
         means = means @ whitening
         bias = np.log(sizes.clip(1) / sizes.sum()) - np.square(means).sum(axis=1) / 2
         return self._padded(means @ whitening, bias, sizes, k)
@@ -165,7 +162,15 @@ class AveragedCuts:
         ]
 
     def _within(self, labels):
-        """Whitening of the covariance within clusters, their means and their sizes."""
+        """Whitening of the covariance within clusters, their means and their sizes.
+
+        Kept for the last labels: the classifier of a round and the next cut share it.
+        """
+        if self._last is None or not np.array_equal(self._last[0], labels):
+            self._last = labels.copy(), self._estimate_within(labels)
+        return self._last[1]
+
+    def _estimate_within(self, labels):
         recipe = self.recipe
         d = min(recipe.discriminant_axes, self._n_axes)
         x = self.components[:, :d].astype(np.float64)

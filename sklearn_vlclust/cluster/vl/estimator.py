@@ -15,7 +15,12 @@ from ..._docs import documented
 from ..._typing import Auto, Callbacks, Data, Device, Encoder, Int, RandomState, Words
 from ...data.rows import UnitRows
 from ...training import resolve_device
-from ..base import BaseDeepClusterer, _head_inputs, _most_likely
+from ..base import (
+    BaseDeepClusterer,
+    _head_inputs,
+    _most_likely,
+    check_n_clusters,
+)
 from ..partition import draw_sample
 from ..words import SEMANTIC_SPACE, find_words, join
 from .network import VLNetwork
@@ -124,12 +129,12 @@ class VLClustering(BaseDeepClusterer):
         self,
         n_clusters: Int | Auto = "auto",
         *,
-        semantic_space: Words | Auto = "auto",
-        embedder: Encoder = "auto",
+        semantic_space: Words | Auto | None = "auto",
+        embedder: Encoder | None = "auto",
         n_neighbors: Int = 32,
         device: Device = "auto",
         checkpoint: str | Path | None = None,
-        callbacks: Callbacks = None,
+        callbacks: Callbacks | None = None,
         verbose: Int = 0,
         random_state: RandomState = None,
     ) -> None:
@@ -166,11 +171,7 @@ class VLClustering(BaseDeepClusterer):
         """
         check_is_fitted(self)
         n = len(self.samples_)
-        if not isinstance(n_clusters, int | np.integer) or not 1 <= n_clusters <= n:
-            raise ValueError(
-                f"n_clusters={n_clusters!r} is not an integer between 1 and the {n} "
-                "rows of samples_."
-            )
+        check_n_clusters(n_clusters, n, "rows of samples_")
         if X is None and self._is_sample:
             raise ValueError(
                 f"The fit clustered {n} rows of {len(self.labels_)}: give all of them "
