@@ -174,7 +174,7 @@ class ClusterConfusionDisplay:
             If the lengths differ, there are no samples, a cluster has no name, or
             `normalize` is another.
         """
-        if not len(labels):
+        if not np.size(labels):
             raise ValueError("y_true and labels are empty: one of each per sample.")
         y_true, labels = column_or_1d(y_true), check_labels(labels)
         check_consistent_length(y_true, labels)

@@ -161,7 +161,9 @@ class _FitTask:
     A fit of one phase has epochs only. A task begins when the one before it ends.
     """
 
-    def __init__(self, estimator, X, y, phases):
+    def __init__(
+        self, estimator: Any, X: Any, y: Any, phases: list[tuple[str, int]]
+    ) -> None:
         self._data = {"estimator": estimator, "X": X, "y": y}
         self._has_phases = len(phases) > 1
         self._ahead = iter(phases)
@@ -172,7 +174,7 @@ class _FitTask:
         self._n_done, self._n_left = 0, 0  # epochs of the fit, of the phase
         self._begin_epoch()
 
-    def end_epoch(self, n_done, snapshot):
+    def end_epoch(self, n_done: int, snapshot: Any) -> bool:
         """Report `n_done` epochs as done; return whether a callback asks to stop."""
         while self._n_done < n_done - 1:  # before this fit was resumed
             self._end_epoch(None)
@@ -182,7 +184,7 @@ class _FitTask:
             self._begin_epoch()
         return stop
 
-    def finish(self, snapshot):
+    def finish(self, snapshot: Any) -> None:
         """End the fit, its phase, and the epoch that was interrupted, if any."""
         if self._epoch is not None:
             self._end(self._epoch, None)
@@ -190,7 +192,7 @@ class _FitTask:
             self._end(self._phase, snapshot)
         self._end(self._fit, snapshot)
 
-    def _begin_epoch(self):
+    def _begin_epoch(self) -> None:
         if not self._n_left:
             name, self._n_left = next(self._ahead, ("", 0))
             if not self._n_left:
@@ -199,7 +201,7 @@ class _FitTask:
                 self._phase = self._begin(self._fit, name, self._n_left)
         self._epoch = self._begin(self._phase or self._fit, "epoch", 0)
 
-    def _end_epoch(self, snapshot):
+    def _end_epoch(self, snapshot: Any) -> bool:
         stop, self._epoch = self._end(self._epoch, snapshot), None
         self._n_done += 1
         self._n_left -= 1
@@ -208,11 +210,11 @@ class _FitTask:
             self._phase = None
         return stop
 
-    def _begin(self, task, name, n_tasks):
+    def _begin(self, task: Any, name: str, n_tasks: int) -> Any:
         task = task.subcontext(task_name=name, max_subtasks=n_tasks)
         return task.call_on_fit_task_begin(**self._data)
 
-    def _end(self, task, snapshot):
+    def _end(self, task: Any, snapshot: Any) -> bool:
         return task.call_on_fit_task_end(
             **self._data, reconstruction_attributes=snapshot
         )
