@@ -93,7 +93,7 @@ class VLClustering(BaseDeepClusterer):
     clustered; the others get their clusters as new images do.
 
     Steps 2 to 4 are one method each of ``AveragedCuts`` in
-    ``cluster/spectral/_averaged_cuts.py``: ``start``, ``sharpen`` and ``classifier``.
+    ``cluster/spectral/averaged_cuts.py``: ``start``, ``sharpen`` and ``classifier``.
 
     References: <qiu2024>
     .. [2] Chu, Tong, Ding et al., "Image clustering via the principle of rate reduction
