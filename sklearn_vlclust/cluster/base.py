@@ -354,10 +354,7 @@ default=None
     def embed(self, images: Images) -> np.ndarray:
         """Return the embeddings of images, by the encoder that `embedder` stands for.
 
-        Parameters
-        ----------
-        images : images
-            Paths, PIL images or arrays, as encoders take them.
+        Parameters: <images>
 
         Returns
         -------
