@@ -45,10 +45,11 @@ estimator : fitted clusterer
     Labels of `X` are its `predict`; of one that has none, such as
     `AgglomerativeClustering`, the `fit_predict` of a clone.
 embedder : "auto", "offline", encoder instance or None, default=None
-    Embeds images, texts and nouns that have no vector, where needed. None is
-    :class:`~sklearn_vlclust.CLIPEmbedder`, "offline"
-    :class:`~sklearn_vlclust.OfflineEmbedder`, and "auto" CLIP where its weights are
-    here or can be fetched, else offline, with a warning. An instance is cloned.
+    Embeds images, texts and nouns that have no vector, where needed. If None,
+    :class:`~sklearn_vlclust.CLIPEmbedder`; "offline"
+    :class:`~sklearn_vlclust.OfflineEmbedder`; "auto" the former where its weights
+    are here or can be fetched, else the latter, with a warning. An instance is
+    cloned.
 vocabulary : "wordnet", Vocabulary or array-like of str, default="wordnet"
     Nouns to choose from. "wordnet" is :meth:`Vocabulary.from_wordnet`.
 prompt : str, default="a photo of a {}"

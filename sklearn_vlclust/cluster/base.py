@@ -354,10 +354,7 @@ default=None
     def embed(self, images: Images) -> np.ndarray:
         """Return the embeddings of images, by the encoder that `embedder` stands for.
 
-        Parameters
-        ----------
-        images : images
-            Paths, PIL images or arrays, as encoders take them.
+        Parameters: <images>
 
         Returns
         -------
@@ -403,7 +400,7 @@ default=None
             raise ValueError(
                 f"n_samples={len(rows)} should be >= n_clusters={self.n_clusters}."
             )
-        self._n_clusters = self.n_clusters
+        self._n_clusters = int(self.n_clusters)
 
     def _rows_to_count(self, rows):
         """Return the rows whose clusters are counted with ``n_clusters="auto"``."""

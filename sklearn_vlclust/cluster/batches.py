@@ -12,19 +12,10 @@ EXACT_ROWS = 50_000
 
 
 class RowBatches:
-    """Unit rows on the device, and random nearest neighbors of theirs.
+    """Unit rows, (n, d), on the device, and random nearest neighbors of theirs.
 
     Rows held in memory are moved to the device once, others on demand. A subclass
-    defines a batch by ``batch(index)``.
-
-    Parameters
-    ----------
-    rows : UnitRows of shape (n, d)
-        Embeddings.
-    generator : torch.Generator
-        Draws the neighbors.
-    device : torch.device
-        Where batches are wanted.
+    defines a batch by ``batch(index)``. `generator` draws the neighbors.
     """
 
     def __init__(self, rows, generator, device):
@@ -57,16 +48,7 @@ class RowBatches:
 class NeighborBatches(RowBatches):
     """Unit rows, each with one of its nearest neighbors at random (not in the paper).
 
-    Parameters
-    ----------
-    rows : UnitRows of shape (n, d)
-        Embeddings.
-    near : int array of shape (n, k)
-        Nearest rows of each row; `k` may be 0.
-    generator : torch.Generator
-        Draws the neighbors.
-    device : torch.device
-        Where batches are wanted.
+    `near`, (n, k), has the nearest rows of each; `k` may be 0.
     """
 
     def __init__(self, rows, near, generator, device):

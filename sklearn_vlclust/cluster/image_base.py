@@ -153,10 +153,7 @@ class BaseImageClusterer(BaseDeepClusterer):
     def embed(self, images: Images) -> np.ndarray:
         """Return the instance features, which serve as embeddings of images.
 
-        Parameters
-        ----------
-        images : images
-            Paths, PIL images or arrays, as encoders take them.
+        Parameters: <images>
 
         Returns
         -------

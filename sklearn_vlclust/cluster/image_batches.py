@@ -17,12 +17,7 @@ HELD_BYTES = 4 * 2**30
 class Images:
     """Batches of uint8 images: on the device, or fetched on demand.
 
-    Parameters
-    ----------
-    images : uint8 array of shape (n, channels, height, width)
-        All images; a memmap may be of any size.
-    device : torch.device
-        Where batches are wanted.
+    Images are (n, channels, height, width); a memmap may be of any size.
     """
 
     def __init__(self, images, device):

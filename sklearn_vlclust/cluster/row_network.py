@@ -23,23 +23,9 @@ LOGIT_SCALE = 10.0
 class EmbeddingNetwork(ClusterNetwork):
     """Masked auto-encoder of groups of principal axes, instance and cluster head.
 
-    Parameters
-    ----------
-    n_features : int
-        Width of the embeddings.
-    n_axes : int
-        Number of principal axes used.
-    n_groups : int
-        Tokens; group t has the axes t, t + n_groups, ..., a share of the large and of
-        the small ones.
-    n_clusters : int
-        Clusters.
-    instance_dim : int
-        Width of the instance features.
-    n_centers : int, default=0
-        See :class:`ClusterNetwork`.
-    has_decoder : bool, default=True
-        Whether masked groups can be predicted.
+    Groups are the tokens; group t has the axes t, t + n_groups, ..., a share of the
+    large and of the small ones. Without a decoder, masked groups cannot be predicted.
+    For `n_centers` see :class:`ClusterNetwork`.
     """
 
     mean: torch.Tensor

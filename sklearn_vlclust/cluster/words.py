@@ -189,8 +189,8 @@ class JointEmbedding(nn.Module):
 def join(words, mixture_weight=None):
     """Join images with their noun mixtures, as far as these are trusted.
 
-    At full weight, a mixture has the length `mixture_weight` relative to its image;
-    None is the recipe's. Returns the unit rows and the :class:`JointEmbedding` that
+    At full weight, a mixture has the length `mixture_weight` relative to its image,
+    by default the recipe's. Returns the unit rows and the :class:`JointEmbedding` that
     makes such rows of any images.
     """
     images, texts = words.images, words.texts

@@ -24,12 +24,16 @@ from .._backend._products import linear
 MATRIX_FLOATS, OUTER_FLOATS, CACHE_FLOATS = 2**24, 2**26, 2**20
 
 
-def choose_form(Z: Tensor) -> type:
-    """Return the form that is fast for features, (m, d), where they are."""
+def fastest_form(Z: Tensor, n_columns: int) -> type:
+    """Return the form that is fastest for features, (m, d), and columns of `Pi`.
+
+    Packing takes as long as the matrices of about d / 2 columns.
+    """
     m, d = Z.shape
     if d >= m:
         return Samples
-    return PackedFeatures if Z.device.type == "cpu" else Features
+    packs = Z.device.type == "cpu" and 2 * n_columns > d
+    return PackedFeatures if packs else Features
 
 
 def _count_cached(size: int) -> int:
@@ -46,7 +50,8 @@ class Features:
     """``I + a_j Z^T diag(Pi_j) Z``, (d, d) per cluster: for more samples than features.
 
     One matrix product per cluster. Twice the arithmetic of :class:`PackedFeatures`, in
-    a handful of large operations instead of thousands of small ones: for GPUs.
+    a handful of large operations instead of thousands of small ones: for GPUs, and for
+    few clusters.
     """
 
     def __init__(self, Z: Tensor, needed: Sequence[bool]) -> None:

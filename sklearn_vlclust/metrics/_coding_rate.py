@@ -12,7 +12,7 @@ from .._backend._device import to_device
 from .._docs import documented
 from .._typing import Int
 from ._clusters import cluster_members
-from ._coding_forms import choose_form
+from ._coding_forms import fastest_form
 
 # Matrices up to this size are inverted by LAPACK.
 LEAF = 32
@@ -198,7 +198,7 @@ def _rate_and_gradients(
     Z: torch.Tensor, Pi: torch.Tensor, eps: float, needed: Sequence[bool]
 ) -> tuple:
     m, d = Z.shape
-    form = choose_form(Z)(Z, needed)
+    form = fastest_form(Z, Pi.shape[1])(Z, needed)
     totals = Pi.sum(dim=0)
     # A cluster without members adds nothing; 1 keeps its matrix finite.
     a = d / (eps * torch.where(totals > 0, totals, 1))

@@ -28,8 +28,7 @@ def generalization_score(
     and is what `score` of the clusterers returns. Noise (negative labels) counts as not
     learned.
 
-    Parameters: <estimator, given, y>
-    <alpha, n_folds>
+    Parameters: <estimator, given, y, alpha, n_folds>
     random_state : int or RandomState instance, default=0
         Draws the folds, and 20,000 of more samples.
 

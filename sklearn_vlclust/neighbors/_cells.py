@@ -17,16 +17,10 @@ MEASURED_ROWS, STEP = 256, 1.4
 
 
 class Cells:
-    """faiss's inverted-file index (IVF) of one-byte codes.
+    """faiss's inverted-file index (IVF) of one-byte codes, trained and filled.
 
-    Parameters
-    ----------
-    index : faiss.IndexIVFScalarQuantizer
-        Trained and filled.
-    n_probe : int
-        Number of cells that a query visits.
-    file : str or None, default=None
-        File that the index is memory-mapped from.
+    A query visits `n_probe` cells. `file` is what the index is memory-mapped from, if
+    it is.
     """
 
     def __init__(self, index, n_probe, file=None):

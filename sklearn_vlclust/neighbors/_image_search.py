@@ -258,18 +258,15 @@ class ImageSearch(BaseEstimator):
     ) -> Neighbors:
         """Find the images that are nearest to texts.
 
+        Texts are far from all images: only the ranking of distances is meaningful.
+
         Parameters
         ----------
         texts : list of str
             The queries, as the encoder reads them.
         <n_neighbors, return_distance>
 
-        Returns
-        -------
-        distances : ndarray of shape (n_queries, n_neighbors), float32
-            Ascending. Left out with ``return_distance=False``. Texts are far from all
-            images: only the ranking is meaningful.
-        <indices>
+        Returns: <distances, indices>
 
         Raises
         ------

@@ -334,12 +334,10 @@ def name_clusters(space, rows, labels, device):
     names, scores : list of (n_candidates,) arrays
         Per cluster, the best first.
     """
-    captioner = ClusterCaptioner(
-        space.vocabulary, prompt=space.prompt, embedder=space.embedder, device=device
-    )
+    captioner = ClusterCaptioner(device=device)
     captioner.clusters_ = np.arange(labels.max() + 1)
     vocabulary = read_vocabulary(space.vocabulary, space.prompt)
-    vectors = captioner._noun_vectors(vocabulary, rows.shape[1])
+    vectors = space._noun_vectors(vocabulary, rows.shape[1])
     captioner._fit_rows(rows, labels, vocabulary, vectors)
     return captioner.candidates_, captioner.candidate_scores_
 

@@ -162,7 +162,7 @@ class _FitTask:
     """
 
     def __init__(
-        self, estimator: Any, X: Any, y: Any, phases: list[tuple[str, int]]
+        self, estimator: Any, X: Any, y: object, phases: list[tuple[str, int]]
     ) -> None:
         self._data = {"estimator": estimator, "X": X, "y": y}
         self._has_phases = len(phases) > 1
@@ -170,11 +170,12 @@ class _FitTask:
         n_tasks = len(phases) if self._has_phases else phases[0][1]
         self._fit = estimator._init_callback_context(max_subtasks=n_tasks)
         self._fit.call_on_fit_task_begin(**self._data)
-        self._phase = self._epoch = None
+        self._phase: Any = None
+        self._epoch: Any = None
         self._n_done, self._n_left = 0, 0  # epochs of the fit, of the phase
         self._begin_epoch()
 
-    def end_epoch(self, n_done: int, snapshot: Any) -> bool:
+    def end_epoch(self, n_done: int, snapshot: Callable[[], dict]) -> bool:
         """Report `n_done` epochs as done; return whether a callback asks to stop."""
         while self._n_done < n_done - 1:  # before this fit was resumed
             self._end_epoch(None)
@@ -184,7 +185,7 @@ class _FitTask:
             self._begin_epoch()
         return stop
 
-    def finish(self, snapshot: Any) -> None:
+    def finish(self, snapshot: Callable[[], dict]) -> None:
         """End the fit, its phase, and the epoch that was interrupted, if any."""
         if self._epoch is not None:
             self._end(self._epoch, None)
@@ -201,7 +202,7 @@ class _FitTask:
                 self._phase = self._begin(self._fit, name, self._n_left)
         self._epoch = self._begin(self._phase or self._fit, "epoch", 0)
 
-    def _end_epoch(self, snapshot: Any) -> bool:
+    def _end_epoch(self, snapshot: Callable[[], dict] | None) -> bool:
         stop, self._epoch = self._end(self._epoch, snapshot), None
         self._n_done += 1
         self._n_left -= 1
@@ -214,7 +215,7 @@ class _FitTask:
         task = task.subcontext(task_name=name, max_subtasks=n_tasks)
         return task.call_on_fit_task_begin(**self._data)
 
-    def _end(self, task: Any, snapshot: Any) -> bool:
+    def _end(self, task: Any, snapshot: Callable[[], dict] | None) -> bool:
         return task.call_on_fit_task_end(
             **self._data, reconstruction_attributes=snapshot
         )

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from sklearn.cluster import DBSCAN, KMeans
+from sklearn.datasets import load_digits
 from sklearn.manifold import trustworthiness
 from sklearn.neighbors import NearestNeighbors
 
@@ -77,14 +78,19 @@ def test_narrow_and_equal_rows(d):
     assert np.isfinite(lay_out(rows)).all()
 
 
+def trust(X, **params):
+    """Return how far near rows on the map are near in `X`, at most 1."""
+    return trustworthiness(X, lay_out(X, **params), n_neighbors=10, metric="cosine")
+
+
+def test_digits_keep_their_neighbors():
+    X = load_digits().data[:300]
+    assert trust(X) > 0.96 and trust(X, n_samples=150) > 0.94
+
+
 def test_real_embeddings_keep_their_neighbors(clip_data):
     X = clip_data("images_oxford_pets.npz")["emb_test"][:1200].astype(np.float32)
-    whole, part = lay_out(X), lay_out(X, n_samples=600)
-    scores = [
-        trustworthiness(X, places, n_neighbors=10, metric="cosine")
-        for places in (whole, part)
-    ]
-    assert scores[0] > 0.95 and scores[1] > 0.93
+    assert trust(X) > 0.95 and trust(X, n_samples=600) > 0.93
 
 
 def test_one_scatter_a_cluster_and_its_number(groups):

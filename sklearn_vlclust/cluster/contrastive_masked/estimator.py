@@ -135,7 +135,7 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
     With "auto" a stage has at most 2,000, 25,000 and 4,000 optimizer steps on images,
     and 250, 1,000 and 750 on embeddings.
 
-    The equations are in ``cluster/contrastive_masked/_losses.py``, one function each;
+    The equations are in ``cluster/contrastive_masked/losses.py``, one function each;
     the stages of Algorithm 1 are in ``ContrastiveMaskedObjective`` beside it.
 
     References

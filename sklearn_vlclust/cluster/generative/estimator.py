@@ -104,7 +104,7 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
     In `history_`, ``"confirmed"`` is the share of generated samples that the cluster
     head assigns to the intended cluster.
 
-    The equations are in ``cluster/generative/_losses.py`` and ``_generator.py``; the
+    The equations are in ``cluster/generative/losses.py`` and ``generator.py``; the
     stages are in ``CalibrationObjective`` beside them. The diffusion model comes from
     the package diffusers: ``pip install "sklearn-vlclust[generative]"``.
 

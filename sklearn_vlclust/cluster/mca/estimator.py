@@ -140,7 +140,7 @@ default="wordnet"
     starts, and their sizes are what the clusters are kept to, not even ones: 500, 5 and
     5 images stay so. Classes of embeddings of photographs do not lie apart like that.
 
-    Equations 1 to 6 are one function each in ``cluster/mca/_losses.py``; eqs. 7 and 8
+    Equations 1 to 6 are one function each in ``cluster/mca/losses.py``; eqs. 7 and 8
     are ``MCAObjective`` beside it.
 
     References: <qiu2024>

@@ -138,7 +138,7 @@ class RateReductionClustering(BaseDeepClusterer):
     In `history_`, ``"membership_residual"`` is the largest difference of a row sum of
     the membership from 1.
 
-    The membership, eq. 3, is in ``cluster/rate_reduction/_membership.py``; the whole
+    The membership, eq. 3, is in ``cluster/rate_reduction/membership.py``; the whole
     objective is ``RateReductionObjective`` beside it.
 
     References: <chu2024>

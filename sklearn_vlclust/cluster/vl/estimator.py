@@ -54,10 +54,11 @@ class VLClustering(BaseDeepClusterer):
         pictures, and for embeddings if `embedder` says what made them; otherwise None,
         with a warning.
     embedder : "auto", "offline", encoder instance or None, default="auto"
-        Embeds images, texts and nouns that have no vector, where needed. None is
-        :class:`~sklearn_vlclust.CLIPEmbedder`, "offline"
-        :class:`~sklearn_vlclust.OfflineEmbedder`, and "auto" CLIP where its weights are
-        here or can be fetched, else offline, with a warning. An instance is cloned.
+        Embeds images, texts and nouns that have no vector, where needed. If None,
+        :class:`~sklearn_vlclust.CLIPEmbedder`; "offline"
+        :class:`~sklearn_vlclust.OfflineEmbedder`; "auto" the former where its weights
+        are here or can be fetched, else the latter, with a warning. An instance is
+        cloned.
     n_neighbors : int, default=32
         Largest number of nearest neighbors of an image in the graphs. Half of the mean
         size of a cluster, but at least 10, is the smallest.
@@ -92,7 +93,7 @@ class VLClustering(BaseDeepClusterer):
     clustered; the others get their clusters as new images do.
 
     Steps 2 to 4 are one method each of ``AveragedCuts`` in
-    ``cluster/spectral/_averaged_cuts.py``: ``start``, ``sharpen`` and ``classifier``.
+    ``cluster/spectral/averaged_cuts.py``: ``start``, ``sharpen`` and ``classifier``.
 
     References: <qiu2024>
     .. [2] Chu, Tong, Ding et al., "Image clustering via the principle of rate reduction
