@@ -128,3 +128,14 @@ def test_public_names():
     assert set(sklearn_vlclust.__all__) <= set(dir(sklearn_vlclust))
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         sklearn_vlclust.Nothing  # noqa: B018
+
+
+def test_files_that_contributors_are_sent_to_exist():
+    guide = PACKAGE.parent / "CONTRIBUTING.md"
+    if not guide.is_file():
+        pytest.skip("not in a clone")
+    named = set(re.findall(r"`([\w/]+/\w+\.py)`", guide.read_text()))
+    named = {name for name in named if not re.search("nearest|mine", name)}
+    assert named
+    roots = PACKAGE.parent, PACKAGE
+    assert not [name for name in named if not any((r / name).exists() for r in roots)]

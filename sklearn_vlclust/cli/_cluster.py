@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
+from .._backend._text import counted
 from . import _options
 from ._encoders import HELP as ENCODER_HELP
 from ._errors import EPILOG, open_in_browser
+from ._images import show_left_out
 from ._options import Sorting
-from ._terminal import Terminal, counted, print_table, say
+from ._terminal import Terminal, print_table, say
 
 
 def cluster(
@@ -56,7 +58,8 @@ def cluster(
         typer.Option(
             "--overwrite",
             help="Allow a DIR that holds other files. Only what vlclust writes "
-            "(report.html, clusters.csv, vlclust.json, model/) is replaced.",
+            "(report.html, clusters.csv, left_out.csv, vlclust.json, model/) is "
+            "replaced.",
         ),
     ] = False,
     max_k: Annotated[
@@ -74,6 +77,7 @@ def cluster(
             show_default="DIR/cache",
         ),
     ] = None,
+    exclude: _options.Exclude = None,
     device: _options.Device = "auto",
     batch_size: _options.BatchSize = None,
     open_: _options.Open = False,
@@ -99,6 +103,7 @@ def cluster(
         words=words,
         max_k=max_k,
         seed=seed,
+        exclude=tuple(exclude or ()),
         device=device,
         batch_size=batch_size,
         cache=cache,
@@ -127,8 +132,7 @@ def show(result):
             for c in result["clusters"]
         ],
     )
-    for row in result["errors"]:
-        say(f"Left out: {row['path']}: {row['reason']}")
+    show_left_out(result["errors"], say, result["left_out"])
     others = [k for k, _ in result["k_candidates"][1:]]
     if others:
         say(f"Other plausible numbers: {', '.join(map(str, sorted(others)))} (--k)")

@@ -1,14 +1,21 @@
 """The pictures of a folder, without what vlclust wrote there."""
 
+import csv
+import io
 import os
 
 import numpy as np
 
+from .._backend._files import write_bytes_atomically
+
 # Marks the folder that a run writes to.
 MARKER = "vlclust.json"
+# In it, the files that were left out; the terminal shows some of them.
+LEFT_OUT = "left_out.csv"
+_SHOWN = 10
 
 
-def list_pictures(folder, out=None):
+def list_pictures(folder, out=None, exclude=()):
     """List the images below a folder.
 
     Folders that vlclust writes to are no input: neither `out` nor the outputs of other
@@ -20,11 +27,15 @@ def list_pictures(folder, out=None):
         The folder.
     out : path, default=None
         Where this run writes to.
+    exclude : sequence of str, default=()
+        Patterns of :func:`~sklearn_vlclust.datasets.list_images`.
 
     Returns
     -------
     paths : ndarray of str
         Absolute and sorted.
+    left_out : list of dict
+        ``path`` and ``reason`` of each file that looks like a picture and is left out.
 
     Raises
     ------
@@ -54,13 +65,46 @@ def list_pictures(folder, out=None):
             places[place] = not is_output(os.path.realpath(place))
         return places[place]
 
-    paths = list_images(root)
+    paths, left_out = list_images(root, exclude, return_left_out=True)
     inputs = np.array([is_input(path) for path in paths])
     if not inputs.any():
         raise ValueError(
             f"The folder {root!r} holds no images but those that vlclust put there."
         )
-    return paths[inputs]
+    return paths[inputs], [
+        {"path": path, "reason": reason} for path, reason in left_out if is_input(path)
+    ]
+
+
+def write_left_out(rows, path):
+    """Write path and reason of the files that were left out to a CSV file.
+
+    Paths are absolute and reasons are our own words: no spreadsheet takes one for a
+    formula. Bytes of names that are not UTF-8 go through as they are.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ("path", "reason"))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_bytes_atomically(path, text.getvalue().encode("utf-8", "surrogateescape"))
+
+
+def show_left_out(rows, write, where):
+    """Show the first files that were left out.
+
+    Parameters
+    ----------
+    rows : list of dict
+        ``path`` and ``reason`` of each.
+    write : callable
+        Takes a line.
+    where : str
+        Where all of them are.
+    """
+    for row in rows[:_SHOWN]:
+        write(f"Left out: {row['path']}: {row['reason']}")
+    if len(rows) > _SHOWN:
+        write(f"Left out: {len(rows) - _SHOWN:,} more; all are in {where}")
 
 
 def is_within(path, folder):

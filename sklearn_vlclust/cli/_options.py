@@ -53,6 +53,14 @@ BatchSize = Annotated[
     int | None,
     typer.Option(min=1, help="Images per batch of the encoder.", show_default="64"),
 ]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PATTERN",
+        help="Skip files and folders of this name or path below FOLDER, as '*.png' "
+        "or '2019/*'; may be repeated.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 Open = Annotated[bool, typer.Option("--open", help="Show the report in the browser.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]

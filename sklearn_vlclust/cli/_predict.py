@@ -30,6 +30,7 @@ def predict(
         Path | None,
         typer.Option(metavar="FOLDER", help="Where embeddings are kept."),
     ] = None,
+    exclude: _options.Exclude = None,
     device: _options.Device = "auto",
     batch_size: _options.BatchSize = None,
     json: _options.Json = False,
@@ -41,7 +42,7 @@ def predict(
     """
     from ._assignments import assignments, check_csv_target, print_csv, write_csv
     from ._encoders import embed
-    from ._images import list_pictures
+    from ._images import list_pictures, show_left_out
     from ._model import Model
 
     if out is not None:
@@ -51,16 +52,18 @@ def predict(
         fitted = Model.load(model, device=device, batch_size=batch_size, cache=cache)
         folder = Path(os.path.abspath(folder.expanduser()))
         fitted.check_encoder()
-        paths = [str(folder)] if folder.is_file() else list_pictures(folder)
+        paths, left_out = [str(folder)], []
+        if not folder.is_file():
+            paths, left_out = list_pictures(folder, exclude=exclude or ())
         X, kept, errors = embed(fitted.search.embedder, paths, terminal)
+        errors = left_out + errors
         proba = fitted.estimator.predict_proba(X)
         rows = assignments([paths[i] for i in kept], proba, fitted.names)
     if out is not None:
         write_csv(rows, out)
     elif not json:
         print_csv(rows, sys.stdout)
-    for row in errors:
-        terminal.remark(f"Left out: {row['path']}: {row['reason']}")
+    show_left_out(errors, terminal.remark, "what --json prints")
     return {
         "command": "predict",
         "out": None if out is None else os.path.abspath(out),

@@ -8,7 +8,7 @@ from pathlib import Path
 from ._assignments import assignments, write_csv
 from ._encoders import embed, make_encoder, resolve_encoder
 from ._errors import USAGE, CommandError
-from ._images import list_pictures
+from ._images import LEFT_OUT, list_pictures, write_left_out
 from ._methods import choose_n_clusters, fit_method
 from ._model import Model
 from ._options import Sorting
@@ -29,6 +29,7 @@ class Request:
     words: str = "wordnet"
     max_k: int | None = None
     seed: int = 0
+    exclude: tuple[str, ...] = ()
     device: str = "auto"
     batch_size: int | None = None
     cache: Path | None = None
@@ -45,6 +46,7 @@ class Request:
             "words": describe_words(self.words),
             "max_k": self.max_k,
             "seed": self.seed,
+            "exclude": sorted(self.exclude),
         }
 
 
@@ -60,12 +62,14 @@ def run(request, terminal):
     words = load_words(request.words)
     settings, output = request.settings(), Output(request.out)
     resumed = output.check(request.folder, settings, request.overwrite)
-    paths = list_pictures(request.folder, output.folder)
+    paths, left_out = list_pictures(request.folder, output.folder, request.exclude)
     _check_k(request.k, len(paths))
     output.start(settings)
     if resumed:
         terminal.remark(f"Resuming the run in {str(output.folder)!r}")
     model, errors = _cluster(request, settings, paths, words, output, terminal)
+    errors = left_out + errors
+    write_left_out(errors, output.folder / LEFT_OUT)
     rows = assignments(
         model.search.paths_,
         model.estimator.predict_proba(model.embeddings),
@@ -81,10 +85,10 @@ def run(request, terminal):
         "out": str(output.folder),
         "report": str(output.report),
         "csv": str(output.csv),
+        "left_out": str(output.folder / LEFT_OUT),
         "model": str(output.model),
         **_describe(model),
         "seconds": round(time.perf_counter() - started, 1),
-        "clusters": _clusters(model),
         "images": rows,
         "errors": errors,
         "warnings": terminal.warnings,
@@ -146,32 +150,25 @@ def _check_k(k, n):
 
 
 def _describe(model):
-    estimator = model.estimator
+    """Return what is known of a model, as JSON values."""
+    estimator, labels = model.estimator, model.estimator.labels_
     weight = getattr(estimator, "semantic_weight_", None)
+    # Estimated numbers of clusters and their scores, best first
+    candidates = getattr(model.selector or estimator, "k_candidates_", [])
     return {
         "method": model.method,
         "encoder": model.encoder,
         "encoder_id": model.search.encoder_id_,
         "semantic_weight": None if weight is None else round(float(weight), 4),
-        "n_images": len(estimator.labels_),
+        "n_images": len(labels),
         "n_clusters": estimator.n_clusters_,
-        "k_candidates": _candidates(model),
+        "k_candidates": [[k, round(score, 4)] for k, score in candidates],
+        "clusters": [
+            {
+                "cluster": c,
+                "size": int((labels == c).sum()),
+                "names": model.names[c] if c < len(model.names) else [],
+            }
+            for c in range(estimator.n_clusters_)
+        ],
     }
-
-
-def _candidates(model):
-    """Return estimated numbers of clusters and their scores, best first."""
-    source = model.estimator if model.selector is None else model.selector
-    return [[k, round(s, 4)] for k, s in getattr(source, "k_candidates_", [])]
-
-
-def _clusters(model):
-    labels = model.estimator.labels_
-    return [
-        {
-            "cluster": c,
-            "size": int((labels == c).sum()),
-            "names": model.names[c] if c < len(model.names) else [],
-        }
-        for c in range(model.estimator.n_clusters_)
-    ]

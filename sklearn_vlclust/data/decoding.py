@@ -47,8 +47,8 @@ _DECODER_BYTES = {
     "JXL": 8,
     "JPEG2000": 16,
     "QOI": 8,
-    "TIFF": 4,
 }
+_ROWS_PER_STRIP = 278  # tag of TIFF
 # Formats whose EXIF counts, where the decoder hands it on.
 _TURNED_BY_EXIF = {"WEBP", "AVIF"}
 
@@ -119,7 +119,7 @@ def decode_file(file, side: int | None = None, limits: Limits = LIMITS, path: st
             image.draft(None, (2 * side, 2 * side))
         elif image.format == "JPEG" and (factor := _reduction(image.size)) > 1:
             image.draft(None, (width // factor, height // factor))
-        return to_rgb(image, orientation, limits, _coefficients(image, width * height))
+        return to_rgb(image, orientation, limits, _decoder_bytes(image, width * height))
 
 
 def open_file(file, limits: Limits = LIMITS, path: str = ""):
@@ -169,7 +169,10 @@ def opens(path: str) -> bool:
     """Return whether a decoder knows the start of a file, of any size."""
     with open(path, "rb") as file:
         head = file.read(HEAD)
-        return _open(file, head, path)[0] is not None
+        try:
+            return _open(file, head, path)[0] is not None
+        except Exception:  # whatever a decoder makes of a text file
+            return False
 
 
 def _open(file, head, path):
@@ -222,16 +225,14 @@ def to_rgb(
     _check_size(image.size, limits)
     factor = _reduction(image.size)
     n_pixels = image.width * image.height
-    needed = n_pixels * (
-        _PIXEL_BYTES.get(image.mode, 4) + _DECODER_BYTES.get(image.format, 0)
-    )
-    needed += extra_bytes
+    needed = n_pixels * _PIXEL_BYTES.get(image.mode, 4) + extra_bytes
     if needed > limits.bytes:
         raise CannotDecode(
             f"decoding its {_mega(n_pixels)} would take {needed / 1e9:.1f} GB of "
             f"memory; the limit is {limits.bytes / 1e9:.1f} GB (max_bytes)"
         )
     with _ROOM.take(needed + 8 * n_pixels // factor**2):
+        deep = ";16" in str(getattr(image, "tile", ""))
         with loading or nullcontext():
             _load(image)
             if orientation is None:
@@ -240,6 +241,8 @@ def to_rgb(
             result = image
         else:
             result = _convert(image, factor)
+        if deep and image.mode != "I;16":
+            result = _brightened(result)
         return result.transpose(_TURN[orientation]) if orientation > 1 else result
 
 
@@ -276,12 +279,15 @@ def _reduction(size):
     return factor
 
 
-def _coefficients(image, n_pixels):
-    """Return the bytes that a progressive JPEG takes while it is decoded."""
-    if image.format != "JPEG" or not image.info.get("progressive"):
-        return 0
-    areas = [h * v for _, h, v, _ in image.layer]
-    return 2 * n_pixels * sum(areas) // max(areas)
+def _decoder_bytes(image, n_pixels):
+    """Return the memory that a decoder needs beside the picture that it returns."""
+    if image.format == "JPEG" and image.info.get("progressive"):
+        areas = [h * v for _, h, v, _ in image.layer]  # of the samples of each color
+        return 2 * n_pixels * sum(areas) // max(areas)
+    if image.format == "TIFF":
+        rows = min(image.height, image.tag_v2.get(_ROWS_PER_STRIP, image.height))
+        return 4 * image.width * rows * ("tile_offsets" not in image.tag_v2.named())
+    return n_pixels * _DECODER_BYTES.get(image.format, 0)
 
 
 def _check_size(size, limits):
@@ -363,6 +369,18 @@ def _gray_scale(image):
             f"{expected}"
         )
     return limit
+
+
+def _brightened(image):
+    """Return colors that were cut to the upper 8 of 16 bits, when those are not used.
+
+    The same rule as for gray: 10, 12 or 14 bits in a file of 16.
+    """
+    n_bits = max(high for _, high in image.getextrema()).bit_length()
+    limit = 2 ** (n_bits + n_bits % 2) - 1
+    if not 0 < limit < 255:
+        return image
+    return image.point([min(255, v * 255 // limit) for v in range(256)] * 3)
 
 
 def _finite_range(image):

@@ -43,7 +43,7 @@ _LISTED = (
     "PCX",
 )
 # Other files may start with the few bytes of these: their header must be sound too.
-SHORT_MAGIC = {"BMP", "PPM", "ICO", "PCX", "TGA"}
+SHORT_MAGIC = {"BMP", "PPM", "DDS", "ICO", "PCX", "TGA"}
 
 _HEIF_BRANDS = rb"hei[cxms]|hev[cxms]|mif[12]|msf1"
 _RAW_NAMES = re.compile(
@@ -75,10 +75,7 @@ class Kind(NamedTuple):
         """Why a file of this kind is left out."""
         article = "an" if self.name.startswith(("OpenEXR", "SVG")) else "a"
         if self.install:
-            return (
-                f"it is a picture in {self.name} format, which is read after "
-                f"`pip install {self.install}`"
-            )
+            return f"{self.name} pictures need `pip install {self.install}`"
         if self.is_picture:
             return f"it is {article} {self.name}; export it as JPEG, PNG or TIFF"
         return f"it is {article} {self.name}, not a picture"
@@ -100,7 +97,7 @@ _KINDS = [
     (rb"#\?R(?:ADIANCE|GBE)", Kind("Radiance picture (HDR)")),
     (rb"II\xbc", Kind("JPEG XR picture")),
     (rb"SIMPLE  =", Kind("FITS file of astronomy")),
-    (rb"AT&TFORM", Kind("DjVu document")),
+    (rb"AT&TFORM", Kind("DjVu document", is_picture=False)),
     (rb"%PDF", Kind("PDF document", is_picture=False)),
     (rb"%!PS|\xc5\xd0\xd3\xc6", Kind("PostScript document", is_picture=False)),
     (

@@ -252,7 +252,7 @@ class ImageSource:
         """Return the file, and its status: a regular one, not empty, within limits."""
         try:
             self._check_kind(os.stat(self._image).st_mode)
-            file = open(self._image, "rb", opener=_open_at_once)  # noqa: SIM115
+            file = open(self._image, "rb", opener=open_at_once)  # noqa: SIM115
             status = os.fstat(file.fileno())
         except OSError as error:
             raise UnreadableImageError(self.name, reason_of(error)) from error
@@ -360,7 +360,7 @@ def _from_array(array) -> Image.Image:
     return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 
 
-def _open_at_once(path, flags):
+def open_at_once(path, flags):
     """Open a file; one that became a pipe in between does not block."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
@@ -375,10 +375,12 @@ def kind_of_entry(mode: int) -> str:
     return f"it is {kinds.get(stat.S_IFMT(mode), 'a device, not a regular file')}"
 
 
-def reason_of(error: OSError) -> str:
+def reason_of(error: OSError, is_link: bool = False) -> str:
     """Say why the system does not give a file or a folder."""
     known = {
-        errno.ENOENT: "the file does not exist",
+        errno.ENOENT: "its link leads nowhere"
+        if is_link
+        else "the file does not exist",
         errno.ELOOP: "its link leads in a circle",
         errno.ENOTDIR: "its link leads through a file",
         errno.ENAMETOOLONG: "its path, or that of its link, is too long",

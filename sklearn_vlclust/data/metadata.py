@@ -139,6 +139,13 @@ class _Parts(io.RawIOBase):
         return len(data)
 
 
+class _TiffParts(_Parts):
+    """Parts of a TIFF file; libtiff, which minds no metadata, may read all of it."""
+
+    def fileno(self):
+        return self._file.fileno()
+
+
 def _joined(file, parts):
     return io.BufferedReader(_Parts(file, parts), 1 << 16)
 
@@ -266,7 +273,8 @@ def _tiff(file):
         return file, 1
     turned = tags.get(ORIENTATION, 1)
     parts = [(0, place), new, (place + len(new), end)]
-    return _joined(file, parts), turned if 1 <= turned <= 8 else 1
+    reader = io.BufferedReader(_TiffParts(file, parts), 1 << 16)
+    return reader, turned if 1 <= turned <= 8 else 1
 
 
 def _isobmff(file):

@@ -6,48 +6,84 @@ import mimetypes
 import os
 import stat
 import warnings
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from typing import Literal, overload
 
 import numpy as np
-from PIL import Image
 
 from .._typing import StrPath
+from ..data.decoding import opens
+from ..data.formats import HEAD, SHORT_MAGIC, format_of, kind_of
+from ..data.images import kind_of_entry, open_at_once, reason_of
 
-# Pillow knows many more, and some of them accept nearly any file.
-_FORMATS = (
-    "JPEG",
-    "PNG",
-    "WEBP",
-    "GIF",
-    "BMP",
-    "TIFF",
-    "PPM",
-    "JPEG2000",
-    "AVIF",
-    "HEIF",
-    "JXL",
-    "QOI",
-)
-# Text may start with the two letters of these: their header must be sound as well.
-_SHORT_MAGIC = ("BMP", "PPM")
+# Folders that systems and network drives make: previews, and files that were deleted.
+SYSTEM_FOLDERS = {
+    "@eadir",
+    "@recycle",
+    "@recently-snapshot",
+    "#recycle",
+    "#snapshot",
+    "$recycle.bin",
+    "recycler",
+    "system volume information",
+    "__macosx",
+    "lost+found",
+}
+# Names of images that not every system knows.
+_IMAGE_NAMES = (".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".webp")
+# Files that a warning names, per reason.
+_NAMED = 3
 
 
-def list_images(folder: StrPath) -> np.ndarray:
+@overload
+def list_images(
+    folder: StrPath,
+    exclude: StrPath | Iterable[StrPath] = ...,
+    return_left_out: Literal[False] = ...,
+) -> np.ndarray: ...
+
+
+@overload
+def list_images(
+    folder: StrPath,
+    exclude: StrPath | Iterable[StrPath] = ...,
+    *,
+    return_left_out: Literal[True],
+) -> tuple[np.ndarray, list[tuple[str, str]]]: ...
+
+
+def list_images(
+    folder: StrPath,
+    exclude: StrPath | Iterable[StrPath] = (),
+    return_left_out: bool = False,
+) -> np.ndarray | tuple[np.ndarray, list[tuple[str, str]]]:
     """List the images in a folder and the folders below it.
 
     What counts is the content of a file, not its name: files start with the bytes of
     a format that Pillow reads (plugins, pillow-heif for one, count). Whether an image
     is whole is seen when it is decoded. Hidden files and folders (.name) are left
-    out; links are followed, each folder once.
+    out, and so are folders that systems make, such as `@eaDir`, `$RECYCLE.BIN` and
+    `__MACOSX`; links are followed, each folder once.
 
     Parameters
     ----------
     folder : path
         The folder.
+    exclude : str or sequence of str, default=()
+        Patterns such as ``"*.png"``, ``"raw"`` or ``"2019/*"``: files and folders are
+        skipped whose name, or path below `folder`, fits one (`*`, `?` and `[...]` as
+        in a shell; upper and lower case are the same).
+    return_left_out : bool, default=False
+        Whether to return the files that were left out as well.
 
     Returns
     -------
     paths : ndarray of str
         Sorted; each starts with `folder` as it was given.
+    left_out : list of (str, str)
+        Only with `return_left_out`: path and reason, sorted, of what looks like an
+        image but is none that can be read here, or cannot be looked at.
 
     Raises
     ------
@@ -59,7 +95,7 @@ def list_images(folder: StrPath) -> np.ndarray:
     Warns
     -----
     UserWarning
-        If files are named like images but are something else.
+        If files were left out: how many, for which reasons.
 
     Examples
     --------
@@ -71,76 +107,133 @@ def list_images(folder: StrPath) -> np.ndarray:
         raise FileNotFoundError(f"The folder {root!r} does not exist.")
     if not os.path.isdir(root):
         raise NotADirectoryError(f"{root!r} is a file; list_images takes a folder.")
-    Image.init()
-    images, misnamed = [], []
-    for path in _walk(root):
-        if _has_image_content(path):
+    patterns = _read_patterns(exclude)
+    images, left_out = [], []
+    for path, reason in _walk(root, patterns):
+        if reason is None:
+            reason = _reason_to_leave_out(path)
+        if reason is None:
             images.append(path)
-        elif _has_image_name(path):
-            misnamed.append(path)
-    if misnamed:
-        warnings.warn(
-            f"{len(misnamed)} files in {root!r} are named like images but are empty "
-            f"or something else, and left out: {_some(sorted(misnamed))}.",
-            stacklevel=2,
-        )
+        elif reason:  # of concern
+            left_out.append((path, reason))
+    left_out.sort()
     if not images:
-        raise ValueError(f"The folder {root!r} holds no images.")
-    return np.array(sorted(images))
+        why = _summary(root, left_out) if left_out else ""
+        skipped = "; some may be excluded" if patterns else ""
+        raise ValueError(
+            f"The folder {root!r} holds no images{skipped}. {why}".rstrip()
+        )
+    if left_out:
+        warnings.warn(_summary(root, left_out), stacklevel=2)
+    paths = np.array(sorted(images))
+    return (paths, left_out) if return_left_out else paths
 
 
-def _walk(root):
-    """Yield the regular files below `root`; a link back up does not loop."""
+def _read_patterns(exclude):
+    patterns = [exclude] if isinstance(exclude, str | os.PathLike) else list(exclude)
+    for pattern in patterns:
+        if not isinstance(pattern, str | os.PathLike) or not os.fspath(pattern):
+            raise ValueError(
+                f"exclude holds {pattern!r}; expected patterns such as '*.png'."
+            )
+    return [os.path.normpath(os.fspath(pattern)).casefold() for pattern in patterns]
 
-    def fail(error):
-        raise error
+
+def _walk(root, patterns):
+    """Yield path and None of each regular file below `root`, or path and reason.
+
+    A link back up does not loop. Whatever the system says of one entry concerns that
+    entry only.
+    """
+
+    def skips(path, name):
+        if name.startswith("."):
+            return True
+        texts = [name, os.path.relpath(path, root), path] if patterns else []
+        return any(fnmatchcase(t.casefold(), p) for t in texts for p in patterns)
 
     seen = set()
-    for folder, below, files in os.walk(root, followlinks=True, onerror=fail):
-        status = os.stat(folder)
-        # The first of two ways into a folder wins, so their order must be fixed.
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        if (status.st_dev, status.st_ino) in seen:
-            below.clear()
+    folders = [root]
+    while folders:
+        folder = folders.pop()
+        try:
+            status = os.stat(folder)
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            # The first of two ways into a folder wins, so their order must be fixed.
+            names = sorted(os.listdir(folder))
+        except OSError as error:
+            yield folder, f"the folder is left out: {reason_of(error)}"
             continue
-        seen.add((status.st_dev, status.st_ino))
-        for name in files:
+        below = []
+        for name in names:
             path = os.path.join(folder, name)
-            if not name.startswith(".") and _is_file(path):
-                yield path
+            if skips(path, name):
+                continue
+            try:
+                mode = os.stat(path).st_mode
+            except OSError as error:
+                if not _is_named_otherwise(path):
+                    yield path, reason_of(error, is_link=os.path.islink(path))
+                continue
+            if stat.S_ISDIR(mode):
+                if name.casefold() not in SYSTEM_FOLDERS:
+                    below.append(path)
+            elif stat.S_ISREG(mode):
+                yield path, None
+            elif _has_image_name(path):
+                yield path, kind_of_entry(mode)
+        folders.extend(reversed(below))
 
 
-def _is_file(path):
+def _reason_to_leave_out(path):
+    """Return None for an image, "" for what is of no concern, else the reason."""
     try:
-        return stat.S_ISREG(os.stat(path).st_mode)
-    except FileNotFoundError:  # a link to nowhere
-        return False
+        with open(path, "rb", opener=open_at_once) as file:
+            head = file.read(HEAD)
+        kind, name = kind_of(head, path), format_of(head, path)
+        is_raw = kind is not None and name == "TIFF"
+        if name and not is_raw and (name not in SHORT_MAGIC or opens(path)):
+            return None
+    except OSError as error:
+        return "" if _is_named_otherwise(path) else reason_of(error)
+    if kind is not None and kind.is_picture:
+        return kind.reason
+    if not _has_image_name(path):
+        return ""
+    if kind is not None:
+        return kind.reason
+    if not head:
+        return "the file is empty (0 bytes)"
+    return "it is named like an image, but its content is of no known format"
 
 
-def _has_image_content(path):
-    with open(path, "rb") as file:
-        head = file.read(32)
-    for name in _FORMATS:
-        _, accept = Image.OPEN.get(name, (None, None))
-        # accept returns a text where Pillow was built without the decoder.
-        if head and accept is not None and accept(head) is True:
-            return name not in _SHORT_MAGIC or _opens(path, name)
-    return False
-
-
-def _opens(path, name):
-    try:
-        with Image.open(path, formats=[name]):
-            return True
-    except Exception:  # whatever a decoder makes of a text file
-        return False
+def _type_of_name(path):
+    return mimetypes.guess_type(path)[0] or ""
 
 
 def _has_image_name(path):
-    kind = mimetypes.guess_type(path)[0] or ""
-    return kind.startswith("image/") and kind != "image/svg+xml"
+    kind = _type_of_name(path)
+    is_image = kind.startswith("image/") and kind != "image/svg+xml"
+    return is_image or path.lower().endswith(_IMAGE_NAMES)
 
 
-def _some(paths, limit=3):
-    names = ", ".join(map(repr, paths[:limit]))
-    return names + (", ..." if len(paths) > limit else "")
+def _is_named_otherwise(path):
+    """Whether a name says that a file is no image, as that of a text does."""
+    return bool(_type_of_name(path)) and not _has_image_name(path)
+
+
+def _summary(root, left_out):
+    """Return a sentence: how many were left out, for which reasons, and some names."""
+    by_reason: dict[str, list[str]] = {}
+    for path, reason in left_out:
+        by_reason.setdefault(reason, []).append(path)
+    parts = []
+    for reason, paths in by_reason.items():
+        # "412 HEIC pictures need ..." reads as it is.
+        what = reason if " pictures need " in reason else f"because {reason}"
+        names = ", ".join(map(repr, paths[:_NAMED])) + ", ..." * (len(paths) > _NAMED)
+        parts.append(f"{len(paths):,} {what} ({names})")
+    files = "1 file" if len(left_out) == 1 else f"{len(left_out):,} files"
+    return f"{files} in {root!r} left out: {'; '.join(parts)}."

@@ -2,6 +2,7 @@
 
 import csv
 import re
+from pathlib import Path
 
 import pytest
 
@@ -142,11 +143,39 @@ def test_unreadable_images_are_listed_and_left_out(
     run = vlclust("cluster", folder, *arguments, "--json")
     assert run.code == 0
     assert run.json["n_images"] == 24
-    (error,) = run.json["errors"]
-    assert error["path"] == str(folder / "red" / "half.png") and error["reason"]
+    reasons = {error["path"]: error["reason"] for error in run.json["errors"]}
+    half, text = folder / "red" / "half.png", folder / "text.png"
+    assert reasons.keys() == {str(half), str(text)}
+    assert "truncated" in reasons[str(half)]
     assert any("text.png" in warning for warning in run.json["warnings"])
+    table = read_csv(tmp_path / "out" / "left_out.csv")
+    assert {row["path"]: row["reason"] for row in table} == reasons
     shown = vlclust("cluster", folder, *arguments)
-    assert f"Left out: {folder / 'red' / 'half.png'}: " in shown.out
+    assert f"Left out: {half}: " in shown.out
+
+
+def test_many_left_out_files_are_counted(copy_of, pictures, options, tmp_path):
+    folder = copy_of(pictures)
+    for i in range(25):
+        (folder / f"{i:02d}.png").write_bytes(b"")
+    run = vlclust("cluster", folder, "--k", 3, "--out", tmp_path / "out", *options)
+    assert run.code == 0
+    assert run.out.count("the file is empty (0 bytes)") == 10
+    assert "15 more" in run.out
+    assert len(read_csv(tmp_path / "out" / "left_out.csv")) == 25
+
+
+def test_excluded_files_are_not_clustered(copy_of, pictures, options, tmp_path):
+    folder = copy_of(pictures)
+    (folder / "red" / "empty.png").write_bytes(b"")
+    arguments = ["--k", 2, *options, "--json", "--exclude", "RED", "--exclude", "*/0.*"]
+    run = vlclust("cluster", folder, "--out", tmp_path / "out", *arguments)
+    assert run.code == 0
+    names = [Path(image["path"]).relative_to(folder) for image in run.json["images"]]
+    assert names and not [n for n in names if "red" in n.parts or n.stem == "0"]
+    assert run.json["errors"] == []
+    new = vlclust("predict", tmp_path / "out", folder, "--json", "--exclude", "re?")
+    assert not [i for i in new.json["images"] if "/red/" in i["path"]]
 
 
 def test_embeddings_are_kept(pictures, options, tmp_path, monkeypatch):
