@@ -15,6 +15,7 @@ import torch
 
 from .._compat import StrOptions
 from .._typing import Bool, Device, Int, StrPath
+from ..data.decoding import LIMITS
 from ._base import BaseEmbedder
 
 
@@ -57,6 +58,10 @@ class CLIPEmbedder(BaseEmbedder):
     compile : bool, default=False
         Whether torch compiles the image encoder, at the first batch and again at the
         first of another size, which takes a while: for many images on a GPU.
+    max_pixels : int, default=500_000_000
+        Largest width times height of an image; a larger one is not decoded.
+    max_bytes : int, default=2**30
+        Largest file, and the most memory that decoding one image may take.
 
     Attributes
     ----------
@@ -105,6 +110,8 @@ class CLIPEmbedder(BaseEmbedder):
         on_error: Literal["raise", "skip"] = "raise",
         verbose: Int = 0,
         compile: Bool = False,
+        max_pixels: Int = LIMITS.pixels,
+        max_bytes: Int = LIMITS.bytes,
     ) -> None:
         self.model = model
         self.pretrained = pretrained
@@ -116,6 +123,8 @@ class CLIPEmbedder(BaseEmbedder):
         self.on_error = on_error
         self.verbose = verbose
         self.compile = compile
+        self.max_pixels = max_pixels
+        self.max_bytes = max_bytes
 
     @property
     def encoder_id(self) -> str:

@@ -15,6 +15,7 @@ import torch
 from torch.nn import functional as F
 
 from .._typing import Device, Int, Strings, StrPath
+from ..data.decoding import LIMITS
 from ..data.rows import unit
 from ..datasets.nouns import noun_hierarchy
 from ._base import BaseEmbedder
@@ -63,6 +64,10 @@ class OfflineEmbedder(BaseEmbedder):
         in `errors_`.
     verbose : int, default=0
         1 shows a progress bar.
+    max_pixels : int, default=500_000_000
+        Largest width times height of an image; a larger one is not decoded.
+    max_bytes : int, default=2**30
+        Largest file, and the most memory that decoding one image may take.
 
     Attributes
     ----------
@@ -125,6 +130,8 @@ class OfflineEmbedder(BaseEmbedder):
         n_jobs: Int | None = None,
         on_error: Literal["raise", "skip"] = "raise",
         verbose: Int = 0,
+        max_pixels: Int = LIMITS.pixels,
+        max_bytes: Int = LIMITS.bytes,
     ) -> None:
         self.batch_size = batch_size
         self.device = device
@@ -132,6 +139,8 @@ class OfflineEmbedder(BaseEmbedder):
         self.n_jobs = n_jobs
         self.on_error = on_error
         self.verbose = verbose
+        self.max_pixels = max_pixels
+        self.max_bytes = max_bytes
 
     @property
     def encoder_id(self) -> str:
