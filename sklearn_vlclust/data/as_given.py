@@ -31,7 +31,7 @@ def column_of(X):
     X : object
         Of one dimension if it was such a table of anything but numbers.
     """
-    shape = getattr(X, "shape", ())
+    shape = tuple(getattr(X, "shape", ()))
     if isinstance(X, list | tuple):
         first = X[0] if X else None
         if isinstance(first, list | tuple) and len(first) == 1:

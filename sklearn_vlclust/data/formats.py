@@ -2,7 +2,6 @@
 
 import functools
 import re
-from collections import defaultdict
 from importlib import import_module
 from typing import NamedTuple
 
@@ -116,9 +115,7 @@ _KINDS = [
     ),
 ]
 # Raw files start as TIFF files do, and some HEIC files as AVIF files do.
-_NOT_WHAT_IT_SEEMS = defaultdict(
-    tuple, TIFF=(Kind(RAW),), AVIF=(Kind("HEIC", "pillow-heif"),)
-)
+_NOT_WHAT_IT_SEEMS = {"TIFF": Kind(RAW), "AVIF": Kind("HEIC", "pillow-heif")}
 _STARTS = [(re.compile(start, re.DOTALL), kind) for start, kind in _KINDS]
 
 
@@ -186,8 +183,10 @@ def format_of(head: bytes, path: str = "") -> str | None:
         if not head or name not in readable or accept is None:
             continue
         # accept returns a text where Pillow was built without the decoder.
-        if accept(head) is True and kind_of(head, path) not in _NOT_WHAT_IT_SEEMS[name]:
-            return name
+        if accept(head) is True:
+            other = _NOT_WHAT_IT_SEEMS.get(name)
+            if other is None or kind_of(head, path) != other:
+                return name
     return "TGA" if head and is_tga(path) else None
 
 
