@@ -24,6 +24,7 @@ from .._backend._progress import progress_bar
 from .._compat import Interval, StrOptions
 from .._docs import documented
 from .._typing import Array, Images, Strings
+from ..data.decoding import LIMITS, Limits
 from ..data.distributed import by_blocks, is_dask
 from ..data.images import UnreadableImageError, check_images, iter_decoded
 from ._cache import EmbeddingCache, cached_rows
@@ -80,6 +81,8 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         "n_jobs": [Integral, None],
         "on_error": [StrOptions({"raise", "skip"})],
         "verbose": ["verbose"],
+        "max_pixels": [Interval(Integral, 1, None, closed="left")],
+        "max_bytes": [Interval(Integral, 1, None, closed="left")],
     }
 
     _network_params: tuple[str, ...] = ("device",)
@@ -168,7 +171,11 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             prepare = self._preparer(cache)
             prefetch = 2 * self.batch_size
             decoded = iter_decoded(
-                images, prepare, n_jobs=self.n_jobs, prefetch=prefetch
+                images,
+                prepare,
+                n_jobs=self.n_jobs,
+                prefetch=prefetch,
+                limits=self._limits,
             )
             with closing(decoded):
                 for i, item in enumerate(decoded):
@@ -257,6 +264,14 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             return key, None, self._preprocess(source.decode())
 
         return prepare
+
+    @property
+    def _limits(self):
+        """What one image may take; encoders of users need not have these parameters."""
+        return Limits(
+            getattr(self, "max_pixels", LIMITS.pixels),
+            getattr(self, "max_bytes", LIMITS.bytes),
+        )
 
     def _to_workers(self):
         if self.on_error == "skip":

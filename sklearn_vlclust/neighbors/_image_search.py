@@ -37,7 +37,7 @@ from .._typing import (
     Transformer,
 )
 from ..data.distributed import gather, is_dask
-from ..data.images import is_images
+from ..data.images import check_images, is_images
 from ..data.read import read_embeddings
 from ..data.rows import BLOCK_ROWS, UnitRows, row_blocks
 from ..embedding._resolve import embed_images, make_embedder
@@ -463,9 +463,11 @@ def _encoder_id(embedder):
 
 def _paths_of(X):
     """Return paths as an object array of str; None if `X` is anything else."""
-    if not is_images(X) or getattr(X, "ndim", 1) != 1:
+    if not is_images(X):
         return None
-    X = gather(X) if is_dask(X) else X
+    X = gather(X) if is_dask(X) else check_images(X)
+    if getattr(X, "ndim", 1) != 1:
+        return None
     if not all(isinstance(path, str | os.PathLike) for path in X):
         return None
     return _as_paths(X)
