@@ -1,6 +1,7 @@
 """Files that are either whole or not there, written by one process at a time."""
 
 import hashlib
+import json
 import os
 import re
 import secrets
@@ -14,11 +15,11 @@ try:
 except ImportError:  # not POSIX: there are no locks
     fcntl = None  # type: ignore[assignment]
 
-# Bytes that are read and hashed at once.
-_CHUNK = 2**20
 # Age in seconds from which a temporary file of another machine counts as abandoned.
 _ABANDONED = 24 * 3600
 _HOST = hashlib.blake2b(socket.gethostname().encode(), digest_size=4).hexdigest()
+# Checksums of the files of a folder.
+SEAL = "vlclust-checksums.json"
 # Targets whose leftovers this process has looked for.
 _CLEANED: set[str] = set()
 
@@ -120,6 +121,28 @@ def file_hash(path):
     """Return a checksum of the bytes of a file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, new_hash).hexdigest()
+
+
+def seal(folder):
+    """Write the checksums of all files below a folder into the folder."""
+    write_bytes_atomically(folder / SEAL, json.dumps(_hashes(folder)).encode())
+
+
+def is_sealed(folder):
+    """Whether the files below a folder are as they were; None if nothing tells."""
+    seal_file = folder / SEAL
+    if not seal_file.is_file():
+        return None
+    try:
+        return json.loads(seal_file.read_bytes()) == _hashes(folder)
+    except (OSError, ValueError):
+        return False
+
+
+def _hashes(folder):
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    names = {path: path.relative_to(folder).as_posix() for path in files}
+    return {name: file_hash(path) for path, name in names.items() if name != SEAL}
 
 
 def new_hash(data=b""):

@@ -13,7 +13,7 @@ from ._methods import Fitter, choose_n_clusters
 from ._model import Model
 from ._options import Method, Sorting
 from ._output import Output
-from ._sorted import sort_images
+from ._sorted import check_sorted, sort_images
 from ._words import describe_words, encode_nouns, load_words
 
 
@@ -66,24 +66,25 @@ def run(request, terminal):
     started = time.perf_counter()
     words = load_words(request.words)
     settings, output = request.settings(), Output(request.out)
-    resumed = output.check(request.folder, settings, request.overwrite)
+    output.check(request.folder, settings, request.overwrite)
+    if request.sorting is not None:
+        check_sorted(output.images)
     paths = list_pictures(request.folder, output.folder)
     _check_k(request.k, len(paths))
-    output.start(settings)
-    if resumed:
-        terminal.remark(f"Going on with the run in {str(output.folder)!r}")
-    model, errors = _cluster(request, settings, paths, words, output, terminal)
-    rows = assignments(
-        model.search.paths_,
-        model.estimator.predict_proba(model.embeddings),
-        model.names,
-    )
-    model.save(output.model)
-    write_csv(rows, output.csv)
-    if request.sorting is not None:
-        sort_images(rows, output.images, request.sorting, terminal)
-    write_report(model, output.report, terminal)
-    output.finish(settings)
+    with output.writing(request.folder, settings, request.overwrite) as resumed:
+        if resumed:
+            terminal.remark(f"Going on with the run in {str(output.folder)!r}")
+        model, errors = _cluster(request, settings, paths, words, output, terminal)
+        rows = assignments(
+            model.search.paths_,
+            model.estimator.predict_proba(model.embeddings),
+            model.names,
+        )
+        model.save(output.model)
+        write_csv(rows, output.csv)
+        if request.sorting is not None:
+            sort_images(rows, output.images, request.sorting, terminal)
+        write_report(model, output.report, terminal)
     return {
         "out": str(output.folder),
         "report": str(output.report),

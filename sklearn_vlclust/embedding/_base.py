@@ -285,7 +285,9 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         return rows
 
     def _open_cache(self):
-        return nullcontext() if self.cache is None else EmbeddingCache(self.cache)
+        if self.cache is None:
+            return nullcontext()
+        return EmbeddingCache(self.cache, self._n_features_out)
 
     def _progress(self, total: int, unit: str):
         from tqdm.auto import tqdm

@@ -100,6 +100,26 @@ def test_damaged_copy_is_replaced(bare, installed):
     assert (target / "index.noun").stat().st_size > 1_000_000
 
 
+@pytest.mark.parametrize("name", ["data.noun", "index.sense", "lexnames"])
+@pytest.mark.parametrize("how", ["cut", "flip", "zeros"])
+def test_a_copy_with_other_bytes_is_replaced(bare, installed, name, how):
+    shutil.copytree(installed, bare / "usr-share-wordnet")
+    target = fetch_wordnet(bare / "home", download=False)
+    content = (target / name).read_bytes()
+    half = len(content) // 2
+    damaged = {
+        "cut": content[: content.rindex(b"\n", 0, half) + 1],
+        "flip": content[:half] + bytes([content[half] ^ 1]) + content[half + 1 :],
+        "zeros": content[:half] + bytes(50) + content[half + 50 :],
+    }[how]
+    (target / name).write_bytes(damaged)
+    (target.parent / ".wordnet-killed").mkdir()
+    with pytest.warns(UserWarning, match="WordNet in .* is damaged: it is installed"):
+        assert fetch_wordnet(bare / "home", download=False) == target
+    assert (target / name).read_bytes() == content
+    assert [path.name for path in target.parent.iterdir()] == ["wordnet"]
+
+
 def test_installs_may_race(bare, installed):
     shutil.copytree(installed, bare / "usr-share-wordnet")
     with ThreadPoolExecutor(4) as pool:
