@@ -3,7 +3,7 @@
 import json
 import os
 import warnings
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from .._backend._files import file_hash, locked, write_bytes_atomically
@@ -119,18 +119,19 @@ class Output:
             If another run writes to the folder, or as of `check`.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with locked(self.folder, wait=False):
-                resumed = self.check(source, settings, overwrite)
-                self._claim(settings)
-                yield resumed
-                self._finish(settings)
-        except BlockingIOError:
-            raise CommandError(
-                f"Another vlclust writes to --out {str(self.folder)!r}: wait until it "
-                "is done, or name another folder.",
-                OCCUPIED,
-            ) from None
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(locked(self.folder, wait=False))
+            except BlockingIOError:
+                raise CommandError(
+                    f"Another vlclust writes to --out {str(self.folder)!r}: wait until "
+                    "it is done, or name another folder.",
+                    OCCUPIED,
+                ) from None
+            resumed = self.check(source, settings, overwrite)
+            self._claim(settings)
+            yield resumed
+            self._finish(settings)
 
     def _claim(self, settings):
         """Note that a run writes to the folder, after files of the user's moved."""

@@ -16,6 +16,8 @@ from ._options import Sorting
 # What a run has put there, so that the next one can take away that and nothing else.
 MANIFEST = "vlclust-images.json"
 _PART = ".vlclust-copying"
+# Raised where JSON values are of another kind than was written.
+_WRONG_KINDS = ValueError, TypeError, KeyError, AttributeError
 _LONGEST_NAME = 255  # bytes, of most file systems
 
 
@@ -103,10 +105,10 @@ def _read_manifest(folder):
         with open(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)) as opened:
             entries = json.load(opened)
         known = [entry for entry in entries if _is_inside(entry["name"])]
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+    except (OSError, RecursionError, *_WRONG_KINDS) as error:
         raise CommandError(
             f"{str(file)!r} is damaged ({type(error).__name__}: {error}), so nothing "
-            "tells which images an earlier run has put there. Remove it to go on: these "
+            "tells which images an earlier run has put there. Remove it to go on: the "
             "images stay.",
             OCCUPIED,
         ) from error
