@@ -1,9 +1,14 @@
 """Private or version-dependent names of scikit-learn and torch, used here only."""
 
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
 from sklearn.base import _fit_context
+from sklearn.cluster._kmeans import _kmeans_single_lloyd
+from sklearn.utils import check_array
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -36,6 +41,31 @@ def find_one_dnn_linear():
     except Exception:  # of any type: it depends on what changed
         return None
     return product if works else None
+
+
+def lloyd(x, centers, max_iter):
+    """Run k-means as :class:`sklearn.cluster.KMeans` does, from given centers.
+
+    That class warns of fewer distinct rows than clusters; to silence it would change
+    the filters of warnings, which all threads share.
+    """
+    x = check_array(x, dtype=[np.float64, np.float32], order="C")
+    mean, tolerance = x.mean(axis=0), 1e-4 * x.var(axis=0).mean()
+    centers = np.array(centers, dtype=x.dtype, order="C") - mean
+    labels, inertia, centers, n_iter = _kmeans_single_lloyd(
+        x - mean,
+        np.ones(len(x), dtype=x.dtype),
+        centers,
+        max_iter=max_iter,
+        tol=tolerance,
+        n_threads=_openmp_effective_n_threads(),
+    )
+    return SimpleNamespace(
+        labels_=labels,
+        inertia_=inertia,
+        cluster_centers_=centers + mean,
+        n_iter_=n_iter,
+    )
 
 
 class _FitTask:
@@ -125,6 +155,7 @@ __all__ = [
     "_check_feature_names_in",
     "_fit_context",
     "find_one_dnn_linear",
+    "lloyd",
     "start_fit_task",
     "validate_parameter_constraints",
 ]

@@ -19,6 +19,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .._backend._device import new_generator, to_device
+from .._backend._settings import own_settings
 from .._compat import (
     CallbackSupportMixin,
     HasMethods,
@@ -141,6 +142,7 @@ class BaseDeepClusterer(
     }
 
     @_fit_context(prefer_skip_nested_validation=False)
+    @own_settings
     def fit(self, X, y=None):
         """Cluster `X`.
 
@@ -242,6 +244,7 @@ class BaseDeepClusterer(
         """
         return self._predict(X, _logits)
 
+    @own_settings
     def score(self, X, y=None):
         """Label-free quality of the clustering of `X`.
 
@@ -585,6 +588,7 @@ class BaseDeepClusterer(
         joint, self._joint = join(words)
         return UnitRows(np.concatenate([joint[b] for b in row_blocks(len(rows))]))
 
+    @own_settings
     def _predict(self, X, function):
         check_is_fitted(self)
         X, zero_rows = self._read(X, reset=False)

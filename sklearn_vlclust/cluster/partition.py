@@ -1,13 +1,11 @@
 """Partition rows into a given number of clusters: Ward's method and k-means."""
 
-import warnings
-
 import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
-from sklearn.cluster import KMeans, MiniBatchKMeans
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.cluster import MiniBatchKMeans
 
 from .._backend._products import linear
+from .._compat import lloyd
 from ..data.rows import as_tensor, row_blocks
 from ..metrics._clusters import cluster_means
 from .kmeans_plusplus import kmeans_plusplus
@@ -21,17 +19,12 @@ START_ROWS, START_ROWS_PER_CLUSTER = 20_000, 50
 
 
 def kmeans(x, n_clusters, rng, n_init=1, init=None):
-    """Return the best :class:`sklearn.cluster.KMeans` of `n_init` starts or of `init`.
+    """Return the best run of k-means of `n_init` starts or of `init`.
 
-    Of at most 50 rounds each.
+    With the attributes of :class:`sklearn.cluster.KMeans`, of at most 50 rounds each.
     """
     starts = kmeans_plusplus(x, n_clusters, n_init, rng) if init is None else [init]
-    runs = [KMeans(n_clusters, init=start, n_init=1, max_iter=50) for start in starts]
-    with warnings.catch_warnings():
-        # Fewer distinct rows than clusters: the warning is given once, at the end.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        for run in runs:
-            run.set_params(random_state=rng).fit(x)
+    runs = [lloyd(x, start, max_iter=50) for start in starts]
     return min(runs, key=lambda run: run.inertia_)
 
 

@@ -116,10 +116,19 @@ def _reader(folder: Path):
         """Safe to share between threads, and quick to load."""
 
         _reading = threading.RLock()
+        _POS_NAMES = {"n": "noun", "v": "verb", "a": "adj", "r": "adv"}
 
         def synset_from_pos_and_offset(self, *args, **kwargs):
             with self._reading:  # seeks, then reads
                 return super().synset_from_pos_and_offset(*args, **kwargs)
+
+        def find_synset(self, pos, offset):
+            """Return a synset, or None without nltk's warning."""
+            with self._reading, self.open(f"data.{self._POS_NAMES[pos]}") as file:
+                file.seek(offset)
+                if not file.readline().startswith(f"{offset:08d}"):
+                    return None
+            return self.synset_from_pos_and_offset(pos, offset)
 
         def map_wn(self, version="wordnet"):
             # Only for the multilingual WordNet; takes as long as all the rest.

@@ -18,6 +18,7 @@ from sklearn.base import (
 )
 from torch.nn import functional as F
 
+from .._backend._settings import own_settings
 from .._compat import Interval, StrOptions
 from ..data.distributed import by_blocks, is_dask
 from ..data.images import UnreadableImageError, check_images, iter_decoded
@@ -106,6 +107,7 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self._validate_params()
         return self.encode_images(X)
 
+    @own_settings
     def encode_images(self, images):
         """Embed images: :meth:`transform` without parameter validation.
 
@@ -172,6 +174,7 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self.kept_ = np.array(kept, dtype=np.intp)
         return rows[self.kept_] if errors else rows
 
+    @own_settings
     def encode_texts(self, texts):
         """Embed words or sentences.
 

@@ -2,7 +2,6 @@
 
 import re
 import threading
-import warnings
 from collections import defaultdict
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -311,8 +310,7 @@ class _ClassSpace:
 
         try:
             if wnid := re.fullmatch(r"n(\d{8})", name):
-                with warnings.catch_warnings(action="ignore"):
-                    found = self._wordnet.synset_from_pos_and_offset("n", int(wnid[1]))
+                found = self._wordnet.find_synset("n", int(wnid[1]))
             else:
                 found = self._wordnet.synset(name)
         except (WordNetError, ValueError):

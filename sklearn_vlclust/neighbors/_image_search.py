@@ -15,6 +15,7 @@ from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from .._backend._files import file_hash, locked, write_atomically
+from .._backend._settings import own_settings
 from .._compat import (
     HasMethods,
     Interval,
@@ -159,6 +160,7 @@ class ImageSearch(BaseEstimator):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
+    @own_settings
     def fit(self, X, y=None, *, paths=None):
         """Index the images to search.
 
@@ -213,6 +215,7 @@ class ImageSearch(BaseEstimator):
         check_is_fitted(self, "_rows")
         return self._rows[:]
 
+    @own_settings
     def kneighbors(self, X=None, n_neighbors=None, return_distance=True):
         """Find the nearest images of images.
 
@@ -246,6 +249,7 @@ class ImageSearch(BaseEstimator):
         X, zero_rows = read_embeddings(self, X, reset=False, embed=self._embed)
         return self._answer(self._features(X, zero_rows), n_neighbors, return_distance)
 
+    @own_settings
     def kneighbors_text(self, texts, n_neighbors=None, return_distance=True):
         """Find the images that are nearest to texts.
 

@@ -8,6 +8,7 @@ import torch
 from scipy.sparse import csr_array
 from sklearn.exceptions import InconsistentVersionWarning
 
+from .._backend._settings import own_settings
 from .._version import __version__
 from ._registry import class_name, find_class
 from ._tensor_files import FormatError, naming, read_tensors, verify, write_tensors
@@ -42,6 +43,7 @@ def save_model(estimator, path):
     write_tensors(path, KIND, header, tensors)
 
 
+@own_settings
 def load_model(path, expected=object):
     """Read back what `save_model` wrote.
 

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from .._backend._settings import own_settings
 from ..data.images import ImageSource, check_images, is_images
 from ..data.rows import UnitRows
 from ..neighbors import nearest
@@ -362,6 +363,7 @@ def lay_out(X, *, n_samples=5000, random_state=None):
     return coordinates
 
 
+@own_settings
 def _tsne(rows, rng):
     """Lay rows out by t-SNE; few or equal ones by their principal axes."""
     from sklearn.decomposition import PCA

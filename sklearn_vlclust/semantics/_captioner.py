@@ -13,6 +13,7 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
+from .._backend._settings import own_settings
 from .._compat import (
     HasMethods,
     Interval,
@@ -195,6 +196,7 @@ class ClusterCaptioner(BaseEstimator):
         self.device = device
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @own_settings
     def fit(self, X, y):
         """Name the clusters `y` of the images `X`.
 
