@@ -21,6 +21,7 @@ from sklearn.base import (
 from torch.nn import functional as F
 
 from .._backend._progress import progress_bar
+from .._backend._settings import own_settings
 from .._compat import Interval, StrOptions
 from .._docs import documented
 from .._typing import Array, Images, Strings
@@ -137,6 +138,7 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self._validate_params()
         return self.encode_images(X)
 
+    @own_settings
     def encode_images(self, images: Images) -> np.ndarray:
         """Embed images: :meth:`transform` without parameter validation.
 
@@ -204,6 +206,7 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self.kept_ = np.array(kept, dtype=np.intp)
         return rows[self.kept_] if errors else rows
 
+    @own_settings
     def encode_texts(self, texts: Strings) -> np.ndarray:
         """Embed words or sentences.
 
@@ -325,7 +328,9 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         return rows
 
     def _open_cache(self):
-        return nullcontext() if self.cache is None else EmbeddingCache(self.cache)
+        if self.cache is None:
+            return nullcontext()
+        return EmbeddingCache(self.cache, self._n_features_out)
 
     def _progress(self, total: int, unit: str):
         return progress_bar(total, unit, type(self).__name__, self.verbose)
