@@ -21,6 +21,7 @@ from .machine import Lacking, describe
 # Name -> module and, where a module holds several, its function.
 BENCHMARKS = {
     "training": ("training", "run"),
+    "handwritten": ("handwritten", "run"),
     "neighbors": ("neighbors", "run"),
     "coding_rate": ("coding_rate", "run"),
     "image_search": ("image_search", "run"),

@@ -2,7 +2,10 @@
 
 In a docstring, a line ``<device, verbose>`` stands for the numpydoc entries of these
 names, and ``Parameters: <device, verbose>`` for a section that starts with them. The
-decorator :func:`documented` puts them in.
+decorator :func:`documented` puts them in. They are written in `SHARED`, or once in the
+class: a method finds those of the other methods and of base classes, and the docstring
+of a class those of its base classes. If one name has several texts, ``<fit.X>`` is that
+of the method `fit`, and ``<shared.X>`` that of `SHARED`.
 """
 
 import re
@@ -16,6 +19,70 @@ T = TypeVar("T")
 # An entry begins with the name of what it documents. A key before it tells apart
 # entries of one name.
 SHARED = """
+X : array-like of shape (n_samples, n_features), or images
+    Embeddings (NumPy array, memmap, torch tensor, dask array, or a folder of
+    `.npy` files; only the direction of a row counts), or images: a list or
+    array of paths, PIL images, an array of shape (n_samples, height, width,
+    channels), or a dask bag or array of these.
+<given> X : array-like or images
+    What `estimator` takes.
+y : Ignored
+    Not used, present for API consistency.
+<fitted> self : object
+    The fitted estimator.
+<learned> score : float
+    :func:`~sklearn_vlclust.metrics.learned_information` of :meth:`predict`, in
+    nats: higher is better, for methods and for numbers of clusters.
+n_clusters : int or "auto", default=8
+    Number of clusters. "auto" estimates it without labels from embeddings or, where
+    there are none, small pixels; see
+    :class:`~sklearn_vlclust.CodingLengthKSelector`.
+<auto_n_clusters> n_clusters : int or "auto", default="auto"
+    Number of clusters. "auto" estimates it without labels from embeddings or, where
+    there are none, small pixels; see
+    :class:`~sklearn_vlclust.CodingLengthKSelector`.
+estimator : fitted clusterer
+    Labels of `X` are its `predict`; of one that has none, such as
+    `AgglomerativeClustering`, the `fit_predict` of a clone.
+embedder : "auto", "offline", encoder instance or None, default=None
+    Embeds images, texts and nouns that have no vector, where needed. If None,
+    :class:`~sklearn_vlclust.CLIPEmbedder`; "offline"
+    :class:`~sklearn_vlclust.OfflineEmbedder`; "auto" the former where its weights
+    are here or can be fetched, else the latter, with a warning. An instance is
+    cloned.
+vocabulary : "wordnet", Vocabulary or array-like of str, default="wordnet"
+    Nouns to choose from. "wordnet" is :meth:`Vocabulary.from_wordnet`.
+prompt : str, default="a photo of a {}"
+    What the text encoder reads, with ``{}`` in place of the noun. The article
+    before it follows the noun's first sound.
+device : str or torch.device, default="auto"
+    "auto" is CUDA, else MPS, else the CPU. Results are NumPy arrays in any case.
+n_jobs : int, default=None
+    Threads that decode images. If None, one per processor, at most 8; -1 means all
+    processors.
+verbose : int, default=0
+    1 shows a progress bar.
+eps : float, default=0.1
+    Squared precision of the code (epsilon^2 in CPP).
+Z : float tensor of shape (m, d)
+    Features, one row per sample, of unit length.
+labels_ : ndarray of shape (n_samples,), int64
+    Cluster of each sample; cluster 0 is the largest.
+n_clusters_ : int
+    Number of clusters that have samples.
+k_candidates_ : list of (int, float)
+    The chosen number of clusters and at most three runner-ups, each with its score,
+    best first.
+k_values_ : ndarray of int
+    Numbers of clusters that were compared.
+embedder_ : encoder or None
+    The encoder of the images, if one was needed.
+n_features_in_ : int
+    Width of the embeddings, or values per image.
+feature_names_in_ : ndarray of str
+    Names of the columns, if `X` had any.
+<qiu2024> .. [1] Qiu, Zhang, Chen, Cai, "Multi-level Cross-modal Alignment for Image
+   Clustering", AAAI 2024.
 <drawn> display : <class>
     Drawn; :meth:`plot` draws it again elsewhere.
 <itself> display : <class>
@@ -26,8 +93,6 @@ ax_ : matplotlib Axes
     Axes with the plot.
 figure_ : matplotlib Figure
     Figure of these axes.
-<given> X : array-like of shape (n_samples, n_features), or images
-    What `estimator` takes.
 <centered> estimator : clusterer
     Fitted, with `cluster_centers_`; its `cluster_names_` are shown, if any.
 <featuring> estimator : clusterer
@@ -47,23 +112,20 @@ embeddings : array-like of shape (n_images, n_features), default=None
    principle of rate reduction in the age of pretrained models", ICLR 2024.
 """
 
-_INSERTION = re.compile(r"^( *)(?:(\w+): )?<(\w+(?:, \w+)*)>$", re.MULTILINE)
+_NAME = r"\w+(?:\.\w+)?"
+_INSERTION = re.compile(rf"^( *)(?:(\w+): )?<({_NAME}(?:, {_NAME})*)>$", re.MULTILINE)
 _ENTRY = re.compile(
     r"^(?:<(?P<key>\w+)> \S|(?P<name>\w+)(?:, \w+)* : ).*(?:\n+ {3}.*)*", re.MULTILINE
 )
 
 
 def documented(*sources: object) -> Callable[[T], T]:
-    """Return a decorator that inserts entries into docstrings.
-
-    Entries are looked up in `sources` and then in `SHARED`. Methods of a class find
-    those that other methods of the class spell out, and those of its base classes.
+    """Return a decorator that inserts entries into the docstrings of what it is given.
 
     Parameters
     ----------
-    *sources : functions and classes
-        Their entries may be used: of functions for functions and methods, of classes
-        for classes.
+    *sources : functions
+        Their entries may be used besides.
 
     Returns
     -------
@@ -74,21 +136,19 @@ def documented(*sources: object) -> Callable[[T], T]:
     Raises
     ------
     ValueError
-        When decorating, if an entry is unknown, or methods of a class spell it out
-        differently.
+        When decorating, if an entry is unknown, or has several texts.
     """
 
     def decorate(thing: T) -> T:
+        given = [_entries(source) for source in sources]
         if not isclass(thing):
-            _fill(thing, [*map(_entries, sources), _SHARED], thing)
+            _fill(thing, given, thing)
             return thing
-        package = _package(thing)
-        own = [c for c in thing.__mro__ if _package(c) == package]
-        _fill(thing, [*map(_entries, [*own[1:], *sources]), _SHARED], thing)
-        scopes = [_joint_entries(_methods(c)) for c in own]
-        scopes += [*map(_entries, sources), _SHARED]
+        ours = [c for c in thing.__mro__ if _package(c) == _package(thing)]
+        _fill(thing, [_entries(base) for base in ours[1:]] + given, thing)
+        of_methods = [_joint_entries(_methods(c)) for c in ours]
         for method in _methods(thing):
-            _fill(method, scopes, thing)
+            _fill(method, of_methods + given, thing)
         return thing
 
     return decorate
@@ -101,14 +161,7 @@ def _fill(thing: Any, scopes: list[dict[str, str]], owner: Any) -> None:
         indent, section, names = match.groups()
         lines = [section, "-" * len(section)] if section else []
         for name in names.split(", "):
-            found = next((scope[name] for scope in scopes if name in scope), None)
-            if not found:
-                raise ValueError(
-                    f"{owner.__module__}.{owner.__qualname__}: <{name}> in a docstring "
-                    "is no entry of sklearn_vlclust._docs.SHARED or of this class, or "
-                    "one that its methods spell out differently."
-                )
-            lines += found.replace("<class>", owner.__name__).splitlines()
+            lines += _find(name, scopes, owner).splitlines()
         return "\n".join(indent + line if line else "" for line in lines)
 
     doc = thing.__doc__
@@ -118,6 +171,23 @@ def _fill(thing: Any, scopes: list[dict[str, str]], owner: Any) -> None:
     while thing is not None:  # wrappers have docstrings of their own
         thing.__doc__ = filled
         thing = getattr(thing, "__wrapped__", None) if not isclass(thing) else None
+
+
+def _find(name: str, scopes: list[dict[str, str]], owner: Any) -> str:
+    """Return the entry that ``<name>`` stands for."""
+    method, _, key = name.rpartition(".")
+    if method:
+        text = (_SHARED if method == "shared" else _entries(vars(owner)[method]))[key]
+    else:
+        found = next((scope[key] for scope in scopes if key in scope), None)
+        text = _SHARED.get(key, found or "")
+        if not text or found not in (None, text):
+            raise ValueError(
+                f"{owner.__module__}.{owner.__qualname__}: <{name}> in a docstring has "
+                f"{'no' if not text and found is None else 'more than one'} text in "
+                "sklearn_vlclust._docs.SHARED and in this class."
+            )
+    return text.replace("<class>", owner.__name__)
 
 
 def _methods(owner: type) -> Iterator[Any]:

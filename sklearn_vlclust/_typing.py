@@ -36,12 +36,12 @@ Array: TypeAlias = "np.ndarray | Any"
 Neighbors: TypeAlias = "tuple[np.ndarray, np.ndarray] | Any"
 
 Nouns: TypeAlias = "Literal['wordnet'] | Vocabulary | Strings"
-Words: TypeAlias = "Nouns | SemanticSpace | None"
-Encoder: TypeAlias = "Transformer | Literal['auto', 'offline'] | None"
-WordEncoder: TypeAlias = "TextEncoder | NounEncoder | Literal['auto', 'offline'] | None"
-Callbacks: TypeAlias = "Sequence[Callback] | np.ndarray | None"
+Words: TypeAlias = "Nouns | SemanticSpace"
+Encoder: TypeAlias = "Transformer | Literal['auto', 'offline']"
+WordEncoder: TypeAlias = "TextEncoder | NounEncoder | Literal['auto', 'offline']"
+Callbacks: TypeAlias = "Sequence[Callback] | np.ndarray"
 
-Axes: TypeAlias = "matplotlib.axes.Axes | None"
+Axes: TypeAlias = "matplotlib.axes.Axes"
 Colormap: TypeAlias = "str | matplotlib.colors.Colormap"
 # Of each cluster: its pictures, and its names, best first.
 Pictures: TypeAlias = "Sequence[Sequence[Image.Image]]"

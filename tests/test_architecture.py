@@ -28,6 +28,19 @@ ROOMS = [
     "cli",
 ]
 FOR_ALL = {"_compat", "_docs", "_exports", "_typing", "_version"}
+# The tests that read names with an underscore, and why: ten at most. All others read
+# what users or methods read.
+READ_PRIVATE_NAMES = {
+    "cluster/test_device_waits.py": "copies that do not make a GPU wait",
+    "cluster/test_words.py": "the equation of a mixture of nouns",
+    "docs/test_shared_entries.py": "texts that docstrings share",
+    "embedding/test_cache.py": "damage to the file of a cache, between two reads of it",
+    "metrics/test_coding_rate.py": "three forms of one equation, chosen by the device",
+    "persistence/test_files.py": "files that are whole or absent, whatever fails",
+    "persistence/test_model_files.py": "names in files, which code may not change",
+    "plotting/report/test_findings.py": "numbers that a report rounds and draws",
+    "training/test_products.py": "products that look the same, made another way",
+}
 METHODS = ["vl", "mca", "rate_reduction", "contrastive_masked", "generative"]
 
 
@@ -66,6 +79,31 @@ def test_methods_know_nothing_of_each_other(method):
         assert set(others) <= {method}, path
 
 
+def private_names(path):
+    """Yield names with an underscore that a test imports from this library."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            # Code that another process runs, or a name for `monkeypatch`.
+            names = re.findall(r"sklearn_vlclust(?:\.\w+)+", node.value)
+        else:
+            continue
+        for name in names:
+            if name.startswith("sklearn_vlclust") and re.search(r"\._(?!_)", name):
+                yield name
+
+
+def test_tests_read_public_names():
+    tests = Path(__file__).parent
+    files = {str(path.relative_to(tests)) for path in tests.rglob("*.py")}
+    found = {file for file in files if any(private_names(tests / file))}
+    assert found == set(READ_PRIVATE_NAMES)
+    assert len(found) <= 10
+
+
 @pytest.mark.parametrize(
     "statement",
     [
@@ -90,3 +128,14 @@ def test_public_names():
     assert set(sklearn_vlclust.__all__) <= set(dir(sklearn_vlclust))
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         sklearn_vlclust.Nothing  # noqa: B018
+
+
+def test_files_that_contributors_are_sent_to_exist():
+    guide = PACKAGE.parent / "CONTRIBUTING.md"
+    if not guide.is_file():
+        pytest.skip("not in a clone")
+    named = set(re.findall(r"`([\w/]+/\w+\.py)`", guide.read_text()))
+    named = {name for name in named if not re.search("nearest|mine", name)}
+    assert named
+    roots = PACKAGE.parent, PACKAGE
+    assert not [name for name in named if not any((r / name).exists() for r in roots)]

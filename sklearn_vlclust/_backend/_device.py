@@ -52,19 +52,7 @@ def to_device(tensor, device):
     """Copy a CPU tensor to a device without waiting for running work.
 
     CUDA waits at every copy from pageable memory, so it is pinned first. Work queued
-    later sees the copy.
-
-    Parameters
-    ----------
-    tensor : torch.Tensor
-        On the CPU; it may be dropped once this returns.
-    device : torch.device or str
-        Where it is wanted.
-
-    Returns
-    -------
-    tensor : torch.Tensor
-        On the device; the same one where it is there already.
+    later sees the copy; the tensor may be dropped once this returns.
     """
     if torch.device(device).type != "cuda" or tensor.device.type != "cpu":
         return tensor.to(device)

@@ -17,25 +17,12 @@ _one_dnn: Any = find_one_dnn_linear()
 
 
 def linear(x, weight, bias=None):
-    """Return ``x @ weight.T + bias`` of matrices, with gradients.
+    """Return ``x @ weight.T + bias`` of (m, d), (n, d) and (n,), with gradients.
 
-    The same as :func:`torch.nn.functional.linear`, which multiplies by MKL on a CPU.
-    On an AMD processor MKL was measured at half the speed of oneDNN, which torch
-    contains for compiled networks.
-
-    Parameters
-    ----------
-    x : float tensor of shape (m, d)
-        Rows.
-    weight : float tensor of shape (n, d)
-        Rows, which are not copied if they are transposed.
-    bias : float tensor of shape (n,), default=None
-        Added to each row of the product.
-
-    Returns
-    -------
-    product : float tensor of shape (m, n)
-        Cannot be differentiated twice if computed by oneDNN.
+    The same as :func:`torch.nn.functional.linear`, which multiplies by MKL on a CPU. On
+    an AMD processor MKL was measured at half the speed of oneDNN, which torch contains
+    for compiled networks. A transposed `weight` is not copied. What oneDNN computed
+    cannot be differentiated twice.
     """
     if not _is_for_one_dnn(x, weight):
         return F.linear(x, weight, bias)

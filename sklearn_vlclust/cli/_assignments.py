@@ -12,7 +12,7 @@ from ._output import check_target
 from ._terminal import printable
 
 COLUMNS = "path", "cluster", "probability", "name"
-# A cell that starts so is a formula to a spreadsheet.
+# Spreadsheets run cells that start with these as formulas.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 

@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
+from .._backend._text import counted
 from . import _options
 from ._encoders import HELP as ENCODER_HELP
 from ._errors import EPILOG, open_in_browser
 from ._images import show_left_out
 from ._options import Sorting
-from ._terminal import Terminal, counted, print_table, say
+from ._terminal import Terminal, print_table, say
 
 
 def cluster(

@@ -1,8 +1,9 @@
 """``vlclust doctor``."""
 
+from .._backend._text import counted
 from . import _options
 from ._errors import DONE, FAILED
-from ._terminal import Terminal, counted, print_table, say
+from ._terminal import Terminal, print_table, say
 
 
 def doctor(json: _options.Json = False, debug: _options.Debug = False):

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from .._backend._progress import report_progress
+from .._backend._text import counted
 from ._errors import USAGE, CommandError
 
 HELP = (
@@ -68,11 +70,9 @@ def embed(embedder, paths, terminal):
     errors : list of dict
         ``path`` and ``reason`` for each of the others.
     """
-    from .._backend._progress import report_progress
-
     n = len(paths)
     with (
-        terminal.stage(f"Embedding {n:,} images", n) as advance,
+        terminal.stage(f"Embedding {counted(n, 'image')}", n) as advance,
         report_progress(advance),
     ):
         X = embedder.transform(paths)

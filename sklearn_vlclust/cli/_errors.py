@@ -46,14 +46,8 @@ class OneLineErrors(TyperGroup):
     exceptions are raised as they are.
     """
 
-    def main(
-        self,
-        args=None,
-        prog_name=None,
-        complete_var=None,
-        standalone_mode=True,
-        windows_expand_args=True,
-        **extra,
+    def main(  # type: ignore[override]
+        self, args=None, prog_name="vlclust", *, standalone_mode=True, **extra
     ):
         """Run a command; end the process unless `standalone_mode` is off."""
         given = list(sys.argv[1:] if args is None else args)
@@ -66,14 +60,7 @@ class OneLineErrors(TyperGroup):
         with _stdout_to_stderr(as_json), _signals() as signals:
             resumes = given[:1] == ["cluster"]
             try:
-                result = super().main(
-                    given,
-                    prog_name or "vlclust",
-                    complete_var,
-                    standalone_mode=False,
-                    windows_expand_args=windows_expand_args,
-                    **extra,
-                )
+                result = super().main(given, prog_name, standalone_mode=False, **extra)
             except Interrupted as interruption:
                 result = _interruption(interruption.code, resumes)
             except Exception as error:

@@ -50,7 +50,7 @@ def fit_method(request, k, X, words, encoder, folder, terminal):
     checkpoint = folder / f"fit-{digest.hexdigest()}.safetensors"
     with terminal.stage(f"Clustering by {request.method}") as advance:
         estimator.set_params(checkpoint=checkpoint, callbacks=[_Epochs(advance)]).fit(X)
-    # A model may be moved: it must not look for files of this run.
+    # A saved model must not depend on files of this run.
     return estimator.set_params(checkpoint=None, callbacks=None)
 
 

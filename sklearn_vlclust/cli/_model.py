@@ -20,32 +20,15 @@ _OPTIONAL = ("selector", "captioner")
 
 @dataclass
 class Model:
-    """A clustering of images, with what predicting, searching and reporting need.
+    """A clustering of images, with what predicting, searching and reporting need."""
 
-    Parameters
-    ----------
-    estimator : clusterer
-        Fitted on embeddings.
-    search : ImageSearch
-        Holds paths and embeddings of the images.
-    names : list of lists of str
-        Names of each cluster, best first; empty without words.
-    encoder : str
-        As `make_encoder` takes it.
-    method : str
-        The method of `estimator`, a value of ``--method``.
-    source : str
-        Folder of the pictures.
-    selector, captioner : estimators or None
-        What chose the number of clusters and what named them, if not `estimator`.
-    """
-
-    estimator: Any
-    search: Any
-    names: list[list[str]]
-    encoder: str
-    method: str
-    source: str
+    estimator: Any  # fitted on embeddings
+    search: Any  # an ImageSearch; holds paths and embeddings of the images
+    names: list[list[str]]  # of each cluster, best first; empty without words
+    encoder: str  # as `make_encoder` takes it
+    method: str  # a value of ``--method``
+    source: str  # folder of the pictures
+    # What chose the number of clusters and what named them, if not the estimator
     selector: Any = None
     captioner: Any = None
 
@@ -112,7 +95,7 @@ class Model:
         description = _read_description(folder / DESCRIPTION)
         embedder = make_encoder(description["encoder"], device=device, **encoder)
         if hasattr(embedder, "precision"):
-            # "auto" may choose another one on this device, and give other vectors.
+            # On another device, "auto" might choose another one, with other vectors.
             embedder.precision = description["encoder_id"].split("/")[-2]
         return cls(
             load_model(_file(folder, "estimator")).set_params(device=device),

@@ -89,7 +89,6 @@ def run(request, terminal):
         "model": str(output.model),
         **_describe(model),
         "seconds": round(time.perf_counter() - started, 1),
-        "clusters": _clusters(model),
         "images": rows,
         "errors": errors,
         "warnings": terminal.warnings,
@@ -151,32 +150,25 @@ def _check_k(k, n):
 
 
 def _describe(model):
-    estimator = model.estimator
+    """Return what is known of a model, as JSON values."""
+    estimator, labels = model.estimator, model.estimator.labels_
     weight = getattr(estimator, "semantic_weight_", None)
+    # Estimated numbers of clusters and their scores, best first
+    candidates = getattr(model.selector or estimator, "k_candidates_", [])
     return {
         "method": model.method,
         "encoder": model.encoder,
         "encoder_id": model.search.encoder_id_,
         "semantic_weight": None if weight is None else round(float(weight), 4),
-        "n_images": len(estimator.labels_),
+        "n_images": len(labels),
         "n_clusters": estimator.n_clusters_,
-        "k_candidates": _candidates(model),
+        "k_candidates": [[k, round(score, 4)] for k, score in candidates],
+        "clusters": [
+            {
+                "cluster": c,
+                "size": int((labels == c).sum()),
+                "names": model.names[c] if c < len(model.names) else [],
+            }
+            for c in range(estimator.n_clusters_)
+        ],
     }
-
-
-def _candidates(model):
-    """Return estimated numbers of clusters and their scores, best first."""
-    source = model.estimator if model.selector is None else model.selector
-    return [[k, round(s, 4)] for k, s in getattr(source, "k_candidates_", [])]
-
-
-def _clusters(model):
-    labels = model.estimator.labels_
-    return [
-        {
-            "cluster": c,
-            "size": int((labels == c).sum()),
-            "names": model.names[c] if c < len(model.names) else [],
-        }
-        for c in range(model.estimator.n_clusters_)
-    ]

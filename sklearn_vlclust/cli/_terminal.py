@@ -24,11 +24,6 @@ def printable(text):
     )
 
 
-def counted(n, noun):
-    """Return a number with its noun: "1 cluster", "1,670 images"."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
-
-
 def one_line(error):
     """Return the message of an exception on one line, fit for a terminal."""
     lines = (line.strip() for line in str(error).splitlines())
@@ -70,25 +65,21 @@ class Terminal:
 
         If stderr is not a terminal, only the title is printed.
         """
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            SpinnerColumn,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
+        from rich import progress as bars
 
         if not self._console.is_terminal:
             self.remark(title)
             yield lambda done, total=None: None
             return
-        columns = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]
-        counts = [BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
-        with Progress(
-            *columns, *counts, TimeElapsedColumn(), console=self._console
-        ) as progress:
+        columns = [
+            bars.SpinnerColumn(),
+            bars.TextColumn("{task.description}", markup=False),
+            bars.BarColumn(),
+            bars.MofNCompleteColumn(),
+            bars.TimeRemainingColumn(),
+            bars.TimeElapsedColumn(),
+        ]
+        with bars.Progress(*columns, console=self._console) as progress:
             task = progress.add_task(printable(title), total=total)
 
             def advance(done, total=total):

@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+from .._backend._progress import report_progress
 from ._errors import USAGE, CommandError
 
 # Values of ``--words`` that are not a file, and what the estimators take for them.
@@ -50,7 +51,6 @@ def encode_nouns(words, embedder, terminal):
     """
     if words != "wordnet":
         return
-    from .._backend._progress import report_progress
     from ..semantics import SemanticSpace
     from ..semantics._encoding import read_vocabulary, vocabulary_embeddings
 

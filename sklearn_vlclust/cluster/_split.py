@@ -11,18 +11,9 @@ def most_divided(features, labels, k, rng):
     """Split the cluster that falls into two groups most clearly.
 
     Among clusters of at least the mean size, it is the one whose variance two halves
-    explain best: two groups in one cluster, not one large group.
-
-    Parameters
-    ----------
-    features : ndarray of shape (n, d)
-        Features that distinguish clusters.
-    labels : ndarray of shape (n,), int
-        Cluster of each row.
-    k : int
-        Number of clusters; some may be empty.
-    rng : RandomState
-        Draws the rows for Ward's method, if there are more than 5,000.
+    explain best: two groups in one cluster, not one large group. Some of the `k`
+    clusters may be empty. `rng` draws the rows for Ward's method, if there are more
+    than 5,000.
 
     Returns
     -------

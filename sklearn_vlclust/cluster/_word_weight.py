@@ -14,6 +14,7 @@ from sklearn.metrics import adjusted_mutual_info_score
 
 from .._backend._products import linear
 from ..data.rows import unit
+from .axes import TINY_VARIANCE
 from .partition import pairwise_distances
 from .recipe import WordRecipe
 
@@ -25,21 +26,10 @@ def weigh_words(images, texts, k, rng):
     about as well as the nearest images do. They *add* something if the nearest images
     predict clusters of joint rows better than clusters of images: the images must
     confirm what the words propose. Mixtures that repeat what the images show, or that
-    separate images by something they do not show, fail this test.
+    separate images by something they do not show, fail this test. The weight is the
+    product of both measures, each linear between the ends of its range.
 
-    Parameters
-    ----------
-    images, texts : ndarray of shape (n, d)
-        Standardized rows of images and of their noun mixtures.
-    k : int
-        Number of clusters.
-    rng : RandomState
-        Draws the images and the halves.
-
-    Returns
-    -------
-    weight : float
-        Product of both measures, each linear between the ends of its range.
+    `images` and `texts`, (n, d), are standardized rows of images and of their mixtures.
     """
     recipe = WordRecipe.in_use()
     some = np.sort(rng.permutation(len(images))[: recipe.halved_rows])
@@ -119,7 +109,8 @@ def _half_whitened(x):
         variances, vectors = eigsh(covariance, n_axes, which="LA", v0=start)
     else:
         variances, vectors = eigh(covariance)
-    kept = np.flatnonzero(variances > 1e-6 * max(variances.max(), 1e-12))[-n_axes:]
+    least = TINY_VARIANCE * max(variances.max(), 1e-12)
+    kept = np.flatnonzero(variances > least)[-n_axes:]
     return unit(x @ (vectors[:, kept] / variances[kept] ** 0.25).astype(np.float32))
 
 

@@ -28,7 +28,8 @@ from .._compat import (
     StrOptions,
     _fit_context,
 )
-from .._typing import Array, Data, StrPath
+from .._docs import documented
+from .._typing import Array, Data, Images, StrPath
 from ..data.distributed import by_blocks, without_fit
 from ..data.memory import check_memory
 from ..data.read import read_embeddings
@@ -39,8 +40,7 @@ from ..metrics._clusters import cluster_means, cluster_members
 from ..neighbors import distinct_rows, group_copies
 from ..persistence import load_model, save_model
 from ..persistence._registry import stable_hash
-from ..semantics import ClusterCaptioner
-from ..semantics._encoding import read_vocabulary
+from ..semantics._captioner import name_clusters
 from ..training import (
     Checkpoint,
     ProgressBar,
@@ -73,6 +73,7 @@ _PREDICTING = {
 }
 
 
+@documented()
 class BaseDeepClusterer(
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
@@ -107,6 +108,48 @@ class BaseDeepClusterer(
     If embeddings contain enough copies to matter (see
     :func:`~sklearn_vlclust.neighbors.group_copies`), all these methods but `_describe`
     see one row of each group of copies; the others get its label.
+
+    What all methods have, or several:
+
+    Parameters
+    ----------
+    semantic_space : "wordnet", Vocabulary, SemanticSpace, list of str or None, \
+default=None
+        Nouns for embeddings (not in the paper), with vectors or an encoder. Each row is
+        joined with its mixture of nouns, as far as these help: see `semantic_weight_`.
+        Clusters are named by them. If None, as in the paper: no words and no names.
+    checkpoint : str or Path, default=None
+        File that is replaced after every epoch (or round). A fit that finds it
+        continues from there, and ends with the labels of an uninterrupted fit.
+    callbacks : list of objects, default=None
+        Each has ``on_epoch_end(estimator, epoch, losses)``, called after every epoch
+        (or round), and ends the training by returning True. Meanwhile the estimator can
+        predict, unless it finds its clusters after training.
+    random_state : int, RandomState instance or None, default=None
+        Same seed, same labels, on one machine. Global seeds are left alone.
+
+    Attributes
+    ----------
+    k_scores_ : dict of str to ndarray
+        Curves over `k_values_`; the estimate has the largest ``"reproducibility"``.
+        These three exist only with ``n_clusters="auto"``.
+    cluster_centers_ : ndarray of shape (`n_clusters_`, n_features)
+        Mean direction of each cluster, unit rows.
+    cluster_names_ : list of `n_clusters_` arrays of str
+        Nouns of each cluster, best first. Absent without words, as are their scores.
+    name_scores_ : list of `n_clusters_` arrays of float
+        Share of the cluster's votes that each of these nouns has, between 0 and 1.
+    semantic_space_ : SemanticSpace or None
+        The fitted space.
+    semantic_weight_ : float
+        How far the nouns were trusted: 0 is not at all, 1 fully. It is low where the
+        nouns do not cover the images, and where the images agree so well that words
+        have nothing to add. Clusters are named in any case.
+    history_ : list of dict
+        Per epoch the mean of each loss term by name, and its stage (``"phase"``) if
+        there are several.
+    n_iter_ : int
+        Number of epochs (or rounds) run.
     """
 
     labels_: np.ndarray
@@ -147,22 +190,11 @@ class BaseDeepClusterer(
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Data, y: object = None) -> Self:
-        """Cluster `X`.
+        """Cluster `X`; scikit-learn callbacks are given `y`, which the fit never sees.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or images
-            Embeddings (NumPy array, memmap, torch tensor, dask array, or a folder of
-            `.npy` files; only the direction of a row counts), or images: a list or
-            array of paths, PIL images, an array of shape (n_samples, height, width,
-            channels), or a dask bag or array of these.
-        y : Ignored
-            Passed on to scikit-learn callbacks; the fit never sees it.
+        Parameters: <X, y>
 
-        Returns
-        -------
-        self : object
-            The fitted estimator.
+        Returns: <fitted>
 
         Raises
         ------
@@ -200,22 +232,17 @@ class BaseDeepClusterer(
 
     if TYPE_CHECKING:  # inherited from scikit-learn, which has no types
 
-        def fit_predict(  # noqa: D102
-            self, X: Data, y: object = None, **kwargs: Any
-        ) -> np.ndarray: ...
+        def fit_predict(self, X: Data, y: object = None, **kwargs: Any) -> np.ndarray:
+            """Return `labels_` of a fit to `X`."""
 
-        def fit_transform(  # noqa: D102
-            self, X: Data, y: object = None, **kwargs: Any
-        ) -> Array: ...
+        def fit_transform(self, X: Data, y: object = None, **kwargs: Any) -> Array:
+            """Return :meth:`transform` of `X` after a fit to it."""
 
     @by_blocks
     def predict(self, X: Data) -> Array:
         """Cluster of each sample.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or images
-            As in :meth:`fit`.
+        Parameters: <X>
 
         Returns
         -------
@@ -229,10 +256,7 @@ class BaseDeepClusterer(
     def predict_proba(self, X: Data) -> Array:
         """Soft assignment of each sample.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or images
-            As in :meth:`fit`.
+        Parameters: <X>
 
         Returns
         -------
@@ -245,10 +269,7 @@ class BaseDeepClusterer(
     def transform(self, X: Data) -> Array:
         """Learned features of each sample: the logits of the cluster head.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or images
-            As in :meth:`fit`.
+        Parameters: <X>
 
         Returns
         -------
@@ -260,18 +281,9 @@ class BaseDeepClusterer(
     def score(self, X: Data, y: object = None) -> float:
         """Label-free quality of the clustering of `X`.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or images
-            As in :meth:`fit`.
-        y : Ignored
-            Not used, present for API consistency.
+        Parameters: <X, y>
 
-        Returns
-        -------
-        score : float
-            :func:`~sklearn_vlclust.metrics.learned_information` of :meth:`predict`, in
-            nats: higher is better, for methods and for numbers of clusters.
+        Returns: <learned>
         """
         check_is_fitted(self)
         X, zero_rows = self._read(X, reset=False)
@@ -317,7 +329,7 @@ class BaseDeepClusterer(
             self,
             X,
             reset=reset,
-            embed=self._embed,
+            embed=self.embed,
             ensure_min_samples=2 if reset else 1,
         )
 
@@ -339,7 +351,16 @@ class BaseDeepClusterer(
         for block, x, norms in measured_blocks(X, zero_rows, self._inference_rows):
             yield block, (x, norms)
 
-    def _embed(self, images):
+    def embed(self, images: Images) -> np.ndarray:
+        """Return the embeddings of images, by the encoder that `embedder` stands for.
+
+        Parameters: <images>
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n_images, n_features), float32
+            What :meth:`fit` clusters in their place.
+        """
         if getattr(self, "embedder_", None) is None:
             self.embedder_ = make_embedder(self.embedder, verbose=self.verbose)
         return embed_images(self.embedder_, images)
@@ -379,7 +400,7 @@ class BaseDeepClusterer(
             raise ValueError(
                 f"n_samples={len(rows)} should be >= n_clusters={self.n_clusters}."
             )
-        self._n_clusters = self.n_clusters
+        self._n_clusters = int(self.n_clusters)
 
     def _rows_to_count(self, rows):
         """Return the rows whose clusters are counted with ``n_clusters="auto"``."""
@@ -544,17 +565,9 @@ class BaseDeepClusterer(
         for members in cluster_members(self.labels_[order]):
             parts.append(order[members[:NAMING_ROWS_PER_CLUSTER]])
         voters = np.unique(np.concatenate(parts))
-        vocabulary = read_vocabulary(space.vocabulary, space.prompt)
-        captioner = ClusterCaptioner(device=self.device)
-        captioner.clusters_ = np.arange(self.n_clusters_)
-        captioner._fit_rows(
-            rows[voters],
-            self.labels_[voters],
-            vocabulary,
-            space._noun_vectors(vocabulary, rows.shape[1]),
+        self.cluster_names_, self.name_scores_ = name_clusters(
+            space, rows[voters], self.labels_[voters], self.device
         )
-        self.cluster_names_ = captioner.candidates_
-        self.name_scores_ = captioner.candidate_scores_
 
     def _as_images(self, samples):
         """Return what the network makes as embeddings: without the noun mixtures."""
@@ -639,6 +652,14 @@ class BaseDeepClusterer(
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def check_n_clusters(n_clusters, n, rows):
+    """Refuse another number of clusters than 1 to the `n` `rows` of the fit."""
+    if not isinstance(n_clusters, int | np.integer) or not 1 <= n_clusters <= n:
+        raise ValueError(
+            f"n_clusters={n_clusters!r} is not an integer between 1 and the {n} {rows}."
+        )
 
 
 def _allocate(shape, part):

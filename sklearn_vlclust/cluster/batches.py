@@ -12,19 +12,10 @@ EXACT_ROWS = 50_000
 
 
 class RowBatches:
-    """Unit rows on the device, and random nearest neighbors of theirs.
+    """Unit rows, (n, d), on the device, and random nearest neighbors of theirs.
 
     Rows held in memory are moved to the device once, others on demand. A subclass
-    defines a batch by ``batch(index)``.
-
-    Parameters
-    ----------
-    rows : UnitRows of shape (n, d)
-        Embeddings.
-    generator : torch.Generator
-        Draws the neighbors.
-    device : torch.device
-        Where batches are wanted.
+    defines a batch by ``batch(index)``. `generator` draws the neighbors.
     """
 
     def __init__(self, rows, generator, device):
@@ -57,16 +48,7 @@ class RowBatches:
 class NeighborBatches(RowBatches):
     """Unit rows, each with one of its nearest neighbors at random (not in the paper).
 
-    Parameters
-    ----------
-    rows : UnitRows of shape (n, d)
-        Embeddings.
-    near : int array of shape (n, k)
-        Nearest rows of each row; `k` may be 0.
-    generator : torch.Generator
-        Draws the neighbors.
-    device : torch.device
-        Where batches are wanted.
+    `near`, (n, k), has the nearest rows of each; `k` may be 0.
     """
 
     def __init__(self, rows, near, generator, device):
@@ -98,8 +80,8 @@ def given_views(*samples):
     return samples
 
 
-def near_rows(rows, n_neighbors, rng, device):
-    """Return each row's candidates for a second view: (n, k), k at most n - 1."""
+def knn_indices(rows, n_neighbors, rng, device):
+    """Return the nearest neighbors of each row, (n, k), with k at most n - 1."""
     n = len(rows)
     if k := min(n_neighbors, n - 1):
         return kneighbors(

@@ -9,19 +9,9 @@ from .._backend._products import linear
 def instance_contrast(z_a, z_b, tau):
     """Contrast of the two views of an image with all other images: eqs. 5 and 6.
 
-    As printed, the sum of eq. 5 also holds the similarity of a view with itself, a
-    constant. It is left out: by the text an image has 2 (n - 1) negative pairs.
-
-    Parameters
-    ----------
-    z_a, z_b : tensor of shape (n, d)
-        Instance features of the views, unit rows.
-    tau : float
-        Temperature `tau_I`.
-
-    Returns
-    -------
-    loss : scalar tensor
+    Instance features of the views are unit rows, (n, d); `tau` is `tau_I`. As printed,
+    the sum of eq. 5 also holds the similarity of a view with itself, a constant. It is
+    left out: by the text an image has 2 (n - 1) negative pairs.
     """
     return contrast(torch.cat([z_a, z_b]), tau)
 

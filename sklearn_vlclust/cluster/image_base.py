@@ -12,7 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 from torch.nn.functional import adaptive_avg_pool2d
 
 from .._compat import Interval, StrOptions
-from .._typing import Array, Data
+from .._docs import documented
+from .._typing import Array, Data, Images
 from ..data.distributed import by_blocks, gather, is_dask
 from ..data.images import is_images
 from ..data.pixels import read_pixels, typical_side
@@ -27,6 +28,7 @@ from .spectral.recipe import NClustersRecipe
 EPOCHS = [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})]
 
 
+@documented()
 class BaseImageClusterer(BaseDeepClusterer):
     """Template of a clusterer whose network takes pixels, or embeddings.
 
@@ -34,6 +36,28 @@ class BaseImageClusterer(BaseDeepClusterer):
     and supplies `_choose_side(side)`, which returns the side that images of a (typical)
     side are brought to, and what "auto" is for `batch_size` and `lr`. Its network has
     `features(x)` besides.
+
+    What all methods have:
+
+    Parameters
+    ----------
+    instance_dim : int, default=None
+        Width of the instance features. If None, 128 for images; for embeddings the
+        number of principal axes, at most 64.
+    lr : float or "auto", default="auto"
+        Learning rate of Adam; "auto" is 1e-3 on images and 3e-4 on embeddings.
+    amp : bool, default=False
+        Whether to train in bfloat16 where that is safe (mixed precision).
+    compile : bool, default=False
+        Whether `torch.compile` translates the networks of images first, which takes
+        minutes and saves time on a GPU.
+
+    Attributes
+    ----------
+    cluster_centers_ : ndarray of shape (`n_clusters_`, instance_dim)
+        Mean direction of the instance features of each cluster, unit rows.
+    image_shape_ : tuple of int or None
+        Channels, height and width of the images as the network sees them.
     """
 
     image_shape_: Any  # (channels, height, width), or None
@@ -63,10 +87,7 @@ class BaseImageClusterer(BaseDeepClusterer):
     def transform(self, X: Data) -> Array:
         """Instance features of each sample.
 
-        Parameters
-        ----------
-        X : images, or array-like of shape (n_samples, n_features)
-            As in :meth:`fit`.
+        Parameters: <X>
 
         Returns
         -------
@@ -78,20 +99,12 @@ class BaseImageClusterer(BaseDeepClusterer):
     def score(self, X: Data, y: object = None) -> float:
         """Label-free quality of the clustering of `X`.
 
-        Parameters
-        ----------
-        X : images, or array-like of shape (n_samples, n_features)
-            As in :meth:`fit`.
-        y : Ignored
-            Not used, present for API consistency.
+        Of images it is learned from the instance features. These differ between fits,
+        so the scores of two fits say little about which is better.
 
-        Returns
-        -------
-        score : float
-            :func:`~sklearn_vlclust.metrics.learned_information` of :meth:`predict`, in
-            nats: higher is better. It is learned from the embeddings or, for images,
-            from the instance features. These differ between fits, so the scores of two
-            fits to images say little about which is better.
+        Parameters: <X, y>
+
+        Returns: <learned>
         """
         check_is_fitted(self)
         X, zero_rows = self._read(X, reset=False)
@@ -137,8 +150,16 @@ class BaseImageClusterer(BaseDeepClusterer):
                 del self.feature_names_in_
         return pixels, False
 
-    def _embed(self, images):
-        """Return the instance features, which serve as embeddings of images."""
+    def embed(self, images: Images) -> np.ndarray:
+        """Return the instance features, which serve as embeddings of images.
+
+        Parameters: <images>
+
+        Returns
+        -------
+        embeddings : ndarray of shape (n_images, n_features), float32
+            What :meth:`transform` returns.
+        """
         return self.transform(images)
 
     def _rows(self, X, zero_rows):

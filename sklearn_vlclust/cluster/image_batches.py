@@ -17,12 +17,7 @@ HELD_BYTES = 4 * 2**30
 class Images:
     """Batches of uint8 images: on the device, or fetched on demand.
 
-    Parameters
-    ----------
-    images : uint8 array of shape (n, channels, height, width)
-        All images; a memmap may be of any size.
-    device : torch.device
-        Where batches are wanted.
+    Images are (n, channels, height, width); a memmap may be of any size.
     """
 
     def __init__(self, images, device):
@@ -53,19 +48,9 @@ class Images:
 
 
 def color_range(pixels, patch_size):
-    """Mean and standard deviation of each channel, for every value of a patch.
+    """Mean and spread of each channel, in [0, 1], for every value of a patch.
 
-    Parameters
-    ----------
-    pixels : uint8 array of shape (n, channels, height, width)
-        Images; a few thousand of them are used.
-    patch_size : int
-        Side of a patch.
-
-    Returns
-    -------
-    mean, spread : tensors of shape (channels * patch_size**2,)
-        In [0, 1].
+    `pixels` are uint8, (n, channels, height, width), of which a few thousand are used.
     """
     some = pixels[:: -(-len(pixels) // SAMPLED_IMAGES)]
     x = torch.from_numpy(some / 255.0).float()

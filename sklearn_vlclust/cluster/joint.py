@@ -9,13 +9,7 @@ from ..data.rows import DENSE_BYTES, row_blocks
 
 
 class StandardRows(Rows):
-    """Rows standardized to mean zero and mean squared length one.
-
-    Parameters
-    ----------
-    rows : Rows of shape (n, d)
-        Images or their mixtures.
-    """
+    """Rows standardized to mean zero and mean squared length one."""
 
     def __init__(self, rows):
         self.shape = rows.shape
@@ -38,14 +32,9 @@ class StandardRows(Rows):
 
 
 class JointRows(Rows):
-    """Several descriptions of the same images, side by side.
+    """Several descriptions of the same images, each (n, d_i), side by side.
 
-    Parameters
-    ----------
-    parts : sequence of Rows
-        Descriptions, each (n, d_i).
-    weights : sequence of float, default=None
-        Factor of each description; ones if None.
+    `weights` are the factors of the descriptions, by default ones.
     """
 
     def __init__(self, parts, weights=None):

@@ -12,7 +12,38 @@ from .._backend._products import pick_outputs
 CENTER_SCALE = 10.0
 
 
-class ClusterNetwork(nn.Module):
+class LinearHeads(nn.Module):
+    """Network whose `last_cluster_layers` have one output per cluster.
+
+    The first of them takes ``head_inputs(x)``; its outputs, times `head_scale`, are
+    added to the logits.
+    """
+
+    config: dict
+    head_scale: float = 1.0
+
+    def last_cluster_layers(self):
+        """Return the linear layers that have one output per cluster."""
+        raise NotImplementedError
+
+    def permute_clusters(self, order):
+        """Renumber the clusters: new cluster i is old cluster ``order[i]``."""
+        for layer in self.last_cluster_layers():
+            pick_outputs(layer, order)
+        self.config["n_clusters"] = len(order)
+
+    @torch.no_grad()
+    def split_cluster(self, new, old, weight, bias):
+        """Let cluster `new` have the logit of `old` plus ``inputs @ weight + bias``."""
+        first, *others = self.last_cluster_layers()
+        for layer in (first, *others):
+            layer.weight[new] = layer.weight[old]
+            layer.bias[new] = layer.bias[old]
+        first.weight[new] += weight / self.head_scale
+        first.bias[new] += bias / self.head_scale
+
+
+class ClusterNetwork(LinearHeads):
     """Network with ``tokens(x)`` and ``forward(tokens)`` -> features, logits.
 
     Where no cluster head is trained (Table 7), a sample belongs to the nearest of some
@@ -20,9 +51,6 @@ class ClusterNetwork(nn.Module):
     """
 
     centers: torch.Tensor
-    config: dict
-    head_scale = 1.0  # of what the last layers give
-    head_inputs: Callable  # of samples
     tokens: Callable  # of samples
 
     def features(self, x):
@@ -44,26 +72,7 @@ class ClusterNetwork(nn.Module):
         if len(self.centers):
             self.centers = self.centers[order]
             self.config["n_centers"] = len(order)
-        for layer in self.last_cluster_layers():
-            pick_outputs(layer, order)
-        self.config["n_clusters"] = len(order)
-
-    @torch.no_grad()
-    def split_cluster(self, new, old, weight, bias):
-        """Let cluster `new` have the logit of `old` plus ``inputs @ weight + bias``.
-
-        The inputs are ``head_inputs(x)``, those of the first of `last_cluster_layers`.
-        """
-        for layer in self.last_cluster_layers():
-            layer.weight[new] = layer.weight[old]
-            layer.bias[new] = layer.bias[old]
-        first = self.last_cluster_layers()[0]
-        first.weight[new] += weight / self.head_scale
-        first.bias[new] += bias / self.head_scale
-
-    def last_cluster_layers(self):
-        """Return the linear layers whose sum is the cluster logits."""
-        raise NotImplementedError
+        super().permute_clusters(order)
 
 
 def pick(x, index):

@@ -40,21 +40,7 @@ def kmeans_from(x, labels, n_clusters, rng):
 
 
 def partition(x, n_clusters, n_init, rng):
-    """Cluster rows: the best by inertia of k-means from Ward and `n_init` k-means.
-
-    Parameters
-    ----------
-    x : ndarray of shape (n, d)
-        Rows.
-    n_clusters, n_init : int
-        Number of clusters, and of random starts beside Ward's.
-    rng : RandomState
-        Draws the starts.
-
-    Returns
-    -------
-    labels : ndarray of shape (n,)
-    """
+    """Cluster rows: the best by inertia of k-means from Ward and `n_init` k-means."""
     runs = [kmeans(x, n_clusters, rng, init=_ward_centers(x, n_clusters, rng))]
     if n_init:
         runs.append(kmeans(x, n_clusters, rng, n_init))

@@ -23,23 +23,9 @@ LOGIT_SCALE = 10.0
 class EmbeddingNetwork(ClusterNetwork):
     """Masked auto-encoder of groups of principal axes, instance and cluster head.
 
-    Parameters
-    ----------
-    n_features : int
-        Width of the embeddings.
-    n_axes : int
-        Number of principal axes used.
-    n_groups : int
-        Tokens; group t has the axes t, t + n_groups, ..., a share of the large and of
-        the small ones.
-    n_clusters : int
-        Clusters.
-    instance_dim : int
-        Width of the instance features.
-    n_centers : int, default=0
-        See :class:`ClusterNetwork`.
-    has_decoder : bool, default=True
-        Whether masked groups can be predicted.
+    Groups are the tokens; group t has the axes t, t + n_groups, ..., a share of the
+    large and of the small ones. Without a decoder, masked groups cannot be predicted.
+    For `n_centers` see :class:`ClusterNetwork`.
     """
 
     mean: torch.Tensor
@@ -181,22 +167,9 @@ def _perceptron(n_in, hidden, n_out, activation):
 def start_network(rows, n_clusters, n_groups, instance_dim, rng, generator):
     """Return a network that starts at principal axes and at a partition of them.
 
-    Parameters
-    ----------
-    rows : UnitRows of shape (n, d)
-        Embeddings.
-    n_clusters, n_groups : int
-        Clusters, and (largest number of) groups of axes.
-    instance_dim : int or None
-        Width of the instance features. If None, the number of axes.
-    rng : RandomState
-        Draws the starts of the partition.
-    generator : torch.Generator
-        Draws the perceptrons.
-
-    Returns
-    -------
-    network : EmbeddingNetwork
+    There are at most `n_groups` groups of axes. If `instance_dim` is None, it is the
+    number of axes. `rng` draws the starts of the partition, `generator` the
+    perceptrons.
     """
     n_axes = CommonRecipe.in_use().n_axes
     mean, axes = half_whitening(rows, n_axes)

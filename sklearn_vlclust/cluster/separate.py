@@ -8,23 +8,11 @@ from .recipe import CommonRecipe
 
 
 def separate_groups(rows, k):
-    """Find `k` well-separated groups of rows, of any sizes.
+    """Find `k` well-separated groups of unit rows, of any sizes: labels, or None.
 
     Centers are found by farthest-first traversal: separated groups get one each,
-    however small they are.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (n, d)
-        Rows of unit length.
-    k : int
-        Groups.
-
-    Returns
-    -------
-    labels : ndarray of shape (n,), int64, or None
-        None if the rows do not fall into `k` groups whose mean simplified silhouettes,
-        by cosine distance, are at least 0.5 each.
+    however small they are. The mean simplified silhouette of each group, by cosine
+    distance, must be at least 0.5.
     """
     if not 1 < k <= len(rows):
         return None

@@ -192,21 +192,11 @@ def as_floats(images):
 
 
 def recolor(images, matrix, contrast):
-    """Multiply colors by a matrix, and stretch them around the mean gray.
+    """Multiply colors by a matrix, (n, 3, 3), and stretch them around the mean gray.
 
-    Parameters
-    ----------
-    images : tensor of shape (n, 3, h, w)
-        In [0, 1].
-    matrix : tensor of shape (n, 3, 3)
-        Brightness, saturation and hue: all are linear maps of a pixel's color.
-    contrast : tensor of shape (n, 1, 1, 1)
-        Factor of the differences from the mean gray.
-
-    Returns
-    -------
-    images : tensor of shape (n, 3, h, w)
-        Clipped to [0, 1].
+    Images, (n, 3, h, w), are in [0, 1] before and after. Brightness, saturation and hue
+    are linear maps of a pixel's color; `contrast`, (n, 1, 1, 1), is the factor of the
+    differences from the mean gray.
     """
     x = (matrix @ images.flatten(2)).view_as(images)
     gray = to_device(torch.tensor(GRAY), x.device)
@@ -217,16 +207,8 @@ def recolor(images, matrix, contrast):
 def blur(images, kernels):
     """Convolve each image with its own kernel, along rows and columns.
 
-    Parameters
-    ----------
-    images : tensor of shape (n, c, h, w)
-        Their borders are repeated outside.
-    kernels : tensor of shape (n, kernel)
-        Of odd width.
-
-    Returns
-    -------
-    images : tensor of shape (n, c, h, w)
+    Images are (n, c, h, w) and kernels (n, kernel), of odd width. Borders are repeated
+    outside.
     """
     n, channels, height, width = images.shape
     radius = kernels.shape[1] // 2

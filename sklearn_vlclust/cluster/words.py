@@ -16,6 +16,7 @@ from .._compat import StrOptions
 from ..metrics._clusters import cluster_means
 from ..semantics import SemanticSpace, Vocabulary
 from ..semantics._mixture import NounMixture, top_mixture
+from ..semantics._space import fit_space
 from ._word_weight import weigh_words
 from .joint import JointRows, StandardRows
 from .partition import kmeans
@@ -113,8 +114,7 @@ def find_words(
     space = clone(space).set_params(n_clusters=k, random_state=rng.randint(2**31 - 1))
     if space.embedder is None:
         space.embedder = embedder
-    space._validate_params()
-    space._fit_rows(rows, cluster_means(rows[sample], labels, k))
+    fit_space(space, rows, cluster_means(rows[sample], labels, k))
     perplexity = perplexity or recipe.perplexity
     mixture = NounMixture(rows, space.embeddings_, perplexity, min_nouns, device)
     texts = StandardRows(mixture)
@@ -189,20 +189,9 @@ class JointEmbedding(nn.Module):
 def join(words, mixture_weight=None):
     """Join images with their noun mixtures, as far as these are trusted.
 
-    Parameters
-    ----------
-    words : Words
-        Of the images.
-    mixture_weight : float, default=None
-        Length of a mixture relative to its image, at full weight. If None, the
-        recipe's.
-
-    Returns
-    -------
-    joint : JointRows of shape (n, width)
-        Unit rows.
-    embedding : JointEmbedding
-        The same for any images.
+    At full weight, a mixture has the length `mixture_weight` relative to its image,
+    by default the recipe's. Returns the unit rows and the :class:`JointEmbedding` that
+    makes such rows of any images.
     """
     images, texts = words.images, words.texts
     if mixture_weight is None:

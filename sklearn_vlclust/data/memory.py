@@ -10,14 +10,8 @@ NEGLIGIBLE = 64 * 2**20
 def check_memory(n_bytes, what, way_out):
     """Refuse what does not fit, instead of being killed by the system half-way.
 
-    Parameters
-    ----------
-    n_bytes : int
-        Memory it takes at its peak.
-    what : str
-        What takes it, with the parameter and the sizes, as the start of a sentence.
-    way_out : str
-        What to do instead, as a sentence.
+    The message says `what` takes `n_bytes` at its peak, with the parameter and the
+    sizes as the start of a sentence, and the `way_out` as a sentence.
 
     Raises
     ------

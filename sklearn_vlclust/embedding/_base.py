@@ -50,6 +50,32 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     Inside these, `self._network` is what `_load` returned. Rows are scaled to unit
     length here. `_network_params` names the parameters that `_load` reads.
+
+    What all encoders have:
+
+    Parameters
+    ----------
+    batch_size : int, default=64
+        Images or texts in one forward pass.
+    cache : path, default=None
+        A folder where embeddings are kept, by content of the image (or text), model and
+        preprocessing: nothing is embedded twice, not even after a run was killed.
+        Processes may share it.
+    on_error : {"raise", "skip"}, default="raise"
+        For an image that cannot be read: raise an error, or leave it out and report it
+        in `errors_`.
+    max_pixels : int, default=500_000_000
+        Largest width times height of an image; a larger one is not decoded.
+    max_bytes : int, default=2**30
+        Largest file, and the most memory that decoding one image may take.
+
+    Attributes
+    ----------
+    errors_ : list of (str, str)
+        Of the latest images: path (or place, "X[3]") and reason of each that could
+        not be read.
+    kept_ : ndarray of int
+        Of the latest images: the indices that have a row, in order.
     """
 
     _parameter_constraints: dict = {

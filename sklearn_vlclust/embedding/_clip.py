@@ -14,11 +14,13 @@ from typing import Any, Literal
 import torch
 
 from .._compat import StrOptions
+from .._docs import documented
 from .._typing import Bool, Device, Int, StrPath
 from ..data.decoding import LIMITS
 from ._base import BaseEmbedder
 
 
+@documented()
 class CLIPEmbedder(BaseEmbedder):
     """Images and words in the space of a CLIP model.
 
@@ -36,40 +38,17 @@ class CLIPEmbedder(BaseEmbedder):
         is a folder or on the hub, which bring their weights. Files of OpenAI's
         weights need the model of the name that ends in `-quickgelu`; tags choose the
         activation by themselves.
-    batch_size : int, default=64
-        Images or texts in one forward pass.
-    device : str or torch.device, default="auto"
-        "auto" picks CUDA, then MPS, then the CPU.
+    <batch_size, device>
     precision : {"auto", "fp32", "fp16", "bf16"}, default="auto"
         Of weights and forward pass. "auto" is fp32 on a CPU, bf16 on CUDA, or fp16 if
         the GPU has no bf16. Rows are float32 in any case.
-    cache : path, default=None
-        A folder where embeddings are kept, by content of the image (or text), model and
-        preprocessing: nothing is embedded twice, not even after a run was killed.
-        Processes may share it.
-    n_jobs : int, default=None
-        Threads that decode images beside the forward pass. If None, one per processor,
-        at most 8; -1 means all processors.
-    on_error : {"raise", "skip"}, default="raise"
-        For an image that cannot be read: raise an error, or leave it out and report it
-        in `errors_`.
-    verbose : int, default=0
-        1 shows a progress bar.
+    <cache, n_jobs, on_error, verbose>
     compile : bool, default=False
         Whether torch compiles the image encoder, at the first batch and again at the
         first of another size, which takes a while: for many images on a GPU.
-    max_pixels : int, default=500_000_000
-        Largest width times height of an image; a larger one is not decoded.
-    max_bytes : int, default=2**30
-        Largest file, and the most memory that decoding one image may take.
+    <max_pixels, max_bytes>
 
-    Attributes
-    ----------
-    errors_ : list of (str, str)
-        Of the latest images: path (or place, "X[3]") and reason of each that could
-        not be read.
-    kept_ : ndarray of int
-        Of the latest images: the indices that have a row, in order.
+    Attributes: <errors_, kept_>
 
     See Also
     --------

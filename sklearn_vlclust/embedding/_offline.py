@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from .._docs import documented
 from .._typing import Device, Int, Strings, StrPath
 from ..data.decoding import LIMITS
 from ..data.rows import unit
@@ -40,6 +41,7 @@ _PACKAGES = (
 )
 
 
+@documented()
 class OfflineEmbedder(BaseEmbedder):
     r"""Images and nouns in one space, by weights that the package index has.
 
@@ -50,32 +52,9 @@ class OfflineEmbedder(BaseEmbedder):
 
     Parameters
     ----------
-    batch_size : int, default=64
-        Images or texts in one forward pass.
-    device : str or torch.device, default="auto"
-        "auto" picks CUDA, then MPS, then the CPU.
-    cache : path, default=None
-        A folder where embeddings are kept, by content; see :class:`CLIPEmbedder`.
-    n_jobs : int, default=None
-        Threads that decode images beside the forward pass. If None, one per processor,
-        at most 8; -1 means all processors.
-    on_error : {"raise", "skip"}, default="raise"
-        For an image that cannot be read: raise an error, or leave it out and report it
-        in `errors_`.
-    verbose : int, default=0
-        1 shows a progress bar.
-    max_pixels : int, default=500_000_000
-        Largest width times height of an image; a larger one is not decoded.
-    max_bytes : int, default=2**30
-        Largest file, and the most memory that decoding one image may take.
+    <batch_size, device, cache, n_jobs, on_error, verbose, max_pixels, max_bytes>
 
-    Attributes
-    ----------
-    errors_ : list of (str, str)
-        Of the latest images: path (or place, "X[3]") and reason of each that could
-        not be read.
-    kept_ : ndarray of int
-        Of the latest images: the indices that have a row, in order.
+    Attributes: <errors_, kept_>
 
     See Also
     --------

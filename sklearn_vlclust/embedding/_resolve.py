@@ -21,20 +21,8 @@ HUB_SECONDS = 2
 def make_embedder(embedder, verbose=0):
     """Return the encoder that an estimator's parameter `embedder` stands for.
 
-    Parameters
-    ----------
-    embedder : "auto", "offline", None or encoder instance
-        If None, :class:`CLIPEmbedder` with its defaults; "offline"
-        :class:`OfflineEmbedder`, and "auto" CLIP if its weights are on this machine or
-        its hub answers, else offline, with a warning. An instance is cloned, so that
-        the user's own is left as it is.
-    verbose : int, default=0
-        Passed to an encoder that is made here.
-
-    Returns
-    -------
-    encoder : object
-        With `transform` for images and `encode_texts` for words.
+    An instance is cloned, so that the user's own is left as it is. `verbose` is for an
+    encoder that is made here.
     """
     if isinstance(embedder, str) and embedder == "auto":
         embedder = _choose_encoder()

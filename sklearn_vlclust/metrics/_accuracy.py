@@ -70,7 +70,9 @@ def clustering_accuracy(labels_true: ArrayLike, labels_pred: ArrayLike) -> float
     return float(counts[rows, columns].sum() / counts.sum())
 
 
-def _count(labels_true, labels_pred):
+def _count(
+    labels_true: ArrayLike, labels_pred: ArrayLike
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     labels_true, labels_pred = column_or_1d(labels_true), column_or_1d(labels_pred)
     check_consistent_length(labels_true, labels_pred)
     if not len(labels_true):

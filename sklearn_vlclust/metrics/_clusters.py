@@ -1,12 +1,16 @@
 """Rows of clusters, and their means."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 from scipy.sparse import csr_array
 
 from ..data.rows import row_blocks
 
 
-def cluster_members(labels, k=0):
+def cluster_members(labels: np.ndarray, k: int = 0) -> list[np.ndarray]:
     """Return the rows of each of at least `k` clusters: a list of index arrays.
 
     Labels count from 0. Rows ascend; a cluster without rows has an empty array.
@@ -15,7 +19,7 @@ def cluster_members(labels, k=0):
     return np.split(np.argsort(labels, kind="stable"), np.cumsum(sizes)[:-1])
 
 
-def cluster_means(rows, labels, k):
+def cluster_means(rows: Any, labels: np.ndarray, k: int) -> np.ndarray:
     """Return the mean row of each of `k` clusters, (k, d) float32; zeros if empty."""
     sums = np.zeros((k, rows.shape[1]))
     for block in row_blocks(rows.shape[0]):

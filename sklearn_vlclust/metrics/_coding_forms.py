@@ -9,7 +9,12 @@ the gradient of `p` that goes through the matrices, and adds the gradient of `Z`
 `grad_Z`.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
 import torch
+from torch import Tensor
 
 from .._backend._products import linear
 
@@ -19,19 +24,23 @@ from .._backend._products import linear
 MATRIX_FLOATS, OUTER_FLOATS, CACHE_FLOATS = 2**24, 2**26, 2**20
 
 
-def choose_form(Z):
-    """Return the form that is fast for features, (m, d), where they are."""
+def fastest_form(Z: Tensor, n_columns: int) -> type:
+    """Return the form that is fastest for features, (m, d), and columns of `Pi`.
+
+    Packing takes as long as the matrices of about d / 2 columns.
+    """
     m, d = Z.shape
     if d >= m:
         return Samples
-    return PackedFeatures if Z.device.type == "cpu" else Features
+    packs = Z.device.type == "cpu" and 2 * n_columns > d
+    return PackedFeatures if packs else Features
 
 
-def _count_cached(size):
+def _count_cached(size: int) -> int:
     return max(1, CACHE_FLOATS // size**2)
 
 
-def _split(matrices):
+def _split(matrices: Tensor) -> Sequence[Tensor]:
     """Yield (k, size, size) a few at a time; on a GPU all at once."""
     on_cpu = matrices.device.type == "cpu"
     return matrices.split(_count_cached(matrices.shape[1]) if on_cpu else len(matrices))
@@ -41,21 +50,24 @@ class Features:
     """``I + a_j Z^T diag(Pi_j) Z``, (d, d) per cluster: for more samples than features.
 
     One matrix product per cluster. Twice the arithmetic of :class:`PackedFeatures`, in
-    a handful of large operations instead of thousands of small ones: for GPUs.
+    a handful of large operations instead of thousands of small ones: for GPUs, and for
+    few clusters.
     """
 
-    def __init__(self, Z, needed):
+    def __init__(self, Z: Tensor, needed: Sequence[bool]) -> None:
         self.Z, self.needed = Z, needed
         self.columns = max(1, MATRIX_FLOATS // Z.numel())
         self.grad_Z = torch.zeros_like(Z)
 
-    def matrices(self, p, a):
+    def matrices(self, p: Tensor, a: Tensor) -> Tensor:
         weighted = (a * p).T[:, :, None] * self.Z  # (k, m, d)
         return self.Z.T.expand(len(a), -1, -1).bmm(weighted)
 
     parts = staticmethod(_split)
 
-    def gradients(self, p, a, weights, inverses):
+    def gradients(
+        self, p: Tensor, a: Tensor, weights: Tensor, inverses: Tensor
+    ) -> Tensor | None:
         products = self.Z.expand(len(a), -1, -1).bmm(inverses)  # z_i S_j: (k, m, d)
         if self.needed[0]:
             self.grad_Z += 2 * torch.einsum("mk,kmd->md", weights * p, products)
@@ -73,7 +85,7 @@ class PackedFeatures:
     gather.
     """
 
-    def __init__(self, Z, needed):
+    def __init__(self, Z: Tensor, needed: Sequence[bool]) -> None:
         m, d = Z.shape
         self.Z, self.needed = Z, needed
         # (r, where row r of the triangle lies in the packed order)
@@ -86,7 +98,7 @@ class PackedFeatures:
         self.grad_Z = torch.zeros_like(Z)
         self._outer = self._pack(self.rows[0]) if len(self.rows) == 1 else None
 
-    def matrices(self, p, a):
+    def matrices(self, p: Tensor, a: Tensor) -> Tensor:
         """Return the triangles of the matrices, packed: (k, d (d + 1) / 2)."""
         first, *others = self.rows
         packed = linear((a * p[first]).T, self._outer_products(first).T)
@@ -94,7 +106,7 @@ class PackedFeatures:
             packed += linear((a * p[rows]).T, self._outer_products(rows).T)
         return packed
 
-    def parts(self, packed):
+    def parts(self, packed: Tensor) -> Iterator[Tensor]:
         d = self.Z.shape[1]
         matrices = packed.new_empty(min(_count_cached(d), len(packed)), d, d)
         for some in packed.split(len(matrices)):
@@ -106,7 +118,9 @@ class PackedFeatures:
                 for r, part in self.triangle:
                     some[:, part] = unpacked[:, r, : r + 1]
 
-    def gradients(self, p, a, weights, packed):
+    def gradients(
+        self, p: Tensor, a: Tensor, weights: Tensor, packed: Tensor
+    ) -> Tensor:
         grad_Pi = torch.empty_like(p)
         for rows in self.rows:
             if self.needed[0]:
@@ -120,7 +134,7 @@ class PackedFeatures:
                 torch.mul(grad, weights, out=grad_Pi[rows])
         return grad_Pi
 
-    def _add_grad_Z(self, rows, packed):
+    def _add_grad_Z(self, rows: slice, packed: Tensor) -> None:
         """Add ``2 sum_j Pi_ij S_j z_i``, from the packed ``sum_j Pi_ij S_j``."""
         z, grad = self.Z[rows], self.grad_Z[rows]
         for r, part in self.triangle:
@@ -128,10 +142,10 @@ class PackedFeatures:
             grad[:, r] += (s * z[:, : r + 1]).sum(dim=1)
             grad[:, :r] += s[:, :r] * z[:, r : r + 1]
 
-    def _outer_products(self, rows):
+    def _outer_products(self, rows: slice) -> Tensor:
         return self._pack(rows) if self._outer is None else self._outer
 
-    def _pack(self, rows):
+    def _pack(self, rows: slice) -> Tensor:
         z = self.Z[rows]
         packed = z.new_empty(len(z), self.triangle[-1][1].stop)
         for r, part in self.triangle:
@@ -142,20 +156,22 @@ class PackedFeatures:
 class Samples:
     """``I + a_j D Z Z^T D``, D^2 = diag(Pi_j), (m, m) per cluster: many features."""
 
-    def __init__(self, Z, needed):
+    def __init__(self, Z: Tensor, needed: Sequence[bool]) -> None:
         self.Z, self.needed = Z, needed
         self.gram = Z @ Z.T
         self.columns = max(1, MATRIX_FLOATS // len(Z) ** 2)
         self.grad_Z = torch.zeros_like(Z)
 
-    def matrices(self, p, a):
+    def matrices(self, p: Tensor, a: Tensor) -> Tensor:
         roots = p.T.sqrt()  # (k, m)
         matrices = roots[:, :, None] * self.gram
         return matrices.mul_((a[:, None] * roots)[:, None, :])
 
     parts = staticmethod(_split)
 
-    def gradients(self, p, a, weights, inverses):
+    def gradients(
+        self, p: Tensor, a: Tensor, weights: Tensor, inverses: Tensor
+    ) -> Tensor | None:
         roots = p.T.sqrt()
         # S_j = D inverse D: of the log-determinant with respect to a_j Z Z^T.
         inverses.mul_(roots[:, :, None]).mul_(roots[:, None, :])

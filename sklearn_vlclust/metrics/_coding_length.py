@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
+from .._docs import documented
 from .._typing import Float
 from ..data.rows import UnitRows, row_blocks
 from ._clusters import cluster_members
 
 
+@documented()
 def coding_length(
     Z: ArrayLike | UnitRows, labels: ArrayLike, eps: Float = 0.1
 ) -> float:
@@ -32,8 +36,7 @@ def coding_length(
         Used unchanged.
     labels : array-like of shape (n_samples,)
         Clusters.
-    eps : float, default=0.1
-        Square of the precision.
+    <eps>
 
     Returns
     -------
@@ -74,7 +77,7 @@ def coding_length(
     return float(((sizes + d) / 2 * logdets - sizes * np.log(sizes / n)).sum())
 
 
-def _logdet(Z, rows, scale):
+def _logdet(Z: Any, rows: np.ndarray, scale: Float) -> float:
     """Return logdet(I + scale Z_i^T Z_i) of the rows of a cluster."""
     d = Z.shape[1]
     if len(rows) < d:  # the same of the smaller matrix Z_i Z_i^T

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import torch
 
 from .._backend._device import to_device
+from .._docs import documented
 from .._typing import Int
 from ._clusters import cluster_members
-from ._coding_forms import choose_form
+from ._coding_forms import fastest_form
 
 # Matrices up to this size are inverted by LAPACK.
 LEAF = 32
 
 
+@documented()
 def coding_rate(Z: torch.Tensor, eps: float = 0.1) -> torch.Tensor:
     """Bits, in nats a sample, to code features up to a precision: eq. 1 of [1]_.
 
     ``1/2 logdet(I + d / (m eps) Z^T Z)``. The factor 1/2 is from [2]_ and the authors'
     code; eq. 1 of [1]_ is printed without.
 
-    Parameters
-    ----------
-    Z : float tensor of shape (m, d)
-        Features, one row per sample, of unit length.
-    eps : float, default=0.1
-        Squared precision (epsilon^2 in the paper).
+    Parameters: <Z, eps>
 
     Returns
     -------
@@ -38,10 +38,7 @@ def coding_rate(Z: torch.Tensor, eps: float = 0.1) -> torch.Tensor:
     ValueError
         If `Z` is not a matrix of floats with at least one row, or `eps` not positive.
 
-    References
-    ----------
-    .. [1] Chu, Tong, Ding, Dai, Haeffele, Vidal, Ma, "Image clustering via the
-       principle of rate reduction in the age of pretrained models", ICLR 2024.
+    References: <chu2024>
     .. [2] Yu, Chan, You, Song, Ma, "Learning diverse and discriminative
        representations via the principle of maximal coding rate reduction",
        NeurIPS 2020.
@@ -61,6 +58,7 @@ def coding_rate(Z: torch.Tensor, eps: float = 0.1) -> torch.Tensor:
     return cholesky(gram).diagonal().log().sum()
 
 
+@documented()
 def cluster_coding_rate(
     Z: torch.Tensor,
     Pi: torch.Tensor,
@@ -79,14 +77,10 @@ def cluster_coding_rate(
     products of the rows of `Z`; only one triangle of these is computed. The gradient is
     worked out by hand from the inverses, block by block.
 
-    Parameters
-    ----------
-    Z : float tensor of shape (m, d)
-        Features, one row per sample, of unit length.
+    Parameters: <Z>
     Pi : float tensor of shape (m, k)
         Membership of the samples in each cluster, not negative.
-    eps : float, default=0.1
-        Squared precision (epsilon^2 in the paper).
+    <eps>
     n_columns : int, default=None
         Number of columns of `Pi`, drawn at random, that stand for all: an unbiased
         estimate of value and gradient at a fraction of the cost. If None, all columns
@@ -105,10 +99,7 @@ def cluster_coding_rate(
     ValueError
         If the shapes do not fit, or `eps` or `n_columns` is not positive.
 
-    References
-    ----------
-    .. [1] Chu, Tong, Ding, Dai, Haeffele, Vidal, Ma, "Image clustering via the
-       principle of rate reduction in the age of pretrained models", ICLR 2024.
+    References: <chu2024>
 
     Examples
     --------
@@ -137,20 +128,17 @@ def cluster_coding_rate(
     return scale * _ClusterCodingRate.apply(Z, Pi.to(Z.dtype), float(eps))
 
 
-def partition_coding_rate(Z, labels, eps=0.1):
+@documented()
+def partition_coding_rate(Z: torch.Tensor, labels: np.ndarray, eps: float = 0.1) -> Any:
     """Return eq. 2 of a partition: the rates of its clusters, weighted by their sizes.
 
     The same as :func:`cluster_coding_rate` with a column of zeros and ones a cluster,
     at a cost that does not grow with their number.
 
-    Parameters
-    ----------
-    Z : float tensor of shape (m, d)
-        Features, one row per sample, of unit length.
+    Parameters: <Z>
     labels : ndarray of shape (m,)
         Clusters.
-    eps : float, default=0.1
-        Squared precision.
+    <eps>
 
     Returns
     -------
@@ -163,7 +151,7 @@ def partition_coding_rate(Z, labels, eps=0.1):
     )
 
 
-def cholesky(matrices):
+def cholesky(matrices: torch.Tensor) -> torch.Tensor:
     """Return Cholesky factors of (..., d, d), of NaN where there are none.
 
     Like `torch.linalg.cholesky`, but failures give NaN: raising an error would force a
@@ -175,7 +163,7 @@ def cholesky(matrices):
     return factors * factors.new_ones(failed.shape).masked_fill_(failed, torch.nan)
 
 
-def _check_features(Z, eps):
+def _check_features(Z: torch.Tensor, eps: float) -> None:
     if Z.ndim != 2 or not Z.numel() or not Z.is_floating_point():
         raise ValueError(
             f"Z is a {Z.dtype} tensor of shape {tuple(Z.shape)}; it must be a matrix "
@@ -189,7 +177,9 @@ class _ClusterCodingRate(torch.autograd.Function):
     """Value and gradients of eq. 2, both made in the forward pass, block by block."""
 
     @staticmethod
-    def forward(ctx, Z, Pi, eps):
+    def forward(
+        ctx: Any, Z: torch.Tensor, Pi: torch.Tensor, eps: float
+    ) -> torch.Tensor:
         rate, grads = _rate_and_gradients(
             Z.detach(), Pi.detach(), eps, ctx.needs_input_grad[:2]
         )
@@ -198,15 +188,17 @@ class _ClusterCodingRate(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, grad_output):
+    def backward(ctx: Any, grad_output: torch.Tensor) -> tuple:
         grads = ctx.saved_tensors
         scaled = [g * grad_output if g.numel() else None for g in grads]
         return *scaled, None
 
 
-def _rate_and_gradients(Z, Pi, eps, needed):
+def _rate_and_gradients(
+    Z: torch.Tensor, Pi: torch.Tensor, eps: float, needed: Sequence[bool]
+) -> tuple:
     m, d = Z.shape
-    form = choose_form(Z)(Z, needed)
+    form = fastest_form(Z, Pi.shape[1])(Z, needed)
     totals = Pi.sum(dim=0)
     # A cluster without members adds nothing; 1 keeps its matrix finite.
     a = d / (eps * torch.where(totals > 0, totals, 1))
@@ -237,7 +229,7 @@ def _rate_and_gradients(Z, Pi, eps, needed):
     return rate, (form.grad_Z if needed[0] else Z.new_empty(0), grad_Pi)
 
 
-def _invert(matrices):
+def _invert(matrices: torch.Tensor) -> Any:
     """Invert positive definite (k, d, d) in place; return their log-determinants.
 
     Through the Schur complement of one half, which is matrix products. On small
@@ -266,6 +258,6 @@ def _invert(matrices):
     return logdets
 
 
-def _logdets(factors):
+def _logdets(factors: torch.Tensor) -> torch.Tensor:
     """Log-determinants of matrices from their Cholesky factors, (k, d, d)."""
     return 2 * factors.diagonal(dim1=1, dim2=2).log().sum(dim=1)

@@ -14,6 +14,7 @@ from sklearn.model_selection import KFold
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from .._docs import documented
 from .._typing import Float, Indexed, Int, RandomState
 from ..data.read import read_unit_rows
 from ..data.rows import unit
@@ -112,6 +113,7 @@ def generalization(
     return _adjusted_share(true, predicted) * float(np.mean(clusters >= 0))
 
 
+@documented(generalization)
 def learned_information(
     rows: ArrayLike | Indexed,
     labels: ArrayLike,
@@ -128,18 +130,7 @@ def learned_information(
     where they are split further than can be learned. Partitions into the same number
     are ordered as by :math:`U`.
 
-    Parameters
-    ----------
-    rows : array-like of shape (n_samples, n_features)
-        Embeddings, as :func:`generalization` takes them.
-    labels : array-like of shape (n_samples,)
-        Clusters. Noise (negative labels) is left out, as there.
-    alpha : float, default=0.3
-        Weight of the ridge penalty.
-    n_folds : int, default=3
-        Number of folds; a classifier is trained on each.
-    rng : int or RandomState instance, default=0
-        Draws the folds, and 20,000 of more rows.
+    Parameters: <rows, labels, alpha, n_folds, rng>
 
     Returns
     -------
@@ -179,7 +170,7 @@ def learned_information(
     return float(share**2 * np.log(n_clusters))
 
 
-def _from_zero(labels):
+def _from_zero(labels: np.ndarray) -> np.ndarray:
     """Return labels from 0 without gaps; labels of noise are negative."""
     names, clusters = np.unique(labels, return_inverse=True)
     if names.dtype.kind in "if":
@@ -187,14 +178,20 @@ def _from_zero(labels):
     return clusters
 
 
-def _standardized(x):
+def _standardized(x: np.ndarray) -> np.ndarray:
     """Return unit rows at a mean squared distance of 1 from their mean, float32."""
     x = unit(np.asarray(x, dtype=np.float32))
     x -= x.mean(axis=0)
     return x / max(np.linalg.norm(x) / np.sqrt(len(x)), 1e-6)
 
 
-def _predict(X, clusters, alpha, n_folds, rng):
+def _predict(
+    X: np.ndarray,
+    clusters: np.ndarray,
+    alpha: Float,
+    n_folds: Int,
+    rng: np.random.RandomState,
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the clusters of rows, and those predicted from each other fold."""
     targets = np.eye(clusters.max() + 1, dtype=np.float32)
     true, predicted = [], []
@@ -212,7 +209,7 @@ def _predict(X, clusters, alpha, n_folds, rng):
     return np.concatenate(true), np.concatenate(predicted)
 
 
-def _ridge(x, y, alpha):
+def _ridge(x: np.ndarray, y: np.ndarray, alpha: Float) -> np.ndarray:
     """Return the coefficients, (d, k), by the smaller of both Gram matrices."""
     wide = x.shape[1] > len(x)
     gram = (x @ x.T if wide else x.T @ x).astype(np.float64)
@@ -222,7 +219,7 @@ def _ridge(x, y, alpha):
     return coef.astype(np.float32)
 
 
-def _adjusted_share(true, predicted):
+def _adjusted_share(true: np.ndarray, predicted: np.ndarray) -> float:
     """Return the mutual information of the entropy of `true`, both beyond chance."""
     n = len(true)
     counts = contingency_matrix(true, predicted, sparse=True, dtype=np.int64)

@@ -45,22 +45,11 @@ def simplified_silhouette_score(X: ArrayLike | UnitRows, labels: ArrayLike) -> f
     return float(simplified_silhouettes(X, labels[None])[0])
 
 
-def simplified_silhouettes(rows, clusterings):
+def simplified_silhouettes(rows: UnitRows, clusterings: np.ndarray) -> np.ndarray:
     """Return the mean simplified silhouette of each of several clusterings at once.
 
-    One matrix product compares a row with the centers of all clusterings.
-
-    Parameters
-    ----------
-    rows : UnitRows of shape (n, d)
-        The clustered rows.
-    clusterings : int array of shape (n_clusterings, n)
-        Each counts from 0 without gaps.
-
-    Returns
-    -------
-    scores : ndarray of shape (n_clusterings,)
-        As `simplified_silhouette_score` has them.
+    Clusterings are (n_clusterings, n). One matrix product compares a row with the
+    centers of all. Each counts from 0 without gaps.
     """
     ends = np.cumsum(clusterings.max(axis=1) + 1)
     starts = np.concatenate([[0], ends[:-1]])
@@ -83,7 +72,7 @@ def simplified_silhouettes(rows, clusterings):
     return totals / rows.shape[0]
 
 
-def _centers(rows, places, n_centers):
+def _centers(rows: UnitRows, places: np.ndarray, n_centers: int) -> np.ndarray:
     """Return the unit mean of the rows of each place, (n_centers, d) float32."""
     sums = np.zeros((n_centers, rows.shape[1]))
     for block, x in rows.blocks():

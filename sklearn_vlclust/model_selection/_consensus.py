@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
+from .._docs import documented
 from .._typing import Data
 from ._fitted import labels_of
 
 
+@documented()
 def consensus_score(
     estimator: Any, X: Data, y: object = None, *, partitions: Iterable[Any]
 ) -> float:
@@ -20,15 +22,7 @@ def consensus_score(
     Methods that err differently agree where they are right. Of some partitions,
     the one with the highest score is their medoid.
 
-    Parameters
-    ----------
-    estimator : fitted clusterer
-        Labels of `X` are its `predict`; of one that has none, such as
-        `AgglomerativeClustering`, the `fit_predict` of a clone.
-    X : array-like of shape (n_samples, n_features), or images
-        Samples, as the estimator takes them.
-    y : Ignored
-        So that it can be passed as `scoring` to `GridSearchCV`.
+    Parameters: <estimator, given, y>
     partitions : sequence of array-like of shape (n_samples,), or of fitted clusterers
         What to agree with: labels of the samples of `X`, or clusterers, which are asked
         for the labels of `X` as `estimator` is. Held-out samples, which a search scores
@@ -79,7 +73,7 @@ def consensus_score(
     return float(np.mean(agreement))
 
 
-def _labels(partition, X, n, position):
+def _labels(partition: Any, X: Data, n: int, position: int) -> np.ndarray:
     if hasattr(partition, "fit_predict") or hasattr(partition, "predict"):
         return labels_of(partition, X)
     labels = np.asarray(partition)
@@ -92,7 +86,7 @@ def _labels(partition, X, n, position):
     return labels
 
 
-def _without_noise(labels):
+def _without_noise(labels: np.ndarray) -> np.ndarray:
     """Return labels from 0 on, with a cluster of its own for each sample of noise."""
     names, clusters = np.unique(labels, return_inverse=True)
     if names.dtype.kind in "if":

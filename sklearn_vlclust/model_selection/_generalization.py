@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._docs import documented
 from .._typing import Data, Float, Int, RandomState
-from ..metrics import learned_information
+from ..metrics import generalization, learned_information
 from ._fitted import embeddings_of, labels_of
 
 
+@documented(generalization)
 def generalization_score(
     estimator: Any,
     X: Data,
@@ -23,23 +25,10 @@ def generalization_score(
     :func:`~sklearn_vlclust.metrics.learned_information` of the embeddings and the
     labels: a ridge classifier is trained on the clusters of a third of `X` and predicts
     the clusters of the rest. It compares methods, parameters and numbers of clusters,
-    and is what `score` of the clusterers returns.
+    and is what `score` of the clusterers returns. Noise (negative labels) counts as not
+    learned.
 
-    Parameters
-    ----------
-    estimator : fitted clusterer
-        Labels of `X` are its `predict`; of one that has none, such as
-        `AgglomerativeClustering`, the `fit_predict` of a clone. Noise (negative labels)
-        counts as not learned.
-    X : array-like of shape (n_samples, n_features), or images
-        Samples, as the estimator takes them.
-    y : Ignored
-        So that it can be passed as `scoring` to `GridSearchCV`.
-    alpha : float, default=0.3
-        Weight of the ridge penalty, where embeddings have a mean squared distance of 1
-        from their mean.
-    n_folds : int, default=3
-        Number of folds; as many as samples if these are fewer.
+    Parameters: <estimator, given, y, alpha, n_folds>
     random_state : int or RandomState instance, default=0
         Draws the folds, and 20,000 of more samples.
 

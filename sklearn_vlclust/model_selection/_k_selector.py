@@ -16,6 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
+from .._docs import documented
 from .._typing import Array, Data, Float, Int, RandomState
 from ..cluster.axes import half_whitening
 from ..cluster.rate_reduction import RateReductionClustering
@@ -42,6 +43,7 @@ RESIDUE = 0.2
 SAME = 1e-5
 
 
+@documented()
 class CodingLengthKSelector(ClusterMixin, BaseEstimator):
     r"""Choose the number of clusters that is best reproduced by halves of the rows.
 
@@ -76,8 +78,7 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
         - "coding_length": the least number of nats that code rows and clusters [1]_,
           see :func:`~sklearn_vlclust.metrics.coding_length`. Made for hundreds of
           rows per cluster: with fewer the answer is too small.
-    eps : float, default=0.1
-        Squared precision of the coding length.
+    <eps>
     n_components : int or None, default=64
         Half-whitened principal axes that rows are projected on before they are
         compared (not in the paper), fewer if `X` has fewer. If None, rows are used
@@ -90,16 +91,7 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
     random_state : int, RandomState instance or None, default=None
         Draws the starts of k-means.
 
-    Attributes
-    ----------
-    n_clusters_ : int
-        Chosen number of clusters; less if fewer rows differ.
-    labels_ : ndarray of shape (n_samples,), int64
-        Cluster of each sample, 0 the largest.
-    k_candidates_ : list of (int, float)
-        The chosen number and at most three runner-ups, each with its score, best first.
-    k_values_ : ndarray of shape (n_values,)
-        Numbers that were compared.
+    Attributes: <n_clusters_, labels_, k_candidates_, k_values_>
     scores_ : dict of str to ndarray of shape (n_values,)
         Curves over `k_values_`: ``"reproducibility"`` (at most 1, more is better) and
         ``"agreement"``, the adjusted mutual information of halves; or
@@ -114,8 +106,7 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
         order of first occurrence.
     estimator_ : estimator
         Fitted with the chosen number; only if `estimator` is given.
-    n_features_in_ : int
-        Width of `X`.
+    <n_features_in_>
 
     Warns
     -----
@@ -192,13 +183,9 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
         ----------
         X : array-like of shape (n_samples, n_features)
             Embeddings or other features; only the direction of a row counts.
-        y : Ignored
-            Not used, present for API consistency.
+        <y>
 
-        Returns
-        -------
-        self : object
-            The fitted estimator.
+        Returns: <fitted>
 
         Raises
         ------
@@ -261,10 +248,7 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
     def predict(self, X: Data) -> Array:
         """Cluster of each sample.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            As in :meth:`fit`.
+        Parameters: <fit.X>
 
         Returns
         -------
@@ -278,18 +262,9 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
     def score(self, X: Data, y: object = None) -> float:
         """Label-free quality of the clustering of `X`.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            As in :meth:`fit`.
-        y : Ignored
-            Not used, present for API consistency.
+        Parameters: <fit.X, y>
 
-        Returns
-        -------
-        score : float
-            :func:`~sklearn_vlclust.metrics.learned_information` of :meth:`predict`, in
-            nats: higher is better, for methods and for numbers of clusters.
+        Returns: <learned>
         """
         check_is_fitted(self)
         X, rows = self._read(X, reset=False)

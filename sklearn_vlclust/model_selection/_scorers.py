@@ -9,7 +9,8 @@ import torch
 from scipy.special import entr
 from sklearn.utils import check_random_state
 
-from .._typing import Data, Float, Int, RandomState
+from .._docs import documented
+from .._typing import Data, Int, RandomState
 from ..data.read import read_unit_rows
 from ..metrics._coding_rate import partition_coding_rate
 from ..neighbors import kneighbors
@@ -19,13 +20,14 @@ from ._fitted import embeddings_of, labels_of
 N_PERMUTATIONS = 3
 
 
+@documented()
 def coding_rate_reduction_score(
     estimator: Any,
     X: Data,
     y: object = None,
     *,
     features: Literal["input", "transform"] = "input",
-    eps: Float = 0.1,
+    eps: float = 0.1,
     random_state: RandomState = 0,
 ) -> float:
     r"""Share of the coding rate that the clusters save, beyond chance.
@@ -37,21 +39,12 @@ def coding_rate_reduction_score(
     \Pi) / R_c(Z, \Pi_{random})` (not in [1]_). It is 0 for one cluster and for as many
     as samples, 1 at most, and does not grow with the width of `Z`.
 
-    Parameters
-    ----------
-    estimator : fitted clusterer
-        Labels of `X` are its `predict`; of one that has none, such as
-        `AgglomerativeClustering`, the `fit_predict` of a clone.
-    X : array-like of shape (n_samples, n_features), or images
-        Samples, as the estimator takes them.
-    y : Ignored
-        So that it can be passed as `scoring` to `GridSearchCV`.
+    Parameters: <estimator, given, y>
     features : {"input", "transform"}, default="input"
         Which rows are coded: the embeddings (of images, by the estimator's encoder), or
         the estimator's `transform` of them. Only embeddings allow comparing estimators
         that learn features, as learned features may be cheap to code.
-    eps : float, default=0.1
-        Squared precision of the code.
+    <eps>
     random_state : int, RandomState instance or None, default=0
         Draws the permutations.
 
@@ -104,6 +97,7 @@ def coding_rate_reduction_score(
     return float(1 - rate / np.mean(random))
 
 
+@documented()
 def neighbor_consistency_score(
     estimator: Any,
     X: Data,
@@ -123,19 +117,10 @@ def neighbor_consistency_score(
     nats in common, with :math:`p` the sizes of the :math:`k` clusters, :math:`H` the
     entropy and :math:`h` the entropy of a yes or no. This is 0 for one cluster and for
     labels at random, :math:`\ln k` for `k` even clusters that keep all neighbors
-    together, and grows with `k` as long as they stay together.
+    together, and grows with `k` as long as they stay together. Neighbors are images
+    whose embeddings have a large cosine; noise (negative labels) agrees with nothing.
 
-    Parameters
-    ----------
-    estimator : fitted clusterer
-        Labels of `X` are its `predict`; of one that has none, such as
-        `AgglomerativeClustering`, the `fit_predict` of a clone. Noise (negative labels)
-        agrees with nothing.
-    X : array-like of shape (n_samples, n_features), or images
-        Samples, as the estimator takes them. Neighbors are images whose embeddings have
-        a large cosine.
-    y : Ignored
-        So that it can be passed as `scoring` to `GridSearchCV`.
+    Parameters: <estimator, given, y>
     n_neighbors : int, default=10
         Number of neighbors per image, in `X`. Fewer neighbors favor more clusters.
     random_state : int, RandomState instance or None, default=0
@@ -189,7 +174,7 @@ def neighbor_consistency_score(
     return _common_information(labels, float(agree.mean()))
 
 
-def _common_information(labels, agreement):
+def _common_information(labels: np.ndarray, agreement: float) -> float:
     """Fano's bound on the mutual information of the labels of neighbors, in nats."""
     _, sizes = np.unique(labels, return_counts=True)
     if len(sizes) == 1:

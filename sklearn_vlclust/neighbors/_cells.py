@@ -17,16 +17,10 @@ MEASURED_ROWS, STEP = 256, 1.4
 
 
 class Cells:
-    """faiss's inverted-file index (IVF) of one-byte codes.
+    """faiss's inverted-file index (IVF) of one-byte codes, trained and filled.
 
-    Parameters
-    ----------
-    index : faiss.IndexIVFScalarQuantizer
-        Trained and filled.
-    n_probe : int
-        Number of cells that a query visits.
-    file : str or None, default=None
-        File that the index is memory-mapped from.
+    A query visits `n_probe` cells. `file` is what the index is memory-mapped from, if
+    it is.
     """
 
     def __init__(self, index, n_probe, file=None):
@@ -41,25 +35,11 @@ class Cells:
 
     @classmethod
     def build(cls, rows, k, recall, rng):
-        """Index `rows`; return it and the share of `k` neighbors that it finds.
+        """Index unit rows, read in blocks; return the cells and the recall they have.
 
-        Parameters
-        ----------
-        rows : UnitRows
-            Read in blocks.
-        k : int
-            Number of neighbors that recall is measured for.
-        recall : float
-            Share of them to be found.
-        rng : RandomState
-            Draws the rows that k-means sees and those that are searched.
-
-        Returns
-        -------
-        cells : Cells
-            The index.
-        measured : float
-            Its recall.
+        The recall is the share of the `k` nearest neighbors that are found, and should
+        reach `recall`. `rng` draws the rows that k-means sees and those that are
+        searched.
         """
         n, d = rows.shape
         centers = _cell_centers(rows, int(np.sqrt(n)), rng)

@@ -23,6 +23,7 @@ from .._compat import (
     StrOptions,
     _fit_context,
 )
+from .._docs import documented
 from .._typing import (
     Bool,
     Data,
@@ -47,6 +48,7 @@ from .knn import _check_k, _drop_self, kneighbors, nearest
 MODEL = "search.safetensors"
 
 
+@documented()
 class ImageSearch(BaseEstimator):
     """Find images by an image or by text.
 
@@ -54,12 +56,7 @@ class ImageSearch(BaseEstimator):
     length; the nearest rows of a query are found [1]_. With a `transformer` the search
     uses learned features, where neighbors share meaning rather than looks.
 
-    Parameters
-    ----------
-    embedder : None, "offline" or encoder instance, default=None
-        Embeds images and texts. If None, :class:`~sklearn_vlclust.CLIPEmbedder`;
-        "offline" :class:`~sklearn_vlclust.OfflineEmbedder`; an instance is cloned. Not
-        used for embeddings.
+    Parameters: <embedder>
     transformer : fitted transformer or None, default=None
         Maps embeddings to the features that are compared, such as a fitted clusterer
         with `transform` or a pipeline. It is not fitted again.
@@ -86,15 +83,11 @@ class ImageSearch(BaseEstimator):
     encoder_id_ : str or None
         Model and weights of the encoder that the images were embedded by; None if
         embeddings were given and `embedder` is None.
-    embedder_ : encoder or None
-        The encoder, once it was needed.
+    <embedder_>
     recall_ : float
         Share of the nearest images that the index was measured to find; 1 if it is
         exact.
-    n_features_in_ : int
-        Width of the embeddings.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Column names of `X`, where it has any.
+    <n_features_in_, feature_names_in_>
 
     See Also
     --------
@@ -152,7 +145,7 @@ class ImageSearch(BaseEstimator):
 
     def __init__(
         self,
-        embedder: Encoder = None,
+        embedder: Encoder | None = None,
         *,
         transformer: Transformer | None = None,
         n_neighbors: Int = 10,
@@ -179,22 +172,11 @@ class ImageSearch(BaseEstimator):
     ) -> Self:
         """Index the images to search.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or images
-            Embeddings (NumPy array, memmap, torch tensor, dask array, or a folder of
-            `.npy` files; only the direction of a row counts), or images: a list or
-            array of paths, PIL images, or an array of shape (n_samples, height, width,
-            channels).
-        y : Ignored
-            Not used, present for API consistency.
+        Parameters: <shared.X, y>
         paths : sequence of str or Path, default=None
             Path of each row's image. Not needed if `X` is paths.
 
-        Returns
-        -------
-        self : object
-            The fitted search.
+        Returns: <fitted>
 
         Raises
         ------
@@ -276,22 +258,15 @@ class ImageSearch(BaseEstimator):
     ) -> Neighbors:
         """Find the images that are nearest to texts.
 
+        Texts are far from all images: only the ranking of distances is meaningful.
+
         Parameters
         ----------
         texts : list of str
             The queries, as the encoder reads them.
-        n_neighbors : int, default=None
-            Number of images to find. If None, the parameter of the search.
-        return_distance : bool, default=True
-            Whether distances are returned.
+        <n_neighbors, return_distance>
 
-        Returns
-        -------
-        distances : ndarray of shape (n_queries, n_neighbors), float32
-            Ascending. Left out with ``return_distance=False``. Texts are far from all
-            images: only the ranking is meaningful.
-        indices : ndarray of shape (n_queries, n_neighbors), int64
-            Numbers of the images found.
+        Returns: <distances, indices>
 
         Raises
         ------

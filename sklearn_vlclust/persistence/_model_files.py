@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ def load_model(path: StrPath, expected: type = object) -> Any:
     return _decode(header["estimator"], tensors)
 
 
-def _encode(value, name, tensors):
+def _encode(value: Any, name: str, tensors: dict) -> Any:
     """Turn `value` into a JSON tree; arrays go to `tensors` under `name`."""
     if isinstance(value, np.generic):
         value = value.item()
@@ -157,7 +158,7 @@ def _encode(value, name, tensors):
     return tree | ({"callbacks": None} if hasattr(value, "callbacks") else {})
 
 
-def _named_classes(tree):
+def _named_classes(tree: Any) -> Iterator[str]:
     """Yield the names of all classes in a JSON tree."""
     if isinstance(tree, dict):
         if "class" in tree:
@@ -168,7 +169,7 @@ def _named_classes(tree):
             yield from _named_classes(part)
 
 
-def _decode(tree, tensors):
+def _decode(tree: Any, tensors: dict) -> Any:
     if isinstance(tree, _SCALARS):
         return tree
     if "array" in tree:

@@ -1,6 +1,9 @@
 """The classes that a file may name, by names that stay when a class moves."""
 
+from __future__ import annotations
+
 from importlib import import_module
+from typing import Any
 
 from joblib.hashing import NumpyHasher
 
@@ -61,13 +64,13 @@ _NAMES_0_1 = {
 _PATHS_0_1 = {name: path for path, name in _NAMES_0_1.items()}
 
 
-def class_name(cls):
+def class_name(cls: type) -> str | None:
     """Return the name of `cls` in files; None if no file may name it."""
     name = cls.__name__
     return name if name in CLASSES and find_class(name) is cls else None
 
 
-def find_class(name):
+def find_class(name: str) -> Any:
     """Return the class that a file names; only its own module is imported for it.
 
     Parameters
@@ -95,7 +98,7 @@ class _Hasher(NumpyHasher):
     They count as in version 0.1.0, so that checkpoints written then can be resumed.
     """
 
-    def save_global(self, obj, name=None, **options):
+    def save_global(self, obj: Any, name: Any = None, **options: Any) -> None:
         known = class_name(obj) if isinstance(obj, type) else None
         if known is None:
             super().save_global(obj, name, **options)
@@ -107,6 +110,6 @@ class _Hasher(NumpyHasher):
     dispatch = NumpyHasher.dispatch | {type: save_global}
 
 
-def stable_hash(value):
+def stable_hash(value: object) -> str:
     """Return a hash of what `value` holds that stays when a class of ours moves."""
     return _Hasher().hash(value)

@@ -37,7 +37,7 @@ def one_each(name, values, images, labels):
 def read_inputs(estimator, images, embeddings=None):
     """Return what `predict` takes for images: pixels or embeddings, as for its fit.
 
-    If `embeddings` is None, the estimator's `embedder_` makes them.
+    If `embeddings` is None, the estimator's embedder computes them.
     """
     check_is_fitted(estimator)
     images = check_images(images)
@@ -60,10 +60,10 @@ def read_inputs(estimator, images, embeddings=None):
 
 
 def read_rows(estimator, images, embeddings=None):
-    """Return rows to compare images by, and what `predict` takes for them.
+    """Return rows to compare images by, and what `predict` takes for the images.
 
-    Without `embeddings` an estimator that learned from pixels gives its features. Both
-    are the same object if it is embeddings that were made here.
+    Rows are the embeddings or, if there are none and the estimator learned from pixels,
+    its features. Both are the same object if the embeddings are computed here.
     """
     inputs = read_inputs(estimator, images, embeddings)
     if embeddings is not None:
@@ -75,7 +75,7 @@ def read_rows(estimator, images, embeddings=None):
 def read_labels(estimator, inputs):
     """Return the cluster of each input, (n,) int64; negative is noise.
 
-    An estimator without `predict` is taken by its `labels_`.
+    An estimator without `predict` is read by its `labels_`.
     """
     name = type(estimator).__name__
     if hasattr(estimator, "predict"):
@@ -118,8 +118,8 @@ def read_certainty(estimator, inputs):
 def read_names(estimator, captioner=None):
     """Return the names of clusters and their scores: ``{label: [(noun, score)]}``.
 
-    Best first; empty if there are none. A score that is not known is NaN. A captioner
-    that was fitted on these clusters goes before what the estimator knows.
+    They are those of `captioner` if it is given, else the estimator's, if it has any.
+    The best one comes first, and an unknown score is NaN.
     """
     if captioner is not None:
         check_is_fitted(captioner)

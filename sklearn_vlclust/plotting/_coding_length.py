@@ -1,9 +1,16 @@
 """The curve by which a number of clusters was chosen."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from .._docs import documented
+from .._typing import Axes, Int
 from ._drawing import new_axes
 
 _LABELS = {
@@ -57,12 +64,12 @@ class CodingLengthDisplay:
 
     def __init__(
         self,
-        k_values,
-        scores,
-        n_clusters,
-        label="coding length (less is better)",
-        also=(),
-    ):
+        k_values: ArrayLike,
+        scores: ArrayLike,
+        n_clusters: Int,
+        label: str = "coding length (less is better)",
+        also: Sequence[int] = (),
+    ) -> None:
         self.k_values = k_values
         self.scores = scores
         self.n_clusters = n_clusters
@@ -70,8 +77,10 @@ class CodingLengthDisplay:
         self.also = also
 
     @classmethod
-    def from_estimator(cls, estimator, *, criterion=None, ax=None):
-        """Show how a fitted estimator came by its number of clusters.
+    def from_estimator(
+        cls, estimator: Any, *, criterion: str | None = None, ax: Axes | None = None
+    ) -> Self:
+        """Show how a fitted estimator chose its number of clusters.
 
         Parameters
         ----------
@@ -97,7 +106,7 @@ class CodingLengthDisplay:
             )
         return cls(*curves[criterion]).plot(ax=ax)
 
-    def plot(self, *, ax=None):
+    def plot(self, *, ax: Axes | None = None) -> Self:
         """Draw the curve.
 
         Parameters: <ax>
@@ -125,7 +134,7 @@ class CodingLengthDisplay:
 
 
 def read_curves(estimator):
-    """Return the arguments of a display by criterion; the one that chose comes first.
+    """Return the arguments of a display per criterion, first the one that decided.
 
     Raises
     ------

@@ -1,17 +1,23 @@
 """Confusion matrix of clusters and classes, matched one to one."""
 
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from .._docs import documented
+from .._typing import Axes, Colormap, Data, Float, Names, Strings
 from ..metrics import match_clusters
 from ._assignments import check_labels, read_labels
 from ._drawing import new_axes
 
 _NORMALIZE = ("true", "pred", "all", None)
-_READABLE = 20  # rows or columns with numbers in them
-_NAME = 18  # characters
-_CELL, _LARGEST = 0.45, 16.0  # inches, of a number and of the matrix
+_READABLE = 20  # rows or columns: up to this number, cells show their values
+_NAME = 18  # characters of a cluster name
+_CELL, _LARGEST = 0.45, 16.0  # inches: side of a cell, largest side of the matrix
 
 
 @documented()
@@ -61,7 +67,9 @@ class ClusterConfusionDisplay:
            [0, 1, 1]])
     """
 
-    def __init__(self, confusion_matrix, *, classes, clusters):
+    def __init__(
+        self, confusion_matrix: np.ndarray, *, classes: ArrayLike, clusters: Strings
+    ) -> None:
         self.confusion_matrix = confusion_matrix
         self.classes = classes
         self.clusters = clusters
@@ -69,21 +77,21 @@ class ClusterConfusionDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y,
+        estimator: Any,
+        X: Data,
+        y: ArrayLike,
         *,
-        normalize=None,
-        names=None,
-        include_values=None,
-        cmap="viridis",
-        xticks_rotation=None,
-        values_format=None,
-        ax=None,
-        colorbar=True,
-        im_kw=None,
-        text_kw=None,
-    ):
+        normalize: Literal["true", "pred", "all"] | None = None,
+        names: Names | Strings | None = None,
+        include_values: bool | None = None,
+        cmap: Colormap = "viridis",
+        xticks_rotation: str | Float | None = None,
+        values_format: str | None = None,
+        ax: Axes | None = None,
+        colorbar: bool = True,
+        im_kw: dict | None = None,
+        text_kw: dict | None = None,
+    ) -> Self:
         """Compare the clusters of a fitted clusterer with classes.
 
         Parameters
@@ -133,20 +141,20 @@ class ClusterConfusionDisplay:
     @classmethod
     def from_predictions(
         cls,
-        y_true,
-        labels,
+        y_true: ArrayLike,
+        labels: ArrayLike,
         *,
-        normalize=None,
-        names=None,
-        include_values=None,
-        cmap="viridis",
-        xticks_rotation=None,
-        values_format=None,
-        ax=None,
-        colorbar=True,
-        im_kw=None,
-        text_kw=None,
-    ):
+        normalize: Literal["true", "pred", "all"] | None = None,
+        names: Names | Strings | None = None,
+        include_values: bool | None = None,
+        cmap: Colormap = "viridis",
+        xticks_rotation: str | Float | None = None,
+        values_format: str | None = None,
+        ax: Axes | None = None,
+        colorbar: bool = True,
+        im_kw: dict | None = None,
+        text_kw: dict | None = None,
+    ) -> Self:
         """Compare any clusters with classes.
 
         Parameters
@@ -166,7 +174,7 @@ class ClusterConfusionDisplay:
             If the lengths differ, there are no samples, a cluster has no name, or
             `normalize` is another.
         """
-        if not len(labels):
+        if not np.size(labels):
             raise ValueError("y_true and labels are empty: one of each per sample.")
         y_true, labels = column_or_1d(y_true), check_labels(labels)
         check_consistent_length(y_true, labels)
@@ -198,15 +206,15 @@ class ClusterConfusionDisplay:
     def plot(
         self,
         *,
-        include_values=None,
-        cmap="viridis",
-        xticks_rotation=None,
-        values_format=None,
-        ax=None,
-        colorbar=True,
-        im_kw=None,
-        text_kw=None,
-    ):
+        include_values: bool | None = None,
+        cmap: Colormap = "viridis",
+        xticks_rotation: str | Float | None = None,
+        values_format: str | None = None,
+        ax: Axes | None = None,
+        colorbar: bool = True,
+        im_kw: dict | None = None,
+        text_kw: dict | None = None,
+    ) -> Self:
         """Draw the matrix, as scikit-learn does.
 
         Parameters
@@ -237,7 +245,7 @@ class ClusterConfusionDisplay:
             xticks_rotation = "vertical" if long else "horizontal"
         cell = min(_CELL, _LARGEST / max(n_rows, n_columns))
         ax = new_axes(ax, (max(3 + cell * n_columns, 4.5), max(1.5 + cell * n_rows, 3)))
-        # scikit-learn draws square matrices: rows or columns are added, and cut off.
+        # scikit-learn draws square matrices: pad to one, and cut the padding off.
         n = max(n_rows, n_columns)
         square = np.zeros((n, n), dtype=np.asarray(self.confusion_matrix).dtype)
         square[:n_rows, :n_columns] = self.confusion_matrix
@@ -272,7 +280,7 @@ class ClusterConfusionDisplay:
 
 
 def _match(classes, clusters, rows, labels):
-    """Return orders of classes and clusters: matched ones, the others, noise."""
+    """Return orders of classes and clusters: first matched ones, noise last."""
     matching = {}
     if (labels >= 0).any():
         matching = match_clusters(rows[labels >= 0], labels[labels >= 0])

@@ -1,13 +1,20 @@
 """A contact sheet: one row of pictures per cluster."""
 
+from __future__ import annotations
+
 import textwrap
+from collections.abc import Sequence
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from .._backend._text import counted
 from .._docs import documented
+from .._typing import Axes, Images, Names, Pictures
 from ..data.images import check_images
 from ._assignments import check_names, one_each, read_inputs, read_typicality
-from ._drawing import CELL, GAP, count, full_axes, paste, square, title, write
+from ._drawing import CELL, GAP, full_axes, paste, square, title, write
 
 _LABEL = 1.9  # width of the column of names, in cells
 
@@ -40,15 +47,21 @@ class ContactSheetDisplay:
     >>> display.figure_.savefig("sheet.png", dpi=100)  # doctest: +SKIP
     """
 
-    def __init__(self, pictures, sizes, names):
+    def __init__(self, pictures: Pictures, sizes: Sequence[int], names: Names) -> None:
         self.pictures = pictures
         self.sizes = sizes
         self.names = names
 
     @classmethod
     def from_estimator(
-        cls, estimator, images, *, embeddings=None, n_columns=8, ax=None
-    ):
+        cls,
+        estimator: Any,
+        images: Images,
+        *,
+        embeddings: ArrayLike | None = None,
+        n_columns: int = 8,
+        ax: Axes | None = None,
+    ) -> Self:
         """Show how a fitted clusterer divides images.
 
         Parameters: <centered, images, embeddings>
@@ -76,8 +89,15 @@ class ContactSheetDisplay:
 
     @classmethod
     def from_predictions(
-        cls, images, labels, *, typicality=None, names=None, n_columns=8, ax=None
-    ):
+        cls,
+        images: Images,
+        labels: ArrayLike,
+        *,
+        typicality: ArrayLike | None = None,
+        names: Names | None = None,
+        n_columns: int = 8,
+        ax: Axes | None = None,
+    ) -> Self:
         """Show a division of images.
 
         Parameters: <images, image_labels>
@@ -95,7 +115,7 @@ class ContactSheetDisplay:
         rows = choose_pictures(images, labels, typicality, names, n_columns)
         return cls(*rows).plot(ax=ax)
 
-    def plot(self, *, ax=None):
+    def plot(self, *, ax: Axes | None = None) -> Self:
         """Draw the sheet.
 
         Parameters: <ax>
@@ -107,7 +127,7 @@ class ContactSheetDisplay:
         ax = full_axes(ax, (width + _LABEL * step) / 100, height / 100)
         self.ax_, self.figure_ = ax, ax.figure
         self.image_ = ax.imshow(sheet, interpolation="lanczos")
-        self.texts_ = []
+        self.texts_: list = []
         for row, (size, names) in enumerate(zip(self.sizes, self.names)):
             self._write(row, size, [str(name) for name in names])
         ax.set_xlim(-_LABEL * step, width)
@@ -119,7 +139,7 @@ class ContactSheetDisplay:
         place = -_LABEL * step + 2 * GAP, row * step + CELL / 2
         first = textwrap.fill(names[0] if names else f"cluster {row}", 18)
         others = textwrap.fill(", ".join(names[1:4]), 32, max_lines=2)
-        small = "\n".join(filter(None, [others, count(size, "picture")]))
+        small = "\n".join(filter(None, [others, counted(size, "picture")]))
         lines: list[tuple[str, int, dict]] = [
             (first, 2, {"fontsize": 13, "fontweight": "bold", "va": "bottom"}),
             (small, -5, {"fontsize": 8.5, "alpha": 0.75, "va": "top"}),

@@ -1,4 +1,4 @@
-"""What several displays draw with: axes, sheets of square pictures, and short texts."""
+"""What several displays draw with: axes, sheets of square pictures, and labels."""
 
 import numpy as np
 
@@ -32,7 +32,7 @@ def full_axes(ax, width, height, margin=0.0):
 def write(ax, text, place, shift, **style):
     """Write at a place in data coordinates, shifted by points; return the artist.
 
-    Dollar signs in nouns and file names are no formulas.
+    Dollar signs are not formulas: nouns and file names may have them.
     """
     return ax.annotate(
         text, place, shift, textcoords="offset points", parse_math=False, **style
@@ -62,13 +62,8 @@ def square(image, index):
 
 
 def title(cluster, names):
-    """Return the names of a cluster, or what it is called without any."""
+    """Return the names of a cluster; a cluster without names gets its number."""
     if cluster < 0:
         return ("noise",)
     own = () if names is None else names[cluster]
     return own if len(own) else (f"cluster {cluster}",)
-
-
-def count(n, noun):
-    """Return a number with its noun: "1 cluster", "1,670 images"."""
-    return f"{n:,} {noun}{'s' * (n != 1)}"

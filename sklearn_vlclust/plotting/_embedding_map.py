@@ -1,18 +1,25 @@
 """All images on one plane: like images lie near each other."""
 
+from __future__ import annotations
+
+from typing import Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
+from PIL import Image
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_consistent_length
 
 from .._docs import documented
+from .._typing import Axes, Data, Float, Images, RandomState, Strings
 from ..data.images import ImageSource, check_images, is_images
 from ..data.rows import UnitRows
 from ..neighbors import nearest
 from ._assignments import check_labels, read_labels, read_names, read_rows
 from ._drawing import new_axes
 
-# Three times as bright as black pages and a third of white ones, and told apart with
-# normal vision and with all kinds of color blindness (tests/plotting has the numbers).
+# Contrast of 3:1 with black and with white pages; distinct with normal vision and with
+# all kinds of color blindness (measured in tests/plotting).
 PALETTE = (
     "#693cff",
     "#d27800",
@@ -23,15 +30,15 @@ PALETTE = (
     "#00785a",
     "#c369b4",
 )
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # 56 pairs before one is used again
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # 56 pairs before one is repeated
 NOISE = "#808080"
 
 _AXES = 50  # principal axes that t-SNE sees
 _ITERATIONS = 500  # measured: as trustworthy as after the usual 1,000
-_NEAR = 5  # laid-out rows between which another row is placed
-_LIMIT = 3.0  # ... if they lie this near, in distances of neighbors
-_JITTER = 0.3  # in distances of neighbors
-_KEPT = 512  # pixels of the longer side of a thumbnail, that it may be drawn larger
+_NEAR = 5  # laid-out rows that decide where another row goes
+_LIMIT = 3.0  # largest distance of those rows, in nearest-neighbor distances
+_JITTER = 0.3  # in nearest-neighbor distances
+_KEPT = 512  # pixels: longer side of a thumbnail as stored, enough to enlarge it
 
 
 @documented()
@@ -94,7 +101,15 @@ class EmbeddingMapDisplay:
     (60, 2)
     """
 
-    def __init__(self, coordinates, labels, names=None, thumbnails=None):
+    texts_: list
+
+    def __init__(
+        self,
+        coordinates: np.ndarray,
+        labels: np.ndarray,
+        names: dict[int, str] | Strings | None = None,
+        thumbnails: dict[int, Image.Image] | None = None,
+    ) -> None:
         self.coordinates = coordinates
         self.labels = labels
         self.names = names
@@ -103,16 +118,16 @@ class EmbeddingMapDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
+        estimator: Any,
+        X: Data,
         *,
-        images=None,
-        n_samples=5000,
-        random_state=None,
-        ax=None,
-        s=None,
-        thumbnail_size=48,
-    ):
+        images: Images | None = None,
+        n_samples: int = 5000,
+        random_state: RandomState = None,
+        ax: Axes | None = None,
+        s: Float | None = None,
+        thumbnail_size: Float = 48,
+    ) -> Self:
         """Show how a fitted clusterer divides `X`.
 
         Parameters
@@ -157,17 +172,17 @@ class EmbeddingMapDisplay:
     @classmethod
     def from_embeddings(
         cls,
-        X,
-        labels,
+        X: ArrayLike,
+        labels: ArrayLike,
         *,
-        names=None,
-        images=None,
-        n_samples=5000,
-        random_state=None,
-        ax=None,
-        s=None,
-        thumbnail_size=48,
-    ):
+        names: dict[int, str] | Strings | None = None,
+        images: Images | None = None,
+        n_samples: int = 5000,
+        random_state: RandomState = None,
+        ax: Axes | None = None,
+        s: Float | None = None,
+        thumbnail_size: Float = 48,
+    ) -> Self:
         """Show any embeddings and clusters.
 
         Parameters
@@ -178,7 +193,7 @@ class EmbeddingMapDisplay:
             Cluster of each row; a negative one is noise.
         names : dict of int to str, or list of str, default=None
             What clusters are called, for the legend.
-        <images, n_samples, random_state, ax, s, thumbnail_size>
+        <from_estimator.images, n_samples, random_state, ax, s, thumbnail_size>
 
         Returns: <drawn>
 
@@ -192,15 +207,21 @@ class EmbeddingMapDisplay:
         coordinates = lay_out(X, n_samples=n_samples, random_state=random_state)
         thumbnails = None
         if images is not None:
-            images = check_images(images)
-            check_consistent_length(images, labels)
+            pictures = check_images(images)
+            check_consistent_length(pictures, labels)
             thumbnails = {
-                i: _thumbnail(images[i], i) for i in _medoids(coordinates, labels)
+                i: _thumbnail(pictures[i], i) for i in _medoids(coordinates, labels)
             }
         display = cls(coordinates, labels, names or None, thumbnails)
         return display.plot(ax=ax, s=s, thumbnail_size=thumbnail_size)
 
-    def plot(self, *, ax=None, s=None, thumbnail_size=48):
+    def plot(
+        self,
+        *,
+        ax: Axes | None = None,
+        s: Float | None = None,
+        thumbnail_size: Float = 48,
+    ) -> Self:
         """Draw the map.
 
         Parameters: <ax>
@@ -245,7 +266,7 @@ class EmbeddingMapDisplay:
         return f"{cluster} {names[cluster]}" if known else str(cluster)
 
     def _write(self, text, place):
-        """Write in the page's own colors, so that it can be read on any."""
+        """Write in the colors of the page, so it is legible on any."""
         import matplotlib as mpl
         from matplotlib.patheffects import withStroke
 
@@ -281,14 +302,14 @@ class EmbeddingMapDisplay:
 
 
 def _thumbnail(image, index):
-    """Return the image, no larger than it is kept."""
+    """Return the image, at most as large as thumbnails are stored."""
     picture = ImageSource(image, index).decode(_KEPT).copy()
     picture.thumbnail((_KEPT, _KEPT))
     return picture
 
 
 def lay_out(X, *, n_samples=5000, random_state=None):
-    """Place rows on a plane, (n, 2) float32, near those that they are like.
+    """Return a place on the plane for each row, (n, 2) float32, near similar rows.
 
     The mean is about 0, and the larger of the standard deviations 1. Parameters are as
     for :meth:`EmbeddingMapDisplay.from_embeddings`.
@@ -312,7 +333,7 @@ def lay_out(X, *, n_samples=5000, random_state=None):
 
 
 def _tsne(rows, rng):
-    """Lay rows out by t-SNE; few or equal ones by their principal axes."""
+    """Lay rows out by t-SNE, or by principal axes if there are few or all are equal."""
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
 
@@ -338,7 +359,7 @@ def _standard(coordinates):
 
 
 def _place_between(laid_out, near, rng):
-    """Return the mean place of those near rows that lie beside the nearest one."""
+    """Return the mean place of the nearest rows that are close to the nearest one."""
     from sklearn.neighbors import NearestNeighbors
 
     spacing = NearestNeighbors(n_neighbors=2).fit(laid_out).kneighbors()[0][:, 1]
@@ -347,7 +368,7 @@ def _place_between(laid_out, near, rng):
     beside = distance <= _LIMIT * spacing[near[:, :1]]
     beside[:, 0] = True
     mean = (places * beside[:, :, None]).sum(axis=1) / beside.sum(axis=1, keepdims=True)
-    # Not on top of a row whose neighbors are elsewhere: both should be seen.
+    # The jitter keeps both visible where a row would cover another.
     return mean + _JITTER * spacing[near[:, 0], None] * rng.normal(size=mean.shape)
 
 

@@ -1,6 +1,11 @@
 """Similarities and spectra of learned features (Figures 2 and 3)."""
 
+from __future__ import annotations
+
+from typing import Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import (
     check_array,
@@ -10,6 +15,7 @@ from sklearn.utils.validation import (
 )
 
 from .._docs import documented
+from .._typing import Axes, Colormap, Data, RandomState
 from ..data.memory import check_memory
 from ..data.rows import unit
 from ._drawing import new_axes
@@ -49,21 +55,21 @@ class SimilarityDisplay:
            [0., 0., 1.]])
     """
 
-    def __init__(self, similarities, sizes):
+    def __init__(self, similarities: np.ndarray, sizes: np.ndarray) -> None:
         self.similarities = similarities
         self.sizes = sizes
 
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
+        estimator: Any,
+        X: Data,
         *,
-        n_samples=1000,
-        random_state=None,
-        ax=None,
-        cmap="viridis",
-    ):
+        n_samples: int = 1000,
+        random_state: RandomState = None,
+        ax: Axes | None = None,
+        cmap: Colormap = "viridis",
+    ) -> Self:
         """Show the features that a fitted clusterer gives `X`.
 
         Parameters: <featuring, given>
@@ -88,14 +94,14 @@ class SimilarityDisplay:
     @classmethod
     def from_features(
         cls,
-        features,
-        labels,
+        features: ArrayLike,
+        labels: ArrayLike,
         *,
-        n_samples=1000,
-        random_state=None,
-        ax=None,
-        cmap="viridis",
-    ):
+        n_samples: int = 1000,
+        random_state: RandomState = None,
+        ax: Axes | None = None,
+        cmap: Colormap = "viridis",
+    ) -> Self:
         """Show any features and clusters.
 
         Parameters
@@ -125,7 +131,7 @@ class SimilarityDisplay:
         )
         return display.plot(ax=ax, cmap=cmap)
 
-    def plot(self, *, ax=None, cmap="viridis"):
+    def plot(self, *, ax: Axes | None = None, cmap: Colormap = "viridis") -> Self:
         """Draw the similarities.
 
         Parameters: <ax>
@@ -174,11 +180,11 @@ class SpectrumDisplay:
     array([1.  , 0.5 , 0.25])
     """
 
-    def __init__(self, spectra):
+    def __init__(self, spectra: dict[str, np.ndarray]) -> None:
         self.spectra = spectra
 
     @classmethod
-    def from_estimator(cls, estimator, X, *, ax=None):
+    def from_estimator(cls, estimator: Any, X: Data, *, ax: Axes | None = None) -> Self:
         """Show the features that a fitted clusterer gives `X`.
 
         Parameters: <featuring, given, ax>
@@ -189,7 +195,13 @@ class SpectrumDisplay:
         return cls.from_features(estimator.transform(X), estimator.predict(X), ax=ax)
 
     @classmethod
-    def from_features(cls, features, labels=None, *, ax=None):
+    def from_features(
+        cls,
+        features: ArrayLike,
+        labels: ArrayLike | None = None,
+        *,
+        ax: Axes | None = None,
+    ) -> Self:
         """Show any features, and the clusters of them if there are any.
 
         Parameters
@@ -203,7 +215,7 @@ class SpectrumDisplay:
         Returns: <drawn>
         """
         features, labels = _check(
-            features, np.zeros(len(features)) if labels is None else labels
+            features, np.zeros(np.shape(features)[0]) if labels is None else labels
         )
         spectra = {"all samples": _spectrum(features)}
         clusters, counts = np.unique(labels, return_counts=True)
@@ -212,7 +224,7 @@ class SpectrumDisplay:
                 spectra[f"cluster {cluster}"] = _spectrum(features[labels == cluster])
         return cls(spectra).plot(ax=ax)
 
-    def plot(self, *, ax=None):
+    def plot(self, *, ax: Axes | None = None) -> Self:
         """Draw the spectra.
 
         Parameters: <ax>
@@ -222,7 +234,7 @@ class SpectrumDisplay:
         self.ax_ = new_axes(ax, (6, 4))
         self.figure_ = self.ax_.figure
         self.lines_ = []
-        # In the color of the text, which is seen in any style.
+        # The text color is visible in any style.
         all_samples = {"lw": 2.5, "color": self.ax_.xaxis.label.get_color()}
         for number, (name, values) in enumerate(self.spectra.items()):
             style = {"lw": 1, "alpha": 0.7} if number else all_samples

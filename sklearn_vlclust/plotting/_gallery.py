@@ -1,11 +1,18 @@
 """Clusters to judge by eye: typical images, and images that may not belong."""
 
+from __future__ import annotations
+
 import textwrap
+from collections.abc import Iterable, Sequence
 from numbers import Integral
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from .._backend._text import counted
 from .._docs import documented
+from .._typing import Axes, Images, Int, Names, Pictures
 from ..data.images import check_images
 from ._assignments import (
     check_names,
@@ -14,11 +21,11 @@ from ._assignments import (
     read_inputs,
     read_typicality,
 )
-from ._drawing import CELL, GAP, count, full_axes, paste, square, title, write
+from ._drawing import CELL, GAP, full_axes, paste, square, title, write
 
-_SHOWN = 6  # clusters, unless they are chosen
+_SHOWN = 6  # clusters, unless the caller chooses
 _BAND = 72  # pixels above a cluster, for its name
-_BETWEEN = 48  # pixels between its halves
+_BETWEEN = 48  # pixels between the halves of a cluster
 _SCALE = 160  # pixels per inch
 
 
@@ -61,7 +68,16 @@ class ClusterGalleryDisplay:
     >>> display.figure_.savefig("gallery.png")  # doctest: +SKIP
     """
 
-    def __init__(self, typical, uncertain, certainties, sizes, names):
+    texts_: list
+
+    def __init__(
+        self,
+        typical: Pictures,
+        uncertain: Pictures,
+        certainties: Sequence[ArrayLike],
+        sizes: Sequence[int],
+        names: Names,
+    ) -> None:
         self.typical = typical
         self.uncertain = uncertain
         self.certainties = certainties
@@ -71,15 +87,15 @@ class ClusterGalleryDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        images,
+        estimator: Any,
+        images: Images,
         *,
-        embeddings=None,
-        clusters=None,
-        n_pictures=12,
-        ax=None,
-        n_columns=4,
-    ):
+        embeddings: ArrayLike | None = None,
+        clusters: Iterable[Int] | None = None,
+        n_pictures: int = 12,
+        ax: Axes | None = None,
+        n_columns: int = 4,
+    ) -> Self:
         """Show clusters of a fitted clusterer.
 
         Parameters: <centered, images, embeddings>
@@ -114,17 +130,17 @@ class ClusterGalleryDisplay:
     @classmethod
     def from_predictions(
         cls,
-        images,
-        labels,
+        images: Images,
+        labels: ArrayLike,
         *,
-        typicality,
-        certainty=None,
-        names=None,
-        clusters=None,
-        n_pictures=12,
-        ax=None,
-        n_columns=4,
-    ):
+        typicality: ArrayLike,
+        certainty: ArrayLike | None = None,
+        names: Names | None = None,
+        clusters: Iterable[Int] | None = None,
+        n_pictures: int = 12,
+        ax: Axes | None = None,
+        n_columns: int = 4,
+    ) -> Self:
         """Show clusters of any division of images.
 
         Parameters: <images, image_labels>
@@ -169,7 +185,7 @@ class ClusterGalleryDisplay:
         )
         return display.plot(ax=ax, n_columns=n_columns)
 
-    def plot(self, *, ax=None, n_columns=4):
+    def plot(self, *, ax: Axes | None = None, n_columns: int = 4) -> Self:
         """Draw the gallery.
 
         Parameters: <ax>
@@ -207,18 +223,18 @@ class ClusterGalleryDisplay:
         first = textwrap.shorten(names[0], 40, placeholder="…")
         others = textwrap.shorten(", ".join(names[1:4]), 60, placeholder="…")
         span = _span(self.certainties[number])
-        quiet = {"fontsize": 9, "alpha": 0.8}
+        quiet: dict = {"fontsize": 9, "alpha": 0.8}
         for x, rise, text, style in (
             (0, 17, first, {"weight": "bold"}),
             (middle, 17, others, quiet),
-            (0, 4, f"{count(size, 'picture')}, most typical", quiet),
+            (0, 4, f"{counted(size, 'picture')}, most typical", quiet),
             (middle, 4, f"least certain{span}", quiet),
         ):
             self.texts_.append(write(self.ax_, text, (x, top), (0, rise), **style))
 
 
 def _choose(clusters, labels, names):
-    """Return the clusters to show; all have images and names."""
+    """Return the clusters to show, after a check that all have images and names."""
     found, sizes = np.unique(labels, return_counts=True)
     if clusters is None:
         # Noise is shown only if it is asked for.

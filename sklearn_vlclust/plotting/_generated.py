@@ -1,8 +1,14 @@
 """Real images of each cluster beside generated ones: Figure 4 of GCC."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
 import numpy as np
 
 from .._docs import documented
+from .._typing import Axes, Images, Names, Pictures, RandomState
 from ._assignments import read_inputs, read_typicality
 from ._contact_sheet import ContactSheetDisplay, choose_pictures
 from ._drawing import CELL, square, write
@@ -36,15 +42,21 @@ class GeneratedImagesDisplay:
     >>> display.figure_.savefig("generated.png")  # doctest: +SKIP
     """
 
-    def __init__(self, pictures, sizes, names):
+    def __init__(self, pictures: Pictures, sizes: Sequence[int], names: Names) -> None:
         self.pictures = pictures
         self.sizes = sizes
         self.names = names
 
     @classmethod
     def from_estimator(
-        cls, estimator, images, *, n_columns=8, random_state=None, ax=None
-    ):
+        cls,
+        estimator: Any,
+        images: Images,
+        *,
+        n_columns: int = 8,
+        random_state: RandomState = None,
+        ax: Axes | None = None,
+    ) -> Self:
         """Show real images of a fitted clusterer beside ones that it generates.
 
         Parameters
@@ -89,7 +101,7 @@ class GeneratedImagesDisplay:
             rows.append(pictures + gap + [square(image, 0) for image in made])
         return cls(rows, sizes, names).plot(ax=ax)
 
-    def plot(self, *, ax=None):
+    def plot(self, *, ax: Axes | None = None) -> Self:
         """Draw the sheet.
 
         Parameters: <ax>
@@ -99,7 +111,7 @@ class GeneratedImagesDisplay:
         sheet = ContactSheetDisplay(self.pictures, self.sizes, self.names).plot(ax=ax)
         self.ax_, self.figure_ = sheet.ax_, sheet.figure_
         self.image_, self.texts_ = sheet.image_, sheet.texts_
-        height, width, _ = self.image_.get_array().shape
+        height, width = self.image_.get_size()
         style = {"ha": "center", "fontsize": 13}
         for share, text in ((0.25, "real"), (0.75, "generated")):
             place = share * width, 0

@@ -1,17 +1,23 @@
 """The nouns of a semantic space in the tree of WordNet: Figure 14 of MCA."""
 
+from __future__ import annotations
+
 import heapq
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from .._backend._text import counted
 from .._docs import documented
+from .._typing import Axes, Strings
 from ..datasets.nouns import noun_hierarchy
-from ._drawing import count, new_axes
+from ._drawing import new_axes
 
 _ROW = 0.2  # inches
-_REMOVED = "#e02b2b"  # a red that is read on white and on black
+_REMOVED = "#e02b2b"  # a red that is legible on white and on black
 
 
 @documented()
@@ -53,10 +59,7 @@ class SemanticTreeDisplay:
     --------
     sklearn_vlclust.SemanticSpace : Its filters.
 
-    References
-    ----------
-    .. [1] Qiu, Zhang, Chen, Cai, "Multi-level cross-modal alignment for image
-       clustering", AAAI 2024.
+    References: <qiu2024>
 
     Examples
     --------
@@ -67,7 +70,15 @@ class SemanticTreeDisplay:
     >>> display.figure_.savefig("tree.png")  # doctest: +SKIP
     """
 
-    def __init__(self, names, parents, depths, n_nouns, kept, min_depth):
+    def __init__(
+        self,
+        names: Strings,
+        parents: np.ndarray,
+        depths: np.ndarray,
+        n_nouns: np.ndarray,
+        kept: np.ndarray,
+        min_depth: int,
+    ) -> None:
         self.names = names
         self.parents = parents
         self.depths = depths
@@ -77,8 +88,14 @@ class SemanticTreeDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, *, ax=None, max_rows=40, max_children=8, max_depth=None
-    ):
+        cls,
+        estimator: Any,
+        *,
+        ax: Axes | None = None,
+        max_rows: int = 40,
+        max_children: int = 8,
+        max_depth: int | None = None,
+    ) -> Self:
         """Show the nouns of a fitted semantic space.
 
         Parameters
@@ -116,15 +133,15 @@ class SemanticTreeDisplay:
     @classmethod
     def from_synsets(
         cls,
-        synsets,
+        synsets: Sequence[str | None] | np.ndarray,
         *,
-        nouns=None,
-        min_depth=0,
-        ax=None,
-        max_rows=40,
-        max_children=8,
-        max_depth=None,
-    ):
+        nouns: Strings | None = None,
+        min_depth: int = 0,
+        ax: Axes | None = None,
+        max_rows: int = 40,
+        max_children: int = 8,
+        max_depth: int | None = None,
+    ) -> Self:
         """Show any synsets of WordNet.
 
         Parameters
@@ -185,7 +202,14 @@ class SemanticTreeDisplay:
             ax=ax, max_rows=max_rows, max_children=max_children, max_depth=max_depth
         )
 
-    def plot(self, *, ax=None, max_rows=40, max_children=8, max_depth=None):
+    def plot(
+        self,
+        *,
+        ax: Axes | None = None,
+        max_rows: int = 40,
+        max_children: int = 8,
+        max_depth: int | None = None,
+    ) -> Self:
         """Draw the tree.
 
         Parameters: <ax>
@@ -229,13 +253,13 @@ class SemanticTreeDisplay:
             children.setdefault(int(parent), []).append(node)
         for below in children.values():
             below.sort(key=lambda node: (-self.n_nouns[node], self.names[node]))
-        opened: dict[int, int] = {}  # with how many children
+        opened: dict[int, int] = {}  # node -> number of children shown
         n_rows = 1
         ahead = [(-int(self.n_nouns[0]), 0)]
         while ahead:
             _, node = heapq.heappop(ahead)
             below = children.get(node, [])
-            # A single one is shown rather than counted: it takes no more room.
+            # A single one is shown, as counting it would take the same room.
             shown = len(below) if len(below) <= max_children + 1 else max_children
             extra = shown + (shown < len(below))
             too_deep = max_depth is not None and self.depths[node] >= max_depth
@@ -264,12 +288,12 @@ class SemanticTreeDisplay:
         removed = depth < self.min_depth
         if node is None:
             n = sum(int(self.n_nouns[i]) for i in left_out)
-            text = f"{len(left_out):,} more ({count(n, 'noun')})"
+            text = f"{len(left_out):,} more ({counted(n, 'noun')})"
             style = {"style": "italic"}
         else:
             n = int(self.n_nouns[node])
             alone = n == 1 and self.kept[node]
-            text = self.names[node] + ("" if alone else f" ({count(n, 'noun')})")
+            text = self.names[node] + ("" if alone else f" ({counted(n, 'noun')})")
             style = {"weight": "bold"} if self.kept[node] and not removed else {}
         if removed:
             style["color"] = _REMOVED
@@ -325,7 +349,7 @@ class SemanticTreeDisplay:
 
 
 def _climb(hierarchy, positions):
-    """Return the parent of each node on the shortest paths to the root; -1 of it."""
+    """Return the parent of each node on the shortest paths to the root (-1 there)."""
     above: dict[int, int] = {}
     for position in positions:
         while position not in above:

@@ -1,15 +1,21 @@
 """What training did: loss terms, epoch by epoch."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from itertools import groupby
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from .._docs import documented
+from .._typing import Axes
 from ._drawing import new_axes, write
 
 _NO_TERMS = ("epoch", "phase")
-_MARKED = 60  # epochs that are marked
+_MARKED = 60  # epochs: up to this number, each gets a marker
 
 
 @documented()
@@ -57,14 +63,27 @@ class TrainingCurveDisplay:
     ['loss', 'image_consistency', 'balance']
     """
 
-    def __init__(self, epochs, losses, phases=(), name=None):
+    def __init__(
+        self,
+        epochs: Sequence[int] | np.ndarray,
+        losses: Mapping[str, ArrayLike],
+        phases: Sequence[tuple[str, int, int]] = (),
+        name: str | None = None,
+    ) -> None:
         self.epochs = epochs
         self.losses = losses
         self.phases = phases
         self.name = name
 
     @classmethod
-    def from_estimator(cls, estimator, *, terms=None, ax=None, yscale="linear"):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        terms: Sequence[str] | None = None,
+        ax: Axes | None = None,
+        yscale: str = "linear",
+    ) -> Self:
         """Show how a fitted estimator was trained.
 
         Parameters
@@ -95,7 +114,15 @@ class TrainingCurveDisplay:
         )
 
     @classmethod
-    def from_history(cls, history, *, terms=None, name=None, ax=None, yscale="linear"):
+    def from_history(
+        cls,
+        history: Sequence[dict],
+        *,
+        terms: Sequence[str] | None = None,
+        name: str | None = None,
+        ax: Axes | None = None,
+        yscale: str = "linear",
+    ) -> Self:
         """Show any history.
 
         Parameters
@@ -130,7 +157,7 @@ class TrainingCurveDisplay:
         display = cls(epochs, losses, _phases(history), name)
         return display.plot(ax=ax, yscale=yscale)
 
-    def plot(self, *, ax=None, yscale="linear"):
+    def plot(self, *, ax: Axes | None = None, yscale: str = "linear") -> Self:
         """Draw the curves.
 
         Parameters: <ax>
@@ -153,7 +180,7 @@ class TrainingCurveDisplay:
         self.figure_ = self.ax_.figure
         self.lines_ = {}
         marker = "." if len(self.epochs) <= _MARKED else ""
-        # The total in the color of the text: in any style it is seen.
+        # The text color is visible in any style.
         total = {"color": plt.rcParams["text.color"], "lw": 2, "zorder": 3}
         for term, values in self.losses.items():
             style = total if term == "loss" else {"lw": 1.2}
@@ -212,7 +239,7 @@ class TrainingCurveDisplay:
 
 
 def _phases(history):
-    """Return name, first and last epoch of each phase; none if they have no names."""
+    """Return name, first and last epoch of each phase; [] if they have no names."""
     if not any("phase" in row for row in history):
         return []
     phases = []

@@ -23,6 +23,7 @@ from .._compat import (
     StrOptions,
     _fit_context,
 )
+from .._docs import documented
 from .._typing import Auto, Data, Device, Float, Int, Nouns, WordEncoder
 from ..data.read import read_embeddings
 from ..data.rows import UnitRows, unit
@@ -40,6 +41,7 @@ BLOCK_BYTES = 128 * 2**20
 CENTERING, HALVED_AT = 0.7, 3
 
 
+@documented()
 class ClusterCaptioner(BaseEstimator):
     """Name clusters by the nouns that their images vote for.
 
@@ -47,17 +49,12 @@ class ClusterCaptioner(BaseEstimator):
     with the most votes of a cluster names it [1]_. The labels may come from any
     clusterer.
 
-    Parameters
-    ----------
-    vocabulary : "wordnet", Vocabulary or array-like of str, default="wordnet"
-        Nouns to choose from. "wordnet" is :meth:`Vocabulary.from_wordnet`.
+    Parameters: <vocabulary>
     top : int, default=5
         Number of nouns that each image votes for (all, if there are fewer).
     n_candidates : int, default=5
         Largest number of nouns that are kept of each cluster.
-    embedder : embedder instance, "offline" or None, default=None
-        Makes vectors of nouns that have none, and of images. If None, `CLIPEmbedder()`;
-        "offline" `OfflineEmbedder()`. Not used if neither is needed.
+    <embedder>
     logit_scale : float or None, default=100.0
         The scores of an image are ``softmax(logit_scale * cosines)`` over all nouns, as
         in the authors' code. If None, they are the cosines themselves (eq. 8 of [1]_).
@@ -69,10 +66,7 @@ class ClusterCaptioner(BaseEstimator):
         Votes that a more general noun needs to name a cluster, as a share of the most
         votes of any noun (see Notes); synonyms count as one noun. If None, as in [1]_:
         the noun with the most votes names the cluster, whatever others mean.
-    prompt : str, default="a photo of a {}"
-        What the text encoder reads, with ``{}`` in place of the noun.
-    device : str or torch.device, default="auto"
-        Where images are compared with nouns.
+    <prompt, device>
 
     Attributes
     ----------
@@ -92,10 +86,7 @@ class ClusterCaptioner(BaseEstimator):
         cluster `c` is ``captions_[c]``.
     centering_ : float
         The share that was taken.
-    n_features_in_ : int
-        Width of the embeddings.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Column names of `X`, where it has any.
+    <n_features_in_, feature_names_in_>
 
     See Also
     --------
@@ -182,7 +173,7 @@ class ClusterCaptioner(BaseEstimator):
         top: Int = 5,
         *,
         n_candidates: Int = 5,
-        embedder: WordEncoder = None,
+        embedder: WordEncoder | None = None,
         logit_scale: Float | None = 100.0,
         centering: Float | Auto = "auto",
         generality: Float | None = 0.2,
@@ -203,21 +194,14 @@ class ClusterCaptioner(BaseEstimator):
     def fit(self, X: Data, y: ArrayLike) -> Self:
         """Name the clusters `y` of the images `X`.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or images
-            Embeddings of the encoder that made the nouns' vectors (NumPy array, memmap,
-            torch tensor, dask array, or a folder of `.npy` files; only the direction of
-            a row counts), or images: a list or array of paths, PIL images, or an array
-            of shape (n_samples, height, width, channels).
+        Embeddings are of the encoder that made the nouns' vectors.
+
+        Parameters: <X>
         y : array-like of shape (n_samples,)
             Cluster of each image: the `labels_` or the prediction of any clusterer.
             Images with a negative label (noise of DBSCAN and HDBSCAN) are left out.
 
-        Returns
-        -------
-        self : object
-            The captioner, with a caption of each cluster.
+        Returns: <fitted>
 
         Raises
         ------
@@ -329,6 +313,33 @@ class ClusterCaptioner(BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         return tags
+
+
+def name_clusters(space, rows, labels, device):
+    """Name clusters by the vocabulary of a :class:`SemanticSpace`.
+
+    Parameters
+    ----------
+    space : SemanticSpace
+        Its vocabulary, prompt and encoder are used; it need not be fitted.
+    rows : ndarray or Rows of shape (n, d)
+        Unit rows.
+    labels : ndarray of shape (n,), int
+        Clusters, each number from 0 on at least once.
+    device : str or torch.device
+        Where votes are counted.
+
+    Returns
+    -------
+    names, scores : list of (n_candidates,) arrays
+        Per cluster, the best first.
+    """
+    captioner = ClusterCaptioner(device=device)
+    captioner.clusters_ = np.arange(labels.max() + 1)
+    vocabulary = read_vocabulary(space.vocabulary, space.prompt)
+    vectors = space._noun_vectors(vocabulary, rows.shape[1])
+    captioner._fit_rows(rows, labels, vocabulary, vectors)
+    return captioner.candidates_, captioner.candidate_scores_
 
 
 def _read_labels(y, X):

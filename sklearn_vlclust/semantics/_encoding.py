@@ -27,18 +27,6 @@ CHUNK = 512
 def read_vocabulary(vocabulary, prompt):
     """Return the :class:`Vocabulary` that an estimator's parameter stands for.
 
-    Parameters
-    ----------
-    vocabulary : "wordnet", Vocabulary or array-like of str
-        The estimator's parameter `vocabulary`.
-    prompt : str
-        Its parameter `prompt`, which is checked here.
-
-    Returns
-    -------
-    vocabulary : Vocabulary
-        The nouns.
-
     Raises
     ------
     ValueError
@@ -56,28 +44,14 @@ def read_vocabulary(vocabulary, prompt):
 
 
 def noun_vectors(vocabulary, make_embedder, prompt, n_features):
-    """Return the unit vectors of all nouns, after a check of their width.
+    """Return the unit vectors of all nouns, (n_nouns, n_features).
 
-    Parameters
-    ----------
-    vocabulary : Vocabulary
-        The nouns.
-    make_embedder : callable
-        Returns the encoder; called if the nouns have no vectors.
-    prompt : str
-        With ``{}`` where the noun goes.
-    n_features : int
-        Width of the images' embeddings.
-
-    Returns
-    -------
-    vectors : ndarray of shape (n_nouns, n_features), float32
-        As of :func:`vocabulary_embeddings`.
+    ``make_embedder()`` returns the encoder, if the nouns have no vectors.
 
     Raises
     ------
     ValueError
-        If the vectors have another width than the images' embeddings.
+        If the vectors have another width than the images' embeddings, `n_features`.
     """
     embedder = None if vocabulary.embeddings is not None else make_embedder()
 
@@ -98,25 +72,21 @@ def noun_vectors(vocabulary, make_embedder, prompt, n_features):
 def vocabulary_embeddings(vocabulary, embedder, prompt, check=lambda vectors: None):
     """Return the unit vectors of a vocabulary, encoding its nouns where it has none.
 
+    Vectors of 10,000 nouns and more (WordNet's) are computed once and memory-mapped
+    from a file in ``datasets.get_data_home()``; a run that was killed goes on where it
+    stopped.
+
     Parameters
     ----------
     vocabulary : Vocabulary
         The nouns.
     embedder : object or None
         With `encode_nouns(nouns, synsets, prompt)`, or else `encode_texts(texts)`.
-        Not used where the vocabulary has vectors.
     prompt : str
         With ``{}`` where the noun goes.
     check : callable, default=no check
         Called with the first vectors that are there; may raise, before all the others
         are computed.
-
-    Returns
-    -------
-    embeddings : ndarray of shape (n_nouns, n_features), float32
-        Rows of unit length. Those of 10,000 nouns and more (WordNet's) are computed
-        once and memory-mapped from a file in ``datasets.get_data_home()``; a run that
-        was killed goes on where it stopped.
     """
     if vocabulary.embeddings is not None:
         check(vocabulary.embeddings)

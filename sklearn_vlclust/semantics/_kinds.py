@@ -9,25 +9,12 @@ from ..datasets.nouns import noun_hierarchy
 
 
 def join_synonyms(votes, vocabulary):
-    """Add the votes for synonyms.
+    """Add the votes for synonyms at the one with the most votes.
 
-    Synonyms share a synset, or have none and differ only in case, as lists spell the
-    same noun differently. A noun without a synset gets the one that all nouns of its
-    name have.
-
-    Parameters
-    ----------
-    votes : csr_array of shape (n_clusters, n_nouns)
-        Votes of each cluster.
-    vocabulary : Vocabulary
-        The nouns.
-
-    Returns
-    -------
-    votes : csr_array of shape (n_clusters, n_nouns)
-        The votes for all synonyms, at the one with the most votes itself.
-    synsets : list of str or None
-        Synset of each noun.
+    Votes are (n_clusters, n_nouns). Synonyms share a synset, or have none and differ
+    only in case, as lists spell the same noun differently. A noun without a synset gets
+    the one that all nouns of its name have. Returns the votes and the synset of each
+    noun.
     """
     synsets = list(vocabulary.synsets)
     of_name = _synsets_of_names(vocabulary) if None in synsets else {}
@@ -58,19 +45,9 @@ def _synsets_of_names(vocabulary):
 def generalize(best, synsets, generality):
     """Put the noun that names a cluster first, if it is a more general one.
 
-    Parameters
-    ----------
-    best : list of (int ndarray, float ndarray)
-        Nouns and votes of each cluster, the largest first.
-    synsets : sequence of str or None
-        Synset of each noun.
-    generality : float
-        Share of the votes of the first noun that a more general one needs.
-
-    Returns
-    -------
-    best : list of (int ndarray, float ndarray)
-        The same, with the votes for hyponyms added to a noun that was put first.
+    `best` has nouns and votes of each cluster, the largest first. A more general noun
+    needs the share `generality` of the votes of the first; put first, it has the votes
+    for its hyponyms, too.
     """
     if all(synset is None for synset in synsets):
         return best

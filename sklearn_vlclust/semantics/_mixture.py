@@ -51,7 +51,7 @@ class NounMixture(Rows):
         top = min(max(MIXTURE_NOUNS, min_nouns), len(nouns))
         self.near_nouns, cosines = nearest(rows, nouns, top, device)
         some = cosines[:: 1 + len(cosines) // 10_000]
-        self.temperature = find_temperature(some[:, :1] - some, perplexity)
+        self.temperature = search_perplexity(some[:, :1] - some, perplexity)
         for block in row_blocks(len(cosines)):  # in place: there may be many rows
             gaps = cosines[block] - cosines[block, :1]
             cosines[block] = softmax(gaps / np.float32(self.temperature), axis=1)
@@ -66,41 +66,20 @@ class NounMixture(Rows):
 
 
 def top_mixture(cosines, temperature):
-    """Return the nouns of mixtures and their weights, for tensors of cosines.
+    """Return the `MIXTURE_NOUNS` nearest nouns of images and their weights, (b, k).
 
-    Parameters
-    ----------
-    cosines : tensor of shape (b, m)
-        Of images and nouns.
-    temperature : float
-        Of the softmax.
-
-    Returns
-    -------
-    near : int64 tensor of shape (b, k)
-        The `MIXTURE_NOUNS` nearest nouns, or all if there are fewer.
-    weights : tensor of shape (b, k)
-        Rows sum to 1.
+    `cosines`, (b, m), are of images and all nouns. Rows of weights sum to 1.
     """
     top, near = cosines.topk(min(MIXTURE_NOUNS, cosines.shape[1]), dim=1)
     return near, torch.softmax((top - top[:, :1]) / temperature, dim=1)
 
 
-def find_temperature(gaps, perplexity):
+def search_perplexity(gaps, perplexity):
     """Perplexity search: the temperature that gives softmax weights a mean perplexity.
 
-    Parameters
-    ----------
-    gaps : ndarray of shape (n, k)
-        How far each of the k best cosines of a row lies below the best.
-    perplexity : float
-        Exponential of the entropy of a row's weights, averaged over rows. Limited to
-        nine tenths of k.
-
-    Returns
-    -------
-    temperature : float
-        Between 1e-5 and 1e5.
+    `gaps`, (n, k), are how far each of the k best cosines of a row lies below the best.
+    The perplexity, the exponential of the entropy of a row's weights averaged over
+    rows, is limited to nine tenths of k; the temperature lies between 1e-5 and 1e5.
     """
     wanted = min(perplexity, max(1.0, 0.9 * gaps.shape[1]))
     low, high = -5.0, 5.0

@@ -19,6 +19,7 @@ from .._compat import (
     _check_feature_names_in,
     _fit_context,
 )
+from .._docs import documented
 from .._typing import Array, Data, Float, Int, Nouns, RandomState, Strings, WordEncoder
 from ..data.distributed import by_blocks, without_fit
 from ..data.memory import check_memory
@@ -37,6 +38,7 @@ KMEANS_ROWS_PER_CENTER = 100
 BLOCK_BYTES = 32 * 2**20
 
 
+@documented()
 class SemanticSpace(TransformerMixin, BaseEstimator):
     """Select the nouns that describe a set of images.
 
@@ -52,14 +54,7 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
        too general to tell images apart. A noun without a synset has no place in the
        hierarchy: it is kept if it is the nearest noun of an image.
 
-    Parameters
-    ----------
-    vocabulary : "wordnet", Vocabulary or array-like of str, default="wordnet"
-        Nouns to select from. "wordnet" is :meth:`Vocabulary.from_wordnet`. With a list
-        of nouns, whose synsets are unknown, the third filter looks at images alone.
-    embedder : embedder instance, "offline" or None, default=None
-        Makes vectors of nouns that have none, and of images. If None, `CLIPEmbedder()`;
-        "offline" `OfflineEmbedder()`. Not used if neither is needed.
+    Parameters: <vocabulary, embedder>
     n_clusters : int, default=8
         Number of image centers.
     gamma_r : int, default=20
@@ -69,9 +64,7 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
         meaning.
     gamma_h : int, default=3
         Smallest depth of a noun; the root has depth 0, `person` 3 and `dog` 8.
-    prompt : str, default="a photo of a {}"
-        What the text encoder reads, with ``{}`` in place of the noun. The article
-        before it follows the noun's first sound.
+    <prompt>
     random_state : int, RandomState instance or None, default=None
         Draws the start of k-means and, with 20,000 images and more, the rows it uses.
 
@@ -87,10 +80,7 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
         Length of the shortest hypernym path to `entity`, -1 where unknown.
     n_removed_ : dict
         Number of nouns removed by "uniqueness", "centers" and "hierarchy".
-    n_features_in_ : int
-        Width of the embeddings.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Column names of `X`, where it has any.
+    <n_features_in_, feature_names_in_>
 
     See Also
     --------
@@ -145,7 +135,7 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
     def __init__(
         self,
         vocabulary: Nouns = "wordnet",
-        embedder: WordEncoder = None,
+        embedder: WordEncoder | None = None,
         n_clusters: Int = 8,
         gamma_r: Int = 20,
         gamma_u: Float = 0.05,
@@ -166,20 +156,9 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
     def fit(self, X: Data, y: object = None) -> Self:
         """Select the nouns that describe `X`.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or images
-            Embeddings (NumPy array, memmap, torch tensor, dask array, or a folder of
-            `.npy` files; only the direction of a row counts), or images: a list or
-            array of paths, PIL images, an array of shape (n_samples, height, width,
-            channels), or a dask bag or array of these.
-        y : Ignored
-            Not used, present for API consistency.
+        Parameters: <X, y>
 
-        Returns
-        -------
-        self : object
-            The fitted space.
+        Returns: <fitted>
 
         Raises
         ------
@@ -194,10 +173,7 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
     def transform(self, X: Data) -> Array:
         """Cosine similarity of each image to each noun.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or images
-            As in :meth:`fit`.
+        Parameters: <X>
 
         Returns
         -------
@@ -226,10 +202,7 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
     def kneighbors(self, X: Data, k: Int = 5) -> tuple[np.ndarray, np.ndarray]:
         """Nearest nouns of each image.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or images
-            As in :meth:`fit`.
+        Parameters: <X>
         k : int, default=5
             Number of nouns.
 
@@ -254,10 +227,7 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
     def mixture(self, X: Data, temperature: Float = 0.01) -> np.ndarray:
         """Describe each image by the mean of the nouns' vectors, weighted by cosine.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or images
-            As in :meth:`fit`.
+        Parameters: <X>
         temperature : float, default=0.01
             Weights are ``softmax(cosines / temperature)``: the lower, the more the
             nearest noun dominates.
@@ -409,6 +379,12 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def fit_space(space, rows, centers):
+    """Fit a :class:`SemanticSpace` on :class:`UnitRows` whose centers are known."""
+    space._validate_params()
+    return space._fit_rows(rows, centers)
 
 
 def _unit_blocks(X, n_columns, zero_rows):

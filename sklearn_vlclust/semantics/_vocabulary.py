@@ -156,17 +156,7 @@ class Vocabulary:
 def format_prompt(prompt, noun):
     """Put a noun into a prompt, with the article that its first sound asks for.
 
-    Parameters
-    ----------
-    prompt : str
-        With ``{}`` where the noun goes. An `a` or `an` before it is adapted.
-    noun : str
-        The noun.
-
-    Returns
-    -------
-    text : str
-        ``a photo of an elephant``.
+    The noun goes where ``{}`` is; an `a` or `an` before it is adapted.
     """
     before, _, after = prompt.partition("{}")
     if article := re.search(r"\b(a|an|A|An)( +)$", before):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
@@ -75,20 +75,20 @@ class ProgressBar:
             self.bar.close()
             self.bar = None
 
-    def _open(self):
+    def _open(self) -> None:
         from tqdm.auto import tqdm
 
         title, n_epochs = next(self._ahead, (None, None))
         if title is not None:
             self.bar = tqdm(total=n_epochs, desc=title, unit="epoch")
 
-    def _close_if_full(self):
+    def _close_if_full(self) -> None:
         if self.bar.n == self.bar.total:
             self.close()
             self._open()
 
 
-def _titles(name, phases):
+def _titles(name: str, phases: list[tuple[str, int]]) -> Iterator[tuple[str, int]]:
     """Yield title and epochs of each phase; phases of the same name are numbered."""
     total, seen = Counter(phase for phase, _ in phases), Counter[str]()
     for phase, n_epochs in phases:
@@ -100,7 +100,7 @@ def _titles(name, phases):
 def after_epoch(*hooks: Callable[[ClusteringNet], object]) -> Callable:
     """Return a hook that calls all `hooks`, and ends the training if one is True."""
 
-    def hook(net):
+    def hook(net: ClusteringNet) -> None:
         stops = [hook(net) for hook in hooks]  # call all of them
         if any(stop is True for stop in stops):
             raise StopTraining
@@ -122,7 +122,7 @@ def notify_callbacks(
         if hasattr(callback, "on_fit_begin"):
             callback.on_fit_begin(estimator, n_epochs)
 
-    def hook(net):
+    def hook(net: ClusteringNet) -> bool:
         row = net.history[-1]
         losses = {k: v for k, v in row.items() if k not in ("epoch", "batches")}
         stops = [c.on_epoch_end(estimator, row["epoch"], losses) for c in callbacks]
@@ -149,7 +149,7 @@ def notify_sklearn(
         return lambda net: False, lambda: None
     task = _FitTask(estimator, X, y, phases)
 
-    def hook(net):
+    def hook(net: ClusteringNet) -> bool:
         return task.end_epoch(len(net.history), snapshot)
 
     return hook, lambda: task.finish(snapshot)
@@ -161,18 +161,21 @@ class _FitTask:
     A fit of one phase has epochs only. A task begins when the one before it ends.
     """
 
-    def __init__(self, estimator, X, y, phases):
+    def __init__(
+        self, estimator: Any, X: Any, y: object, phases: list[tuple[str, int]]
+    ) -> None:
         self._data = {"estimator": estimator, "X": X, "y": y}
         self._has_phases = len(phases) > 1
         self._ahead = iter(phases)
         n_tasks = len(phases) if self._has_phases else phases[0][1]
         self._fit = estimator._init_callback_context(max_subtasks=n_tasks)
         self._fit.call_on_fit_task_begin(**self._data)
-        self._phase = self._epoch = None
+        self._phase: Any = None
+        self._epoch: Any = None
         self._n_done, self._n_left = 0, 0  # epochs of the fit, of the phase
         self._begin_epoch()
 
-    def end_epoch(self, n_done, snapshot):
+    def end_epoch(self, n_done: int, snapshot: Callable[[], dict]) -> bool:
         """Report `n_done` epochs as done; return whether a callback asks to stop."""
         while self._n_done < n_done - 1:  # before this fit was resumed
             self._end_epoch(None)
@@ -182,7 +185,7 @@ class _FitTask:
             self._begin_epoch()
         return stop
 
-    def finish(self, snapshot):
+    def finish(self, snapshot: Callable[[], dict]) -> None:
         """End the fit, its phase, and the epoch that was interrupted, if any."""
         if self._epoch is not None:
             self._end(self._epoch, None)
@@ -190,7 +193,7 @@ class _FitTask:
             self._end(self._phase, snapshot)
         self._end(self._fit, snapshot)
 
-    def _begin_epoch(self):
+    def _begin_epoch(self) -> None:
         if not self._n_left:
             name, self._n_left = next(self._ahead, ("", 0))
             if not self._n_left:
@@ -199,7 +202,7 @@ class _FitTask:
                 self._phase = self._begin(self._fit, name, self._n_left)
         self._epoch = self._begin(self._phase or self._fit, "epoch", 0)
 
-    def _end_epoch(self, snapshot):
+    def _end_epoch(self, snapshot: Callable[[], dict] | None) -> bool:
         stop, self._epoch = self._end(self._epoch, snapshot), None
         self._n_done += 1
         self._n_left -= 1
@@ -208,11 +211,11 @@ class _FitTask:
             self._phase = None
         return stop
 
-    def _begin(self, task, name, n_tasks):
+    def _begin(self, task: Any, name: str, n_tasks: int) -> Any:
         task = task.subcontext(task_name=name, max_subtasks=n_tasks)
         return task.call_on_fit_task_begin(**self._data)
 
-    def _end(self, task, snapshot):
+    def _end(self, task: Any, snapshot: Callable[[], dict] | None) -> bool:
         return task.call_on_fit_task_end(
             **self._data, reconstruction_attributes=snapshot
         )

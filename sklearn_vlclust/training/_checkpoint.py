@@ -97,7 +97,7 @@ class Checkpoint:
                 stacklevel=2,
             )
 
-    def _check_identity(self, found):
+    def _check_identity(self, found: dict) -> None:
         differing = [
             f"{name}: {found.get(name)!r} in the file, {value!r} now"
             for name, value in self.identity.items()
@@ -110,7 +110,7 @@ class Checkpoint:
             )
 
 
-def read_checkpoint(path):
+def read_checkpoint(path: StrPath) -> tuple[dict, dict[str, torch.Tensor]]:
     """Return header and tensors of a checkpoint file.
 
     Raises

@@ -68,7 +68,7 @@ class ClusteringNet(NeuralNet):
     """
 
     @property
-    def _default_callbacks(self):
+    def _default_callbacks(self) -> list:
         return []
 
     def check_data(self, X: Any, y: object = None) -> None:
@@ -123,7 +123,7 @@ class ClusteringNet(NeuralNet):
         for name, value in terms.items():
             self.history.record(name, value)
 
-    def _break_off(self, terms):
+    def _break_off(self, terms: dict[str, float]) -> None:
         bad = [f"{name}={x}" for name, x in terms.items() if not math.isfinite(x)]
         lr = self.optimizer_.param_groups[0]["lr"]
         raise FloatingPointError(
@@ -136,10 +136,10 @@ class ClusteringNet(NeuralNet):
 class _AfterEpoch(Callback):
     """Call `hook(net)` after every epoch."""
 
-    def __init__(self, hook):
+    def __init__(self, hook: Callable[[NeuralNet], object]) -> None:
         self.hook = hook
 
-    def on_epoch_end(self, net, **_):
+    def on_epoch_end(self, net: NeuralNet, **_: Any) -> None:
         # In a callback, `predict` works like after the fit, and leaves the
         # running means of batch normalization alone. A step trains in any case.
         net.module_.eval()

@@ -95,6 +95,14 @@ def test_neighbors(tmp_path):
     assert tables["cells, used above 200,000 rows"][0]["recall_at_20"] > 0.9
 
 
+def test_handwritten(tmp_path):
+    for title, rows in toy("handwritten", tmp_path)["tables"].items():
+        parts = {row["what"].split(":")[0] for row in rows}
+        assert "neighbors" in parts
+        assert ("starts" in parts) == ("RateReduction" not in title)
+        assert all(0 < row["by_hand"] < row["fit_cpu_seconds"] for row in rows)
+
+
 def test_memory(tmp_path):
     write_clustered(tmp_path / "X.npy", 500, 16, 10)
     row = memory.fit(tmp_path / "X.npy", 20)

@@ -1,11 +1,11 @@
 """`vlclust doctor`."""
 
 import importlib.metadata
+from importlib.metadata import Distribution
+from types import SimpleNamespace
 
 import pytest
 
-from sklearn_vlclust.cli import _checks
-from sklearn_vlclust.embedding import _resolve
 from tests.cli.conftest import vlclust
 
 
@@ -29,16 +29,17 @@ def test_this_installation_is_ready():
     assert "WordNet" in shown and "Ready." in shown
 
 
-def test_what_is_missing_is_told_with_what_to_do(monkeypatch, tmp_path):
-    real = importlib.metadata.version
+def test_what_is_missing_is_told_with_what_to_do(
+    monkeypatch, tmp_path, no_clip_weights
+):
+    real = Distribution.from_name
 
-    def version(name):
+    def installed(name):
         if name.startswith(("efficientnet", "diffusers", "faiss-cpu")):
             raise importlib.metadata.PackageNotFoundError(name)
-        return "0.1" if name == "torch" else real(name)
+        return SimpleNamespace(version="0.1") if name == "torch" else real(name)
 
-    monkeypatch.setattr(_checks, "version", version)
-    monkeypatch.setattr(_resolve, "find_clip_weights", lambda: "")
+    monkeypatch.setattr(Distribution, "from_name", installed)
     monkeypatch.setenv("SKLEARN_VLCLUST_DATA", str(tmp_path))
     run = vlclust("doctor", "--json")
     assert run.code == 1 and not run.json["ok"]

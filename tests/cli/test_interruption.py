@@ -11,7 +11,6 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from sklearn_vlclust.training._checkpoint import read_checkpoint
 from tests.cli.conftest import COLORS, save_picture, vlclust
 
 N = 400
@@ -103,9 +102,7 @@ def test_a_training_that_is_interrupted_goes_on(many, tiny_clip, tmp_path):
     with ctrl_c_when(training):
         run = vlclust(*arguments, out)
     assert run.code == 130 and "run the same command to go on" in run.err
-    (file,) = training()
-    epochs = len(read_checkpoint(file)[0]["history"])
-    assert 0 < epochs < 40
+    assert len(training()) == 1 and not (out / "report.html").exists()
     again = vlclust(*arguments, out, "--json")
     assert again.code == 0 and "Resuming" in again.err
     assert again.json["images"] == whole.json["images"]

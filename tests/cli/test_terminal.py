@@ -5,7 +5,6 @@ import sys
 
 import pytest
 
-from sklearn_vlclust.cli._terminal import counted, printable
 from tests.cli.conftest import vlclust
 
 
@@ -82,18 +81,24 @@ def test_help_names_commands_and_exit_codes():
         ("\x1b]0;title\x07", "\\x1b]0;title\\x07"),
         ("\x9b2J", "\\x9b2J"),
         ("gnp\u202egpj", "gnp\\u202egpj"),
-        ("\udcff", "\\udcff"),
         ("\u2028", "\\u2028"),
         ("[red]x[/red] :smile:", "[red]x[/red] :smile:"),
     ],
 )
-def test_printable(text, shown):
-    assert printable(text) == shown
+def test_text_of_others_does_not_reach_the_terminal(text, shown, tmp_path):
+    run = vlclust("cluster", tmp_path / text)
+    assert run.code == 2 and str(tmp_path / shown) in run.err
+    assert run.err.count("\n") == 1
 
 
-def test_counted():
-    assert counted(1, "cluster") == "1 cluster"
-    assert counted(1670, "image") == "1,670 images"
+def test_numbers_and_their_nouns(pictures, options, tmp_path):
+    (tmp_path / "one").mkdir()
+    for color in ("red", "blue"):
+        (tmp_path / "one" / color).symlink_to(pictures / color)
+    run = vlclust(
+        *["cluster", tmp_path / "one", "--k", 1, "--out", tmp_path / "out", *options]
+    )
+    assert "16 images in 1 cluster " in run.out.replace(".", " ")
 
 
 def test_help_does_not_wait_for_what_runs_need():

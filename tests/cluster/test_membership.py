@@ -39,12 +39,6 @@ def test_exactly_symmetric_in_single_precision_whatever_the_threads(n_threads):
     try:
         for m in [7, 150, 181, 182, 222, 257, 313, 512]:
             C = codes(m, 16).float()
-            similarities = (C @ C.T).abs()
-            similarities = (similarities + similarities.T) / 2
-            K = membership_module._kernel(similarities, 0.13)
-            assert torch.equal(K, K.T)
-            expected = ((similarities.double() - 1) / 0.13).exp()
-            torch.testing.assert_close(K.double(), expected, rtol=2e-6, atol=0)
             Pi = sinkhorn_membership(C, 0.13)
             assert torch.equal(Pi, Pi.T) and membership_residual(Pi) < 1e-4
     finally:

@@ -122,6 +122,10 @@ def test_set_n_clusters_cuts_again_without_training(small, make):
     assert model.set_n_clusters(1).predict(X).max() == 0
 
 
+def test_a_number_of_clusters_from_numpy(small, make):
+    assert make(n_clusters=np.int64(5)).fit(small[0]).n_clusters_ == 5
+
+
 @pytest.mark.parametrize("k", [0, 151, 2.0, "5", None])
 def test_set_n_clusters_explains_what_it_accepts(fitted, k):
     before = fitted.labels_.copy()

@@ -80,6 +80,13 @@ def test_senses_of_a_word_agree_with_nltk(hierarchy, wordnet, word):
     assert list(expected) == [hierarchy.names[i] for i in hierarchy.senses(word)]
 
 
+def test_a_noun_is_a_bare_word_where_one_is_left(hierarchy):
+    nouns = hierarchy.distinct_nouns
+    taken = set(nouns)
+    for words, noun in zip(hierarchy.lemmas, nouns, strict=True):
+        assert noun in words or taken.issuperset(words)
+
+
 def test_instances_have_hypernyms_too(hierarchy):
     einstein = hierarchy.position("einstein.n.01")
     names = [hierarchy.names[a] for a in hierarchy.ancestors(einstein)]

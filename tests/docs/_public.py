@@ -16,10 +16,10 @@ ROOMS = (
 )
 
 
-def public_objects():
-    """Return {full name: object} of the functions and classes of all rooms."""
+def public_objects(rooms=ROOMS):
+    """Return {full name: object} of the functions and classes of rooms."""
     found = {}
-    for room in ROOMS:
+    for room in rooms:
         module = import_module(f"sklearn_vlclust.{room}")
         for name in module.__all__:
             thing = getattr(module, name)

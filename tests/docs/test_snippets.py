@@ -18,7 +18,6 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from sklearn_vlclust import CLIPEmbedder
-from sklearn_vlclust.embedding import _resolve
 from tests._open_clip import save_random_clip
 
 matplotlib.use("Agg")
@@ -85,8 +84,6 @@ def workplace(materials, tmp_path, monkeypatch):
         (tmp_path / path.name).symlink_to(path)
     monkeypatch.chdir(tmp_path)
 
-    # embedder="auto" is the offline encoder: CLIP would embed 82,115 nouns.
-    monkeypatch.setattr(_resolve, "find_clip_weights", lambda: "")
     here = {None, "", "localhost", "127.0.0.1", "::1", socket.gethostname()}
 
     def refuse(*args, **kwargs):
@@ -104,7 +101,8 @@ PLAIN, NEED_CLIP = with_snippets(False), with_snippets(True)
 
 
 @pytest.mark.parametrize("page", PLAIN)
-def test_snippets(page, workplace):
+def test_snippets(page, workplace, no_clip_weights):
+    # embedder="auto" is the offline encoder: CLIP would embed 82,115 nouns.
     if any("offline" in code.lower() for _, code in PLAIN[page]):
         pytest.importorskip("efficientnet_lite_pytorch", reason="no extra 'offline'")
     with warnings.catch_warnings():

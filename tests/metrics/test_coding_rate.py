@@ -105,7 +105,7 @@ def test_forms_are_the_same_rate(m, d, form, monkeypatch):
 
     expected = run()
     chosen = getattr(_coding_forms, form)
-    monkeypatch.setattr(_coding_rate, "choose_form", lambda Z: chosen)
+    monkeypatch.setattr(_coding_rate, "fastest_form", lambda *args: chosen)
     torch.testing.assert_close(run(), expected)
     # Of one of the gradients alone.
     for which in (0, 1):
@@ -116,10 +116,13 @@ def test_forms_are_the_same_rate(m, d, form, monkeypatch):
 
 
 def test_form_of_a_device():
-    assert _coding_forms.choose_form(torch.ones(9, 4)) is _coding_forms.PackedFeatures
+    assert (
+        _coding_forms.fastest_form(torch.ones(9, 4), 3) is _coding_forms.PackedFeatures
+    )
+    assert _coding_forms.fastest_form(torch.ones(9, 4), 2) is _coding_forms.Features
     there = torch.ones(9, 4, device="meta")
-    assert _coding_forms.choose_form(there) is _coding_forms.Features
-    assert _coding_forms.choose_form(there.T) is _coding_forms.Samples
+    assert _coding_forms.fastest_form(there, 9) is _coding_forms.Features
+    assert _coding_forms.fastest_form(there.T, 9) is _coding_forms.Samples
 
 
 def test_matrices_that_cannot_be_factorized_are_nan():

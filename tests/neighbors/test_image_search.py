@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from sklearn.datasets import load_sample_image
+from sklearn.datasets import load_digits, load_sample_image
 from sklearn.decomposition import PCA
 from sklearn.utils.estimator_checks import (
     check_dataframe_column_names_consistency,
@@ -89,6 +89,22 @@ def test_an_image_is_no_neighbor_of_its_own(exact_limit):
     np.testing.assert_array_equal(indices[:, 0], np.arange(80) ^ 1)
     assert not (indices == np.arange(80)[:, None]).any()
     np.testing.assert_allclose(distances[:, 0], 0, atol=1e-6)
+
+
+def test_recall_on_digits():
+    X, y = load_digits(return_X_y=True)
+    exact, search = (
+        ImageSearch(exact_limit=limit, random_state=0).fit(X[300:])
+        for limit in (10_000, 100)
+    )
+    expected = exact.kneighbors(X[:300], return_distance=False)
+    cosines = unit(X[:300]) @ unit(X[300:]).T
+    best = np.sort(cosines, axis=1)[:, :-11:-1]
+    np.testing.assert_allclose(np.take_along_axis(cosines, expected, 1), best, 1e-5)
+    found = search.kneighbors(X[:300], return_distance=False)
+    shared = [len(set(a) & set(b)) / 10 for a, b in zip(found, expected)]
+    assert 0.9 < np.mean(shared) < 1  # cells were left out
+    assert (y[300:][found] == y[:300, None]).mean() > 0.9
 
 
 def test_recall_on_real_embeddings(clip_data):

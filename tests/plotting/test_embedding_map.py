@@ -3,18 +3,12 @@ import numpy as np
 import pytest
 from PIL import Image
 from sklearn.cluster import DBSCAN, KMeans
+from sklearn.datasets import load_digits
 from sklearn.manifold import trustworthiness
 from sklearn.neighbors import NearestNeighbors
 
 from sklearn_vlclust import MCAClustering, Vocabulary
 from sklearn_vlclust.plotting import EmbeddingMapDisplay
-from sklearn_vlclust.plotting._embedding_map import (
-    MARKERS,
-    NOISE,
-    PALETTE,
-    color_and_marker,
-    lay_out,
-)
 
 mpl.use("Agg")
 
@@ -31,6 +25,17 @@ def groups():
     return np.eye(4, 16)[labels] + 0.15 * rng.normal(size=(160, 16)), labels
 
 
+def lay_out(X, **params):
+    """Return the places that a map gives to the rows."""
+    import matplotlib.pyplot as plt
+
+    params = {"random_state": 0, **params}
+    labels = np.zeros(len(X), dtype=int)
+    display = EmbeddingMapDisplay.from_embeddings(X, labels, **params)
+    plt.close(display.figure_)
+    return display.coordinates
+
+
 def share_of_own(coordinates, labels):
     """Share of the five nearest on the map that are of the same group."""
     near = NearestNeighbors(n_neighbors=5).fit(coordinates).kneighbors()[1]
@@ -39,21 +44,20 @@ def share_of_own(coordinates, labels):
 
 def test_groups_are_islands(groups):
     X, labels = groups
-    coordinates = lay_out(X, random_state=0)
+    coordinates = lay_out(X)
     assert coordinates.shape == (160, 2)
     assert share_of_own(coordinates, labels) > 0.98
     np.testing.assert_allclose(coordinates.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(coordinates.std(axis=0).max(), 1, atol=1e-5)
     # Only the direction of a row counts.
     scaled = X * np.linspace(1, 9, 160)[:, None]
-    again = lay_out(scaled, random_state=0)
-    assert share_of_own(again, labels) > 0.98
-    np.testing.assert_array_equal(lay_out(X, random_state=0), coordinates)
+    assert share_of_own(lay_out(scaled), labels) > 0.98
+    np.testing.assert_array_equal(lay_out(X), coordinates)
 
 
 def test_rows_beyond_the_sample_are_placed_in_their_island(groups):
     X, labels = groups
-    coordinates = lay_out(X, n_samples=60, random_state=0)
+    coordinates = lay_out(X, n_samples=60)
     assert share_of_own(coordinates, labels) > 0.98
     assert len(np.unique(coordinates, axis=0)) == 160  # none hides another
 
@@ -61,7 +65,7 @@ def test_rows_beyond_the_sample_are_placed_in_their_island(groups):
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 7])
 def test_few_rows(n):
     rows = np.random.default_rng(0).normal(size=(n, 6))
-    coordinates = lay_out(rows, random_state=0)
+    coordinates = lay_out(rows)
     assert coordinates.shape == (n, 2) and np.isfinite(coordinates).all()
     assert len(np.unique(coordinates.round(3), axis=0)) == n
 
@@ -69,20 +73,24 @@ def test_few_rows(n):
 @pytest.mark.parametrize("d", [1, 2])
 def test_narrow_and_equal_rows(d):
     rows = np.ones((30, d))
-    assert not lay_out(rows, random_state=0).any()
+    assert not lay_out(rows).any()
     rows[:10] = -1
-    assert np.isfinite(lay_out(rows, random_state=0)).all()
+    assert np.isfinite(lay_out(rows)).all()
+
+
+def trust(X, **params):
+    """Return how far near rows on the map are near in `X`, at most 1."""
+    return trustworthiness(X, lay_out(X, **params), n_neighbors=10, metric="cosine")
+
+
+def test_digits_keep_their_neighbors():
+    X = load_digits().data[:300]
+    assert trust(X) > 0.96 and trust(X, n_samples=150) > 0.94
 
 
 def test_real_embeddings_keep_their_neighbors(clip_data):
     X = clip_data("images_oxford_pets.npz")["emb_test"][:1200].astype(np.float32)
-    whole = lay_out(X, random_state=0)
-    part = lay_out(X, n_samples=600, random_state=0)
-    scores = [
-        trustworthiness(X, places, n_neighbors=10, metric="cosine")
-        for places in (whole, part)
-    ]
-    assert scores[0] > 0.95 and scores[1] > 0.93
+    assert trust(X) > 0.95 and trust(X, n_samples=600) > 0.93
 
 
 def test_one_scatter_a_cluster_and_its_number(groups):
@@ -91,8 +99,8 @@ def test_one_scatter_a_cluster_and_its_number(groups):
     display = EmbeddingMapDisplay.from_embeddings(X, labels, random_state=0)
     assert [len(s.get_offsets()) for s in display.scatters_] == [8, 38, 38, 38, 38]
     assert display.scatters_[0].get_label() == "noise"
-    gray = mpl.colors.to_rgba(NOISE)
-    np.testing.assert_allclose(display.scatters_[0].get_facecolor()[0], gray)
+    gray = display.scatters_[0].get_facecolor()[0]
+    assert gray[0] == gray[1] == gray[2]
     assert [text.get_text() for text in display.texts_] == ["0", "1", "2", "3"]
     middle = np.median(display.coordinates[labels == 2], axis=0)
     np.testing.assert_allclose(display.texts_[2].get_position(), middle)
@@ -195,20 +203,35 @@ def lab(linear_rgb):
     return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
 
+@pytest.fixture(scope="module")
+def drawn():
+    """Color and marker of noise and of 56 clusters."""
+    import matplotlib.pyplot as plt
+
+    labels = np.arange(-1, 56)
+    display = EmbeddingMapDisplay(np.zeros((57, 2)), labels).plot()
+    plt.close(display.figure_)
+    return [
+        (mpl.colors.to_hex(s.get_facecolor()[0]), s.get_paths()[0].vertices.tobytes())
+        for s in display.scatters_
+    ]
+
+
 @pytest.mark.parametrize("page", ["#ffffff", "#14171c"])
-def test_colors_stand_out(page):
-    assert min(contrast(color, page) for color in [*PALETTE, NOISE]) >= 3
+def test_colors_stand_out(page, drawn):
+    assert min(contrast(color, page) for color, _ in drawn) >= 3
 
 
 @pytest.mark.parametrize(
     "vision", [np.eye(3), PROTANOPIA, DEUTERANOPIA, TRITANOPIA], ids="npdt"
 )
-def test_colors_can_be_told_apart(vision):
-    seen = [lab(np.array(vision) @ linear(color)) for color in PALETTE]
+def test_colors_can_be_told_apart(vision, drawn):
+    colors = {color for color, _ in drawn[1:]}
+    assert len(colors) == 8
+    seen = [lab(np.array(vision) @ linear(color)) for color in colors]
     gaps = [np.linalg.norm(a - b) for i, a in enumerate(seen) for b in seen[:i]]
     assert min(gaps) > 15  # 2.3 is just noticeable
 
 
-def test_many_clusters_have_pairs_of_their_own():
-    pairs = {color_and_marker(c) for c in range(len(PALETTE) * len(MARKERS))}
-    assert len(pairs) == len(PALETTE) * len(MARKERS) == 56
+def test_many_clusters_have_pairs_of_their_own(drawn):
+    assert len(set(drawn)) == len(drawn) == 57

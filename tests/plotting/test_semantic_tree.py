@@ -1,10 +1,10 @@
 import matplotlib as mpl
+import nltk
 import numpy as np
 import pytest
 
 from sklearn_vlclust import MCAClustering, SemanticSpace, Vocabulary
 from sklearn_vlclust.datasets import fetch_wordnet
-from sklearn_vlclust.datasets.nouns import noun_hierarchy
 from sklearn_vlclust.plotting import SemanticTreeDisplay
 
 mpl.use("Agg")
@@ -35,7 +35,6 @@ def path(display, name):
 
 
 def test_the_tree_is_wordnet_s(display):
-    hierarchy = noun_hierarchy()
     assert path(display, "dog")[-3:] == ["object", "physical entity", "entity"]
     assert display.names[0] == "entity" and display.parents[0] == -1
     assert (display.parents[1:] < np.arange(1, len(display.parents))).all()
@@ -46,7 +45,7 @@ def test_the_tree_is_wordnet_s(display):
     assert sorted(kept) == ["car", "cat", "dog", "oak", "truth"]
     for synset in SYNSETS[:-1]:
         node = display.names.index(synset.partition(".")[0])
-        assert display.depths[node] == hierarchy.depths[hierarchy.position(synset)]
+        assert display.depths[node] == nltk.corpus.wordnet.synset(synset).min_depth()
 
 
 def test_nouns_are_counted_once_each(display):
@@ -84,7 +83,7 @@ def test_drawn(display):
 
 
 def test_all_nouns_of_wordnet_stay_readable():
-    names = noun_hierarchy().names
+    names = list(Vocabulary.from_wordnet().synsets)
     display = SemanticTreeDisplay.from_synsets(names, min_depth=3)
     assert display.n_nouns[0] == len(names) == 82_115
     shown = rows(display)
@@ -104,7 +103,8 @@ def test_all_nouns_of_wordnet_stay_readable():
 
 
 def test_what_is_left_out_is_counted():
-    dogs = [n for n in noun_hierarchy().names if n.endswith("hound.n.01")]
+    nouns = Vocabulary.from_wordnet().synsets
+    dogs = [noun for noun in nouns if noun.endswith("hound.n.01")]
     display = SemanticTreeDisplay.from_synsets(dogs)
     for n_children in (1, 2, 5, 50):
         display.plot(max_rows=1000, max_children=n_children)

@@ -9,7 +9,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.sparse import csr_array
 from sklearn.cluster import HDBSCAN
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import (
@@ -19,8 +18,6 @@ from sklearn.utils.estimator_checks import (
 )
 
 from sklearn_vlclust import ClusterCaptioner, OfflineEmbedder, Vocabulary
-from sklearn_vlclust.semantics import _captioner
-from sklearn_vlclust.semantics._kinds import join_synonyms
 
 DATA = Path(os.environ.get("VLCLUST_TEST_DATA", "../shared/data"))
 
@@ -137,7 +134,7 @@ def test_labels_of_any_clusterer(three_groups):
     np.testing.assert_allclose(alone.scores_, captioner.scores_)
 
 
-def test_kinds_of_x_and_blocks(three_groups, tmp_path, monkeypatch):
+def test_kinds_of_x(three_groups, tmp_path):
     X, labels, vocabulary = three_groups
     expected = ClusterCaptioner(vocabulary, centering=0.3).fit(X, labels)
     np.save(tmp_path / "X.npy", X.astype(np.float32))
@@ -146,13 +143,29 @@ def test_kinds_of_x_and_blocks(three_groups, tmp_path, monkeypatch):
         torch.from_numpy(X).half(),
         np.load(tmp_path / "X.npy", mmap_mode="r"),
     ]
-    monkeypatch.setattr(_captioner, "BLOCK_BYTES", 84)  # seven images a block
     for other in inputs:
         captioner = ClusterCaptioner(vocabulary, centering=0.3).fit(other, labels)
         assert captioner.captions_.tolist() == expected.captions_.tolist()
         np.testing.assert_allclose(captioner.scores_, expected.scores_, rtol=0.02)
     copied = pickle.loads(pickle.dumps(captioner))
     assert copied.caption([1]).tolist() == ["dog"]
+
+
+def test_images_are_compared_with_many_nouns_in_blocks():
+    """A cluster of less than a block gets the same caption alone."""
+    rng = np.random.default_rng(0)
+    nouns = rng.normal(size=(60_000, 4)).astype(np.float32)  # a block is 559 images
+    vocabulary = Vocabulary([str(i) for i in range(len(nouns))], nouns)
+    labels = np.repeat(range(4), 300)
+    X = nouns[rng.permutation(1200) % 40 + 40 * labels]
+    captioner = ClusterCaptioner(vocabulary, top=2, centering=0)
+    whole = captioner.fit(X, labels)
+    names, scores = whole.captions_.copy(), whole.scores_.copy()
+    for cluster in range(4):
+        alone = captioner.fit(X[labels == cluster], labels[labels == cluster])
+        assert alone.captions_ == names[[cluster]]
+        assert 40 * cluster <= int(names[cluster]) < 40 * (cluster + 1)
+        np.testing.assert_allclose(alone.scores_, scores[cluster], rtol=1e-4)
 
 
 def test_a_share_of_what_is_common_is_taken_where_there_is_a_gap():
@@ -278,16 +291,23 @@ def test_votes_of_lists_that_share_nouns(n_clusters, seed):
         "coffee mug": "mug.n.04",
     }
     rng = np.random.default_rng(seed)
+    # Of 32 images of each cluster, those that show each noun; others show the sky.
     counts = rng.integers(0, 5, size=(n_clusters, len(nouns)))
-    vocabulary = Vocabulary(list(nouns), synsets=list(nouns.values()))
-    joined, synsets = join_synonyms(csr_array(counts.astype(float)), vocabulary)
-    mug, crane = "mug.n.04", ["crane.n.05", "crane.n.04", None, None]
-    assert synsets == [mug, mug, *crane, mug, mug]
-    joined = joined.toarray()
-    for group in ([0, 1, 6, 7], [4, 5], [2], [3]):
-        kept = group[counts[:, group].sum(axis=0).argmax()]
-        np.testing.assert_array_equal(joined[:, kept], counts[:, group].sum(axis=1))
-        assert not joined[:, [i for i in group if i != kept]].any()
+    counts = np.c_[counts, 32 - counts.sum(axis=1)]
+    names = [*nouns, "sky"]
+    vocabulary = Vocabulary(names, np.eye(9), [*nouns.values(), None])
+    shown = np.concatenate([np.repeat(range(9), own) for own in counts])
+    captioner = ClusterCaptioner(
+        vocabulary, top=1, n_candidates=9, logit_scale=None, centering=0
+    ).fit(np.eye(9)[shown], np.repeat(range(n_clusters), 32))
+    for cluster, own in enumerate(counts):
+        expected = {}
+        for group in ([0, 1, 6, 7], [4, 5], [2], [3], [8]):
+            if own[group].any():
+                kept = group[counts[:, group].sum(axis=0).argmax()]
+                expected[names[kept]] = own[group].sum() / 32
+        found = captioner.candidates_[cluster], captioner.candidate_scores_[cluster]
+        assert dict(zip(*found)) == pytest.approx(expected)
 
 
 def test_things_of_caltech_by_their_common_names(clip_data, lvis_imagenet):

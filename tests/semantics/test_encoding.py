@@ -1,9 +1,11 @@
-"""Vectors of nouns from a real, small CLIP model, and their cache."""
+"""Vectors of nouns from an encoder: read once, kept on disk, and checked early."""
 
+import hashlib
 import warnings
 
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator
 
 from sklearn_vlclust import (
     CLIPEmbedder,
@@ -11,37 +13,50 @@ from sklearn_vlclust import (
     SemanticSpace,
     Vocabulary,
 )
-from sklearn_vlclust.semantics import _encoding
-from sklearn_vlclust.semantics._encoding import vocabulary_embeddings
 from tests._open_clip import save_random_clip
 
-PROMPT = "a photo of a {}"
-NOUNS = Vocabulary(["dog", "elephant", "cat", "hour", "car"])
+# As many as are kept on disk.
+NOUNS = Vocabulary([f"dog {i}" for i in range(10_000)])
+SHOWN = [0, 511, 512, 5_000, 9_999]
 
 
-class Counting(CLIPEmbedder):
-    """The real encoder, which keeps a list of what it was asked to read."""
+class Counting(BaseEstimator):
+    """An encoder that keeps a list of what it was asked to read."""
 
+    encoder_id = "counting/1"
     read: list = []
 
     def encode_texts(self, texts):
         Counting.read += list(texts)
-        return super().encode_texts(texts)
+        return vectors_of(texts)
 
 
-@pytest.fixture(scope="module")
-def clip_folder(tmp_path_factory):
-    return save_random_clip(tmp_path_factory.mktemp("clip"))
+def vectors_of(texts):
+    digests = b"".join(hashlib.sha256(text.encode()).digest() for text in texts)
+    return np.frombuffer(digests, np.uint8).reshape(len(texts), 32) - 127.5
+
+
+def name(nouns, embedder, prompt="a photo of a {}"):
+    """Name clusters of one image each, which are at nouns; check that these are found.
+
+    Return the number of texts that were read for it.
+    """
+    before = len(Counting.read)
+    shown = [noun for i, noun in enumerate(nouns) if i in SHOWN]
+    images = vectors_of([prompt.format(noun) for noun in shown])
+    captioner = ClusterCaptioner(
+        nouns, 1, embedder=embedder, logit_scale=None, centering=0, prompt=prompt
+    ).fit(images, range(len(shown)))
+    assert captioner.captions_.tolist() == shown
+    np.testing.assert_allclose(captioner.scores_, 1, atol=1e-5)
+    return len(Counting.read) - before
 
 
 @pytest.fixture
-def embedder(clip_folder, monkeypatch, tmp_path):
-    """A small CLIP; three nouns are many, two of them are a chunk."""
-    monkeypatch.setattr(_encoding, "CACHED_NOUNS", 3)
-    monkeypatch.setattr(_encoding, "CHUNK", 2)
+def embedder(monkeypatch, tmp_path):
     monkeypatch.setenv("SKLEARN_VLCLUST_DATA", str(tmp_path))
     Counting.read = []
-    return Counting(clip_folder, device="cpu")
+    return Counting()
 
 
 def cache_files(tmp_path):
@@ -49,81 +64,65 @@ def cache_files(tmp_path):
 
 
 def test_prompts_are_encoded_once(embedder, tmp_path):
-    vectors = vocabulary_embeddings(NOUNS, embedder, PROMPT)
-    assert Counting.read == [
-        "a photo of a dog",
-        "a photo of an elephant",
-        "a photo of a cat",
-        "a photo of an hour",
-        "a photo of a car",
-    ]
-    direct = CLIPEmbedder.encode_texts(embedder, Counting.read)
-    np.testing.assert_allclose(vectors, direct, atol=1e-6)
-    again = vocabulary_embeddings(NOUNS, embedder, PROMPT)
-    np.testing.assert_array_equal(again, vectors)
-    assert len(Counting.read) == 5
+    assert name(NOUNS, embedder) == 10_000
+    assert Counting.read == [f"a photo of a {noun}" for noun in NOUNS]
+    assert name(NOUNS, embedder) == 0
     assert [path.suffixes for path in cache_files(tmp_path)] == [[".npy"]]
-    vocabulary_embeddings(NOUNS, embedder, "a drawing of a {}")
-    assert len(Counting.read) == 10
+    assert name(NOUNS, embedder, "a drawing of a {}") == 10_000
 
 
 def test_few_nouns_leave_no_file(embedder, tmp_path):
-    vocabulary_embeddings(NOUNS[:2], embedder, PROMPT)
+    assert name(NOUNS[:600], embedder) == 600
     assert not list(tmp_path.iterdir())
 
 
 def test_ready_vectors_need_no_encoder():
     nouns = Vocabulary(["dog", "cat"], [[3, 4], [0, 2]])
-    vectors = vocabulary_embeddings(nouns, None, PROMPT)
-    np.testing.assert_allclose(vectors, [[0.6, 0.8], [0, 1]])
+    captioner = ClusterCaptioner(nouns, logit_scale=None, centering=0)
+    captioner.fit([[0.6, 0.8]], [0])
+    assert captioner.captions_ == ["dog"]
+    np.testing.assert_allclose(captioner.candidate_scores_, [[1, 0.8]])
 
 
 def test_a_stopped_run_goes_on(embedder, monkeypatch):
-    def stop_at_cat(self, texts):
-        if "a photo of a cat" in texts:
+    def stop(self, texts):
+        if "a photo of a dog 7000" in texts:
             raise KeyboardInterrupt
-        return CLIPEmbedder.encode_texts(self, texts)
+        return vectors_of(texts)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Counting, "encode_texts", stop_at_cat)
+        patch.setattr(Counting, "encode_texts", stop)
         with pytest.raises(KeyboardInterrupt):
-            vocabulary_embeddings(NOUNS, embedder, PROMPT)
-    vectors = vocabulary_embeddings(NOUNS, embedder, PROMPT)
-    assert Counting.read[0] == "a photo of a cat"
-    direct = CLIPEmbedder.encode_texts(
-        embedder, ["a photo of a dog", "a photo of an elephant", *Counting.read]
-    )
-    np.testing.assert_allclose(vectors, direct, atol=1e-6)
+            name(NOUNS, embedder)
+    assert 3_000 <= name(NOUNS, embedder) < 4_000
 
 
 @pytest.mark.parametrize("keep", [0, 100, 300])
 def test_a_damaged_file_is_made_anew(embedder, tmp_path, keep):
-    expected = np.array(vocabulary_embeddings(NOUNS, embedder, PROMPT))
+    name(NOUNS, embedder)
     (file,) = cache_files(tmp_path)
     file.write_bytes(file.read_bytes()[:keep])
-    vectors = vocabulary_embeddings(NOUNS, embedder, PROMPT)
-    np.testing.assert_allclose(vectors, expected, atol=1e-6)
-    assert len(Counting.read) == 10
+    assert name(NOUNS, embedder) == 10_000
 
 
 def test_no_place_for_the_file(embedder, tmp_path):
     (tmp_path / "nouns").write_text("in the way")
-    with pytest.warns(UserWarning, match="vectors of 5 nouns cannot be kept"):
-        vectors = vocabulary_embeddings(NOUNS, embedder, PROMPT)
-    assert vectors.shape == (5, 64)
+    with pytest.warns(UserWarning, match="vectors of 10,000 nouns cannot be kept"):
+        assert name(NOUNS, embedder) == 10_000
 
 
 def test_another_width_is_found_before_all_nouns_are_read(embedder):
     space = SemanticSpace(NOUNS, embedder, n_clusters=1)
-    with pytest.raises(ValueError, match=r"64 columns \(.*\) but X has 512.*ViT-B-32"):
+    with pytest.raises(ValueError, match=r"32 columns \(counting.*has 512.*ViT-B-32"):
         space.fit(np.eye(3, 512))
-    assert len(Counting.read) == 2
+    assert len(Counting.read) < 1_000
 
 
-def test_images_and_words(clip_folder):
+def test_images_and_words(tmp_path):
     images = np.random.RandomState(0).randint(0, 256, (6, 32, 32, 3), dtype=np.uint8)
-    embedder = CLIPEmbedder(clip_folder, device="cpu")
-    space = SemanticSpace(NOUNS, embedder, n_clusters=2, gamma_u=0, random_state=0)
+    embedder = CLIPEmbedder(save_random_clip(tmp_path), device="cpu")
+    nouns = Vocabulary(["dog", "elephant", "cat", "hour", "car"])
+    space = SemanticSpace(nouns, embedder, n_clusters=2, gamma_u=0, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         space.fit(images)

@@ -17,15 +17,8 @@ _SINGLE = {
 def read_weights(source):
     """Return the state dict of a vision transformer of timm.
 
-    Parameters
-    ----------
-    source : str or Path
-        File with a state dict (safetensors, or what `torch.save` wrote), or name of a
-        model of timm, whose weights are downloaded.
-
-    Returns
-    -------
-    state : dict of str to tensor
+    `source` is a file with one (safetensors, or what `torch.save` wrote), or the name
+    of a model of timm, whose weights are downloaded.
 
     Raises
     ------

@@ -11,6 +11,7 @@ import torch
 
 from ..._backend._device import new_generator
 from ..._compat import Interval, StrOptions
+from ..._docs import documented
 from ..._typing import (
     Array,
     Auto,
@@ -24,7 +25,7 @@ from ..._typing import (
     Words,
 )
 from ...training import RandomBatches
-from ..batches import NeighborViews, given_views, near_rows
+from ..batches import NeighborViews, given_views, knn_indices
 from ..image_base import EPOCHS, BaseImageClusterer
 from ..image_batches import Images, color_range
 from ..partition import kmeans
@@ -45,6 +46,7 @@ from .presets import BACKBONES
 from .recipe import ContrastiveMaskedRecipe
 
 
+@documented()
 class ContrastiveMaskedClustering(BaseImageClusterer):
     """Clustering of images by masking and contrast at two levels (PICI).
 
@@ -60,17 +62,7 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
     view, the network starts as the identity on these axes, and the clusters start from
     a partition (a warm start). No words are needed.
 
-    Parameters
-    ----------
-    n_clusters : int or "auto", default=8
-        Number of clusters. "auto" estimates it from the embeddings, or small pixels;
-        see :class:`~sklearn_vlclust.CodingLengthKSelector`.
-    semantic_space : "wordnet", Vocabulary, SemanticSpace, list of str or None, \
-default=None
-        Nouns for embeddings (not in the paper), with vectors or in a space that has an
-        encoder. Each row is joined with its mixture of nouns, as far as these help: see
-        `semantic_weight_`. Clusters are named by them. If None, as in the paper: no
-        words and no names.
+    Parameters: <n_clusters, semantic_space>
     image_size : int, default=None
         Side in pixels to which images are brought: the shorter side is resized and the
         middle square is taken. If None, the (median) shorter side, at most 224, rounded
@@ -88,9 +80,7 @@ default=None
     decoder : tuple, default=None
         Width, depth and heads of the decoder. If None, (32, 1, 4); the paper's is (512,
         8, 16).
-    instance_dim : int, default=None
-        Width of the instance features. If None, 128 for images; for embeddings the
-        number of principal axes, at most 64.
+    <instance_dim>
     n_groups : int, default=16
         Embeddings only: groups of principal axes; some of them are masked.
     view_neighbors : int, default=10
@@ -115,73 +105,23 @@ default=None
         module is off is left out.
     batch_size : int or "auto", default="auto"
         Samples per batch; "auto" is 128 images or 512 embeddings.
-    lr : float or "auto", default="auto"
-        Learning rate of Adam; "auto" is 1e-3 on images and 3e-4 on embeddings.
+    <lr>
     weights : str, default=None
         Weights of the transformer to start from: name of a vision transformer of timm,
         which is downloaded and decides on `backbone`, or path of a file with a state
         dict of one. If None, they are drawn at random.
     warm_start : bool, default=False
         Whether a further :meth:`fit` starts from the weights of the last one.
-    amp : bool, default=False
-        Whether to train in bfloat16 where that is safe (mixed precision).
-    compile : bool, default=False
-        Whether `torch.compile` translates the transformer of images first, which takes
-        minutes and saves time on a GPU.
-    n_jobs : int, default=None
-        Threads that decode images. If None, one per processor, at most 8.
-    device : str or torch.device, default="auto"
-        "auto" is CUDA, else MPS, else the CPU. Results are NumPy arrays in any case.
-    checkpoint : str or Path, default=None
-        File that is replaced after every epoch. A fit that finds it continues from
-        there, and ends with the labels of an uninterrupted fit.
-    callbacks : list of objects, default=None
-        Each has ``on_epoch_end(estimator, epoch, losses)``, and ends the training by
-        returning True. During the call the estimator can predict.
-    verbose : int, default=0
-        1 shows a progress bar per stage, with the time left.
-    random_state : int, RandomState instance or None, default=None
-        Same seed, same labels, on one machine. Global seeds are left alone.
+    <amp, compile, n_jobs, device, checkpoint, callbacks, verbose, random_state>
 
-    Attributes
-    ----------
-    labels_ : ndarray of shape (n_samples,), int64
-        Cluster of each sample; cluster 0 is the largest.
-    n_clusters_ : int
-        Number of clusters that have samples.
-    k_candidates_ : list of (int, float)
-        Only with ``n_clusters="auto"``, as the next two: the estimated number and at
-        most three runner-ups, each with its score, best first.
-    k_values_ : ndarray of int
-        Numbers of clusters that were compared.
-    k_scores_ : dict of str to ndarray
-        Curves over `k_values_`; ``"reproducibility"`` is what the estimate has most of.
-    cluster_centers_ : ndarray of shape (`n_clusters_`, instance_dim)
-        Mean direction of the instance features of each cluster, unit rows.
-    image_shape_ : tuple of int or None
-        Channels, height and width of the images as the network sees them.
+    Attributes: <labels_, n_clusters_, k_candidates_, k_values_, k_scores_>
+    <cluster_centers_, image_shape_>
     patch_size_ : int or None
         Side of a patch in pixels.
-    cluster_names_ : list of `n_clusters_` arrays of str
-        Nouns of each cluster, best first. Absent with ``semantic_space=None``, as is
-        the next.
-    name_scores_ : list of `n_clusters_` arrays of float
-        Share of the cluster's votes that each of these nouns has, between 0 and 1.
-    semantic_space_ : SemanticSpace or None
-        The fitted space.
-    semantic_weight_ : float
-        How far the nouns were trusted: 0 is not at all, 1 fully.
+    <cluster_names_, name_scores_, semantic_space_, semantic_weight_>
     network_ : torch.nn.Module
         Transformer, decoder and both MLPs, on the CPU.
-    history_ : list of dict
-        Per epoch its stage (``"phase"``) and the mean of each loss term by name;
-        ``"entropy"`` near ``2 log(n_clusters)`` means even clusters.
-    n_iter_ : int
-        Number of epochs run.
-    n_features_in_ : int
-        Values per image, or width of the embeddings.
-    feature_names_in_ : ndarray of str
-        Names of the columns, if `X` had any.
+    <history_, n_iter_, n_features_in_, feature_names_in_>
 
     See Also
     --------
@@ -190,10 +130,12 @@ default=None
 
     Notes
     -----
+    In `history_`, an ``"entropy"`` near ``2 log(n_clusters)`` means even clusters.
+
     With "auto" a stage has at most 2,000, 25,000 and 4,000 optimizer steps on images,
     and 250, 1,000 and 750 on embeddings.
 
-    The equations are in ``cluster/contrastive_masked/_losses.py``, one function each;
+    The equations are in ``cluster/contrastive_masked/losses.py``, one function each;
     the stages of Algorithm 1 are in ``ContrastiveMaskedObjective`` beside it.
 
     References
@@ -244,7 +186,7 @@ default=None
         self,
         n_clusters: Int | Auto = 8,
         *,
-        semantic_space: Words = None,
+        semantic_space: Words | None = None,
         image_size: Int | None = None,
         patch_size: Int | None = None,
         mask_ratio: Float = 0.5,
@@ -271,7 +213,7 @@ default=None
         n_jobs: Int | None = None,
         device: Device = "auto",
         checkpoint: str | Path | None = None,
-        callbacks: Callbacks = None,
+        callbacks: Callbacks | None = None,
         verbose: Int = 0,
         random_state: RandomState = None,
     ) -> None:
@@ -310,11 +252,10 @@ default=None
     def reconstruct(self, X: Data, return_masked: Bool = False) -> Array:
         """Fill in masked patches, to look at.
 
-        Parameters
-        ----------
-        X : images, or array-like of shape (n_samples, n_features)
-            As in :meth:`fit`. Which patches are masked is drawn anew for each image,
-            but the same at every call.
+        Which patches are masked is drawn anew for each image, but the same at every
+        call.
+
+        Parameters: <X>
         return_masked : bool, default=False
             Whether to return what the network saw as well.
 
@@ -361,7 +302,7 @@ default=None
         self._check_modules(n)
         if self.image_shape_ is None:
             network = self._start_on_embeddings(rows, rng, generator)
-            near = near_rows(rows, self.view_neighbors, rng, device)
+            near = knn_indices(rows, self.view_neighbors, rng, device)
             source: Any = NeighborViews(rows, near, generator, device)
             views: Any = given_views
         else:
@@ -382,7 +323,7 @@ default=None
             instance_contrast=self.instance_contrast,
             cluster_contrast=self.cluster_contrast,
             interaction=self.interaction,
-            anchored=self.image_shape_ is None,
+            kmeans_from_head=self.image_shape_ is None,
             amp=self.amp,
             generator=generator,
             **self._stages(n),

@@ -83,19 +83,10 @@ def choose_patch(side):
 
 
 def choose_sizes(side, image_size=None, patch_size=None):
-    """Choose the side of images and the side of their patches.
+    """Choose the side of images, and the side of their patches, which divides it.
 
-    Parameters
-    ----------
-    side : int
-        (Typical) side of the images at hand.
-    image_size, patch_size : int or None
-        What was asked for.
-
-    Returns
-    -------
-    image_size, patch_size : int
-        The first is a multiple of the second.
+    Parameters are the (typical) side of the images at hand, and what was asked for, if
+    it was.
 
     Raises
     ------

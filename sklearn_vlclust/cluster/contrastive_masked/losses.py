@@ -25,18 +25,10 @@ TINY = 1e-12
 def reconstruction_loss(predicted, target):
     """Mean squared error of the masked patches: eq. 1.
 
-    The text has both "all masked patches" and "the reconstructed images"; only masked
+    `predicted` and `target`, (2 n, masked, p), hold the masked patches of both views,
+    one after the other: the mean over all is the mean of the two views' errors. The
+    text has both "all masked patches" and "the reconstructed images"; only masked
     patches are meant in the masked auto-encoder it follows, and here.
-
-    Parameters
-    ----------
-    predicted, target : tensor of shape (2 n, masked, p)
-        Masked patches of both views, one after the other: the mean over all of them is
-        the mean of the two views' errors.
-
-    Returns
-    -------
-    loss : scalar tensor
     """
     return F.mse_loss(predicted, target)
 
@@ -44,20 +36,9 @@ def reconstruction_loss(predicted, target):
 def cluster_contrast(q_a, q_b, tau):
     """Contrast of the two views of a cluster with all other clusters: eq. 8, mean.
 
-    A cluster is its column of assignments. The similarity of a view with itself is
-    left out, as in `instance_contrast`.
-
-    Parameters
-    ----------
-    q_a, q_b : tensor of shape (n, m)
-        Soft assignments of the views; rows sum to one.
-    tau : float
-        Temperature `tau_C`.
-
-    Returns
-    -------
-    loss : scalar tensor
-        First term of eq. 11.
+    The first term of eq. 11. A cluster is its column of soft assignments, (n, m) for
+    each view; `tau` is `tau_C`. The similarity of a view with itself is left out, as in
+    `instance_contrast`.
     """
     return contrast(F.normalize(torch.cat([q_a.T, q_b.T]), dim=1), tau)
 
@@ -65,18 +46,10 @@ def cluster_contrast(q_a, q_b, tau):
 def assignment_entropy(q_a, q_b):
     """Entropy of the sizes of the clusters, summed over the views: eqs. 9 and 10.
 
-    Eq. 10 as printed divides a column of assignments by its own sum, which is 1 for
-    any; the share of the cluster, its sum divided by the sum of all columns, is meant.
-
-    Parameters
-    ----------
-    q_a, q_b : tensor of shape (n, m)
-        Soft assignments of the views; rows sum to one.
-
-    Returns
-    -------
-    entropy : scalar tensor
-        Second term of eq. 11, between 0 (collapsed) and ``2 log m`` (even).
+    The second term of eq. 11, between 0 (collapsed) and ``2 log m`` (even), of the soft
+    assignments of the views, (n, m). Eq. 10 as printed divides a column of assignments
+    by its own sum, which is 1 for any; the share of the cluster, its sum divided by the
+    sum of all columns, is meant.
     """
     share = torch.stack([q_a.mean(dim=0), q_b.mean(dim=0)]).clamp_min(TINY)
     return -(share * share.log()).sum()
@@ -85,17 +58,8 @@ def assignment_entropy(q_a, q_b):
 def cross_level_interaction(logits_a, logits_b, labels):
     """Cross-entropy of the cluster head against matched pseudo-labels: eq. 15.
 
-    Parameters
-    ----------
-    logits_a, logits_b : tensor of shape (n, m)
-        Cluster logits of the views, before the softmax.
-    labels : int tensor of shape (n,)
-        Pseudo-labels, numbered as the clusters.
-
-    Returns
-    -------
-    loss : scalar tensor
-        Mean over images, where eq. 15 as printed sums: the weight of a term should not
-        depend on the batch size.
+    Logits of the views are (n, m), and `labels`, (n,), are numbered as the clusters. It
+    is the mean over images, where eq. 15 as printed sums: the weight of a term should
+    not depend on the batch size.
     """
     return (F.cross_entropy(logits_a, labels) + F.cross_entropy(logits_b, labels)) / 2

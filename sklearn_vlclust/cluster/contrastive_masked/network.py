@@ -175,20 +175,11 @@ def run_blocks(blocks, x, wanted):
 
 
 def draw_mask(n, n_tokens, mask_ratio, generator):
-    """Draw which tokens of each sample are visible, uniformly.
+    """Draw which tokens of each sample are visible, and which are masked, uniformly.
 
-    Parameters
-    ----------
-    n, n_tokens : int
-        Samples, and tokens of each.
-    mask_ratio : float
-        Share of masked tokens; at least one token stays visible.
-    generator : torch.Generator
-        On the CPU, so that any device gets the same masks.
-
-    Returns
-    -------
-    visible, masked : int64 tensors of shape (n, v) and (n, n_tokens - v)
+    Their numbers are (n, v) and (n, n_tokens - v). `mask_ratio` is the share of masked
+    tokens; at least one stays visible. `generator` is on the CPU, so that any device
+    gets the same masks.
     """
     n_visible = max(1, n_tokens - round(mask_ratio * n_tokens))
     order = torch.rand(n, n_tokens, generator=generator).argsort(dim=1)

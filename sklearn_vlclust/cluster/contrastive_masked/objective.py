@@ -42,8 +42,8 @@ class ContrastiveMaskedObjective(nn.Module):
         Temperatures of eqs. 5 and 8.
     reconstruction, instance_contrast, cluster_contrast, interaction : bool
         Modules (Tables 6 and 7).
-    anchored : bool, default=False
-        Warm start: whether k-means starts at the clusters of the head.
+    kmeans_from_head : bool, default=False
+        Whether k-means starts at the clusters of the head, instead of at random.
     amp : bool, default=False
         Whether the network runs in bfloat16; losses are in float32 in any case.
     generator : torch.Generator
@@ -66,7 +66,7 @@ class ContrastiveMaskedObjective(nn.Module):
         instance_contrast=True,
         cluster_contrast=True,
         interaction=True,
-        anchored=False,
+        kmeans_from_head=False,
         amp=False,
         generator,
     ):
@@ -83,7 +83,7 @@ class ContrastiveMaskedObjective(nn.Module):
         self.cluster_contrast = cluster_contrast
         self.mask_ratio = mask_ratio
         self.tau_i, self.tau_c = tau_i, tau_c
-        self.anchored, self.amp = anchored, amp
+        self.kmeans_from_head, self.amp = kmeans_from_head, amp
         self.generator = generator
         self._modules_on = self.stages[0][1]
         self._labels = torch.empty(0, dtype=torch.int64)
@@ -118,7 +118,7 @@ class ContrastiveMaskedObjective(nn.Module):
         k = network.config["n_clusters"]
         seed = int(torch.randint(2**31 - 1, (), generator=self.generator))
         rng = np.random.RandomState(seed)
-        if self.anchored:
+        if self.kmeans_from_head:
             p = kmeans_from(features, q, k, rng)
         else:
             p = kmeans(features, k, rng, n_init=10).labels_
@@ -171,19 +171,9 @@ class ContrastiveMaskedObjective(nn.Module):
 
 
 def match_labels(p, q, n_clusters):
-    """Renumber labels `p` so that as many as possible agree with labels `q`.
+    """Renumber labels `p`, (n,), so that as many as possible agree with labels `q`.
 
-    Parameters
-    ----------
-    p, q : int array of shape (n,)
-        Labels below `n_clusters`.
-    n_clusters : int
-        Their number.
-
-    Returns
-    -------
-    labels : int64 array of shape (n,)
-        `p` after the maximum matching (Section 3.3).
+    By a maximum matching (Section 3.3) of numbers below `n_clusters`.
     """
     table = np.zeros((n_clusters, n_clusters), dtype=np.int64)
     np.add.at(table, (p, q), 1)

@@ -2,18 +2,10 @@
 
 
 def patchify(images, patch_size):
-    """Cut images into square patches, row by row.
+    """Cut images, (n, channels, height, width), into square patches, row by row.
 
-    Parameters
-    ----------
-    images : tensor of shape (n, channels, height, width)
-        Height and width are multiples of `patch_size`.
-    patch_size : int
-        Side of a patch in pixels.
-
-    Returns
-    -------
-    tokens : tensor of shape (n, n_patches, channels * patch_size**2)
+    Height and width are multiples of `patch_size`. Tokens are (n, n_patches, channels *
+    patch_size**2).
     """
     n, channels, height, width = images.shape
     p = patch_size
@@ -22,20 +14,9 @@ def patchify(images, patch_size):
 
 
 def unpatchify(tokens, patch_size, shape):
-    """Put patches together again: the inverse of `patchify`.
+    """Put patches together again to images of `shape`, the inverse of `patchify`.
 
-    Parameters
-    ----------
-    tokens : tensor of shape (n, n_patches, channels * patch_size**2)
-        Patches, row by row.
-    patch_size : int
-        Side of a patch in pixels.
-    shape : (channels, height, width)
-        Of an image.
-
-    Returns
-    -------
-    images : tensor of shape (n, channels, height, width)
+    `shape` is that of an image: (channels, height, width).
     """
     channels, height, width = shape
     p = patch_size

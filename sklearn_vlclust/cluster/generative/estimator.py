@@ -16,10 +16,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..._backend._device import new_generator
 from ..._compat import Interval
+from ..._docs import documented
 from ..._typing import Auto, Bool, Callbacks, Device, Float, Int, RandomState, Words
 from ...training import RandomBatches
 from ..axes import half_whitening
-from ..batches import NeighborViews, given_views, near_rows
+from ..batches import NeighborViews, given_views, knn_indices
 from ..image_base import EPOCHS, BaseImageClusterer
 from ..image_batches import Images, color_range
 from ..partition import draw_sample
@@ -35,6 +36,7 @@ from .recipe import GenerativeRecipe
 POOR = 0.25
 
 
+@documented()
 class GenerativeCalibrationClustering(BaseImageClusterer):
     """Clustering that a conditional diffusion model calibrates (GCC).
 
@@ -44,25 +46,13 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
     of each cluster together and clusters apart, and the diffusion model learns the
     better clusters [1]_. Of embeddings, embeddings are generated (not in the paper).
 
-    Parameters
-    ----------
-    n_clusters : int or "auto", default=8
-        Number of clusters. "auto" estimates it from the embeddings, or small pixels;
-        see :class:`~sklearn_vlclust.CodingLengthKSelector`.
-    semantic_space : "wordnet", Vocabulary, SemanticSpace, list of str or None, \
-default=None
-        Nouns for embeddings (not in the paper), with vectors or in a space that has an
-        encoder. Each row is joined with its mixture of nouns, as far as these help: see
-        `semantic_weight_`. Clusters are named by them. If None, as in the paper: no
-        words and no names.
+    Parameters: <n_clusters, semantic_space>
     image_size : int, default=None
         Side in pixels to which images are brought: the shorter side is resized and the
         middle square is taken. If None, the (median) shorter side, at most 224.
     width : int, default=32
         Channels of the first stage of the residual network; 64 is ResNet-18.
-    instance_dim : int, default=None
-        Width of the instance features. If None, 128 for images; for embeddings the
-        number of principal axes, at most 64.
+    <instance_dim>
     generator_width : int, default=None
         Width of the diffusion model's first layers. If None, it depends on the size of
         the images.
@@ -88,8 +78,7 @@ default=None
         them.
     batch_size : int or "auto", default="auto"
         Samples per batch; "auto" is 256 images or 512 embeddings.
-    lr : float or "auto", default="auto"
-        Learning rate of Adam; "auto" is 1e-3 on images and 3e-4 on embeddings.
+    <lr>
     calibration_lr : float, default=1e-4
         Learning rate of the calibration. A larger one does harm, as some generated
         samples do not show their cluster. It falls to 0 with the share of samples that
@@ -97,64 +86,14 @@ default=None
         1 / `n_clusters`.
     generator_lr : float, default=1e-3
         Learning rate of the diffusion model.
-    amp : bool, default=False
-        Whether to train in bfloat16 where that is safe (mixed precision).
-    compile : bool, default=False
-        Whether `torch.compile` translates the networks of images first, which takes
-        minutes and saves time on a GPU.
-    n_jobs : int, default=None
-        Threads that decode images. If None, one per processor, at most 8.
-    device : str or torch.device, default="auto"
-        "auto" is CUDA, else MPS, else the CPU. Results are NumPy arrays in any case.
-    checkpoint : str or Path, default=None
-        File that is replaced after every epoch. A fit that finds it continues from
-        there, and ends with the labels of an uninterrupted fit.
-    callbacks : list of objects, default=None
-        Each has ``on_epoch_end(estimator, epoch, losses)``, and ends the training by
-        returning True. During the call the estimator can predict.
-    verbose : int, default=0
-        1 shows a progress bar per stage, with the time left.
-    random_state : int, RandomState instance or None, default=None
-        Same seed, same labels, on one machine. Global seeds are left alone.
+    <amp, compile, n_jobs, device, checkpoint, callbacks, verbose, random_state>
 
-    Attributes
-    ----------
-    labels_ : ndarray of shape (n_samples,), int64
-        Cluster of each sample; cluster 0 is the largest.
-    n_clusters_ : int
-        Number of clusters that have samples.
-    k_candidates_ : list of (int, float)
-        Only with ``n_clusters="auto"``, as the next two: the estimated number and at
-        most three runner-ups, each with its score, best first.
-    k_values_ : ndarray of int
-        Numbers of clusters that were compared.
-    k_scores_ : dict of str to ndarray
-        Curves over `k_values_`; ``"reproducibility"`` is what the estimate has most of.
-    cluster_centers_ : ndarray of shape (`n_clusters_`, instance_dim)
-        Mean direction of the instance features of each cluster, unit rows.
-    image_shape_ : tuple of int or None
-        Channels, height and width of the images as the network sees them.
-    cluster_names_ : list of `n_clusters_` arrays of str
-        Nouns of each cluster, best first. Absent with ``semantic_space=None``, as is
-        the next.
-    name_scores_ : list of `n_clusters_` arrays of float
-        Share of the cluster's votes that each of these nouns has, between 0 and 1.
-    semantic_space_ : SemanticSpace or None
-        The fitted space.
-    semantic_weight_ : float
-        How far the nouns were trusted: 0 is not at all, 1 fully.
+    Attributes: <labels_, n_clusters_, k_candidates_, k_values_, k_scores_>
+    <cluster_centers_, image_shape_, cluster_names_, name_scores_, semantic_space_>
+    <semantic_weight_>
     network_ : torch.nn.Module
         Residual network and diffusion model, on the CPU.
-    history_ : list of dict
-        Per epoch its stage (``"phase"``) and the mean of each loss term by name. In a
-        calibration ``"confirmed"`` is the share of generated samples that the cluster
-        head assigns to the intended cluster.
-    n_iter_ : int
-        Number of epochs run.
-    n_features_in_ : int
-        Values per image, or width of the embeddings.
-    feature_names_in_ : ndarray of str
-        Names of the columns, if `X` had any.
+    <history_, n_iter_, n_features_in_, feature_names_in_>
 
     See Also
     --------
@@ -162,7 +101,10 @@ default=None
 
     Notes
     -----
-    The equations are in ``cluster/generative/_losses.py`` and ``_generator.py``; the
+    In `history_`, ``"confirmed"`` is the share of generated samples that the cluster
+    head assigns to the intended cluster.
+
+    The equations are in ``cluster/generative/losses.py`` and ``generator.py``; the
     stages are in ``CalibrationObjective`` beside them. The diffusion model comes from
     the package diffusers: ``pip install "sklearn-vlclust[generative]"``.
 
@@ -214,7 +156,7 @@ default=None
         self,
         n_clusters: Int | Auto = 8,
         *,
-        semantic_space: Words = None,
+        semantic_space: Words | None = None,
         image_size: Int | None = None,
         width: Int = 32,
         instance_dim: Int | None = None,
@@ -241,7 +183,7 @@ default=None
         n_jobs: Int | None = None,
         device: Device = "auto",
         checkpoint: str | Path | None = None,
-        callbacks: Callbacks = None,
+        callbacks: Callbacks | None = None,
         verbose: Int = 0,
         random_state: RandomState = None,
     ) -> None:
@@ -346,7 +288,7 @@ default=None
                     part.compile()
         else:
             network = self._start_on_embeddings(rows, rng, generator)
-            near = near_rows(rows, self.view_neighbors, rng, device)
+            near = knn_indices(rows, self.view_neighbors, rng, device)
             source, views = NeighborViews(rows, near, generator, device), given_views
         self.network_ = network
         n_generated = self.n_generated or min(n, recipe.max_generated)
@@ -364,7 +306,7 @@ default=None
             kernel_matching=self.kernel_matching,
             class_wise_matching=self.class_wise_matching,
             metric_learning=self.metric_learning,
-            anchored=not on_images,
+            kmeans_from_head=not on_images,
             amp=self.amp,
             generator=generator,
             n_rounds=self.n_rounds,

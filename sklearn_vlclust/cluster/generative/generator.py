@@ -120,20 +120,9 @@ class Diffusion(nn.Module):
     def loss(self, samples, labels, generator, amp=False):
         """Error of the predicted noise: eq. 6, mean over all entries.
 
-        Parameters
-        ----------
-        samples : tensor of shape (n, ...)
-            Real samples.
-        labels : int64 tensor of shape (n,)
-            Their clusters.
-        generator : torch.Generator
-            On the CPU; draws steps and noise, the same ones for any device.
-        amp : bool, default=False
-            Whether the denoiser runs in bfloat16.
-
-        Returns
-        -------
-        loss : scalar tensor
+        `samples` are real ones of the clusters `labels`, (n,). `generator` is on the
+        CPU and draws steps and noise, the same ones for any device. With `amp` the
+        denoiser runs in bfloat16.
         """
         x = self.standardize(samples)
         t = to_device(torch.randint(N_STEPS, (len(x),), generator=generator), x.device)
@@ -176,11 +165,6 @@ class Diffusion(nn.Module):
             beta`` is meant, as in DDPM.
         amp : bool, default=False
             Whether the denoiser runs in bfloat16.
-
-        Returns
-        -------
-        samples : tensor of shape (n, ...)
-            On the device of the network.
         """
         device = self.n_averaged.device
         parts = [
@@ -338,16 +322,9 @@ class EmbeddingGenerator(Diffusion):
     def start(self, generator, mean, axes, spread):
         """Draw all weights, and set what standardizes the embeddings.
 
-        Parameters
-        ----------
-        generator : torch.Generator
-            Draws the weights.
-        mean : tensor of shape (n_features,)
-            Mean of the embeddings.
-        axes : tensor of shape (n_axes, n_features)
-            Orthogonal axes of any length.
-        spread : tensor of shape (n_axes,) or scalar
-            Standard deviations of the projections on the axes.
+        Their mean is (n_features,), `axes` are orthogonal, of any length, (n_axes,
+        n_features), and `spread` the standard deviations of the projections on them,
+        (n_axes,) or a scalar.
         """
         self.draw_weights(generator)
         self.mean.copy_(mean)
@@ -368,14 +345,7 @@ class EmbeddingGenerator(Diffusion):
 class UNet(nn.Module):
     """U-Net of diffusers whose images need not have sides that can be halved.
 
-    Parameters
-    ----------
-    channels : int
-        Channels of an image.
-    n_labels : int
-        Labels.
-    widths : list of int
-        Channels at each resolution, each half of the one before.
+    `widths` are the channels at each resolution, each half of the one before.
     """
 
     def __init__(self, channels, n_labels, widths):
@@ -409,17 +379,7 @@ class UNet(nn.Module):
 
 
 class Perceptron(nn.Module):
-    """Residual perceptron: step and label scale and shift each block.
-
-    Parameters
-    ----------
-    n_features : int
-        Width of a sample.
-    n_labels : int
-        Labels.
-    width : int
-        Width of the residual blocks.
-    """
+    """Residual perceptron: step and label scale and shift each block of `width`."""
 
     def __init__(self, n_features, n_labels, width):
         super().__init__()

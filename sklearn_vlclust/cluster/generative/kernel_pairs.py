@@ -14,23 +14,10 @@ LARGEST, PLACES = 1 / 4, 4
 
 
 def match(x, labels, n, bandwidth):
-    """Return the loss of eq. 9 and its gradient.
+    """Return the loss of eq. 9 and its gradient, (n + g, d).
 
-    Parameters
-    ----------
-    x : tensor of shape (n + g, d)
-        Features, the real ones first.
-    labels : int tensor of shape (n + g,)
-        Their clusters.
-    n : int
-        Number of real samples.
-    bandwidth : float or None
-        Bandwidth of the kernel. If None, the median distance.
-
-    Returns
-    -------
-    loss : scalar tensor
-    gradient : tensor of shape (n + g, d)
+    Features `x`, (n + g, d), and their clusters have the `n` real samples first. If
+    `bandwidth` is None, it is the median distance.
     """
     # A GPU would have to wait to learn how large clusters are, and is fast as it is.
     if x.device.type == "cpu" and len(x) > MEDIAN_OF:
@@ -71,14 +58,10 @@ def _pair_weights(labels, n, dtype):
 
 
 def _places(labels):
-    """Return a place for each sample in blocks of clusters.
+    """Return a place for each sample in blocks of clusters, (n + g,), and their shape.
 
-    Returns
-    -------
-    place : int tensor of shape (n + g,)
-        Row in the blocks laid one below the other.
-    shape : tuple of int
-        Number of clusters, samples of the largest.
+    A place is the row in the blocks laid one below the other; the shape is the number
+    of clusters and the samples of the largest.
     """
     _, cluster, counts = labels.unique(return_inverse=True, return_counts=True)
     k, m = len(counts), int(counts.max())

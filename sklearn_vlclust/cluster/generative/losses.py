@@ -24,20 +24,10 @@ __all__ = [
 
 
 def pseudo_label_loss(logits, labels):
-    """Cross-entropy of the cluster head against pseudo-labels: eq. 2.
+    """Cross-entropy of the cluster head against pseudo-labels of k-means: eq. 2.
 
-    Parameters
-    ----------
-    logits : tensor of shape (n, k)
-        Cluster logits, before the softmax.
-    labels : int tensor of shape (n,)
-        Clusters of k-means.
-
-    Returns
-    -------
-    loss : scalar tensor
-        Mean over samples, where eq. 2 as printed sums: the weight of a term should not
-        depend on the batch size.
+    Logits are (n, k), labels (n,). It is the mean over samples, where eq. 2 as printed
+    sums: the weight of a term should not depend on the batch size.
     """
     return F.cross_entropy(logits, labels)
 
@@ -94,24 +84,15 @@ def kernel_matching(real, real_labels, generated, generated_labels, bandwidth=No
 def class_wise_matching(generated, labels):
     """Similarity of generated samples across clusters less that within: eq. 10.
 
-    `L_cwm`. Eq. 10 and the text around it have two kinds of labels for generated
-    samples; those they were generated for are meant, as a sample's own prediction would
-    confirm itself. As printed, the second term also holds the similarity of a sample
-    with itself, a constant that would drown the others where clusters are many: it is
-    left out.
+    `L_cwm`, between -2 (clusters are points, opposite ones) and 2, of the directions of
+    features, (g, d), and the clusters they were generated for, (g,). A term without
+    pairs, as in a batch of one cluster, is left out.
 
-    Parameters
-    ----------
-    generated : tensor of shape (g, d)
-        Features of generated samples; only their directions count (cosines).
-    labels : int tensor of shape (g,)
-        Clusters they were generated for.
-
-    Returns
-    -------
-    loss : scalar tensor
-        Between -2 (clusters are points, opposite ones) and 2. A term without pairs, as
-        in a batch of one cluster, is left out.
+    Eq. 10 and the text around it have two kinds of labels for generated samples; those
+    they were generated for are meant, as a sample's own prediction would confirm
+    itself. As printed, the second term also holds the similarity of a sample with
+    itself, a constant that would drown the others where clusters are many: it is left
+    out.
     """
     z = F.normalize(generated, dim=1)
     same = labels[:, None] == labels
@@ -124,22 +105,12 @@ def class_wise_matching(generated, labels):
 def metric_learning(scores, labels):
     """Push clusters that outdo the one generated for back to its score: eq. 11, `L_ml`.
 
-    A sample that is scored highest for its cluster costs nothing, unlike with
-    cross-entropy: generated samples do not always show the intended cluster.
-
-    Parameters
-    ----------
-    scores : tensor of shape (g, k)
-        Output of the cluster head on generated samples. By eq. 2 these are logits;
-        their softmax makes the loss a bounded one, at most k - 1.
-    labels : int tensor of shape (g,)
-        Clusters they were generated for.
-
-    Returns
-    -------
-    loss : scalar tensor
-        Sum over clusters, mean over samples, where eq. 11 as printed sums: the weight
-        of a term is not to depend on the size of the batch.
+    `scores`, (g, k), are outputs of the cluster head on generated samples, and
+    `labels`, (g,), the clusters they were generated for. By eq. 2 scores are logits;
+    their softmax makes the loss a bounded one, at most k - 1. A sample that is scored
+    highest for its cluster costs nothing, unlike with cross-entropy: generated samples
+    do not always show the intended cluster. It is the mean over samples, where eq. 11
+    as printed sums.
     """
     own = scores.gather(1, labels[:, None])
     return (scores - own).clamp_min(0).square().sum(dim=1).mean()

@@ -6,8 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ..._backend._products import pick_outputs
-from ..networks import mlp
+from ..networks import LinearHeads, mlp
 from ..row_network import EmbeddingNetwork
 from ..views import as_floats
 
@@ -17,7 +16,7 @@ SMALL_SIDE = 64
 BLOCKS, STAGES = 2, 4
 
 
-class ResidualNetwork(nn.Module):
+class ResidualNetwork(LinearHeads):
     """ResNet-18 `F` with an instance head and a cluster head `C` of two layers each.
 
     Small images, of sides up to 64, have the stem of networks for CIFAR: a convolution
@@ -90,17 +89,7 @@ class ResidualNetwork(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def encode(self, images):
-        """High-level features `F(X)` of uint8 images, or of float ones in [0, 1].
-
-        Parameters
-        ----------
-        images : tensor of shape (n, channels, height, width)
-            Images.
-
-        Returns
-        -------
-        h : tensor of shape (n, 8 * width)
-        """
+        """High-level features `F`, (n, 8 * width), of uint8 images or floats to 1."""
         x = as_floats(images) if images.dtype == torch.uint8 else images
         x = (x - self.mean[:, None, None]) / self.scale[:, None, None]
         return self.stages(self.stem(x)).mean(dim=(2, 3))
@@ -121,21 +110,13 @@ class ResidualNetwork(nn.Module):
         """Cluster logits of samples, (n, k)."""
         return self.cluster_mlp(self.encode(x))
 
-    def permute_clusters(self, order):
-        """Renumber the clusters: new cluster i is old cluster ``order[i]``."""
-        pick_outputs(self.cluster_mlp[-1], order)
-        self.config["n_clusters"] = len(order)
+    def last_cluster_layers(self):
+        """Return the last layer of the cluster head."""
+        return (self.cluster_mlp[-1],)
 
     def head_inputs(self, x):
         """Inputs of the last layer of the cluster head, (n, width)."""
         return self.cluster_mlp[:-1](self.encode(x))
-
-    @torch.no_grad()
-    def split_cluster(self, new, old, weight, bias):
-        """Let cluster `new` have the logit of `old` plus ``inputs @ weight + bias``."""
-        last = self.cluster_mlp[-1]
-        last.weight[new] = last.weight[old] + weight
-        last.bias[new] = last.bias[old] + bias
 
 
 class RowNetwork(EmbeddingNetwork):
@@ -143,17 +124,6 @@ class RowNetwork(EmbeddingNetwork):
 
     All maps start linear in the principal axes, as a few thousand samples cannot teach
     more about similarity than embeddings hold; see :class:`EmbeddingNetwork`.
-
-    Parameters
-    ----------
-    n_features : int
-        Width of the embeddings.
-    n_axes : int
-        Number of principal axes used.
-    n_clusters : int
-        Clusters.
-    instance_dim : int
-        Width of the instance features.
     """
 
     def __init__(self, n_features, n_axes, n_clusters, instance_dim):

@@ -23,14 +23,8 @@ def above_chance(share, n_clusters):
 class CalibratedNetwork(nn.Module):
     """Both branches: the clustering network and the generator.
 
-    Parameters
-    ----------
-    on_images : bool
-        Whether samples are uint8 images, or unit rows.
-    clustering, generative : dict
-        Arguments of the networks of the branches.
-    n_clusters : int
-        Number of clusters of both branches.
+    Samples are uint8 images, or unit rows; `clustering` and `generative` are the
+    arguments of the networks of the branches.
     """
 
     clustering: Any
@@ -122,8 +116,9 @@ class CalibrationObjective(nn.Module):
         Learning rate of the calibration, relative to the other stages.
     kernel_matching, class_wise_matching, metric_learning : bool
         Terms of eq. 12 (Figure 2a).
-    anchored : bool
-        Warm start: whether k-means starts at the clusters of the head.
+    kmeans_from_head : bool
+        Whether k-means starts at the clusters of the head, instead of at a partition
+        by coding rate.
     amp : bool, default=False
         Whether the networks run in bfloat16 where gradients are taken and samples
         generated; losses are in float32 in any case.
@@ -156,7 +151,7 @@ class CalibrationObjective(nn.Module):
         kernel_matching,
         class_wise_matching,
         metric_learning,
-        anchored,
+        kmeans_from_head,
         amp=False,
         generator,
     ):
@@ -174,7 +169,7 @@ class CalibrationObjective(nn.Module):
         self.kernel_matching = kernel_matching
         self.class_wise_matching = class_wise_matching
         self.metric_learning = metric_learning
-        self.anchored, self.amp = anchored, amp
+        self.kmeans_from_head, self.amp = kmeans_from_head, amp
         self.generator = generator
         self.stage = ""
         self._hidden: Any = None
@@ -292,7 +287,7 @@ class CalibrationObjective(nn.Module):
         """
         seed = int(torch.randint(2**31 - 1, (), generator=self.generator))
         rng, k = np.random.RandomState(seed), network.config["n_clusters"]
-        if not self.anchored:
+        if not self.kmeans_from_head:
             labels = partition_by_rate(self._map(network.encode).cpu().numpy(), k, rng)
             return torch.from_numpy(labels)
         features = self._map(network.features).cpu().numpy()

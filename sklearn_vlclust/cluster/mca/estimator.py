@@ -12,6 +12,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from ..._compat import Interval, StrOptions
+from ..._docs import documented
 from ..._typing import (
     Auto,
     Callbacks,
@@ -28,7 +29,7 @@ from ...metrics._clusters import cluster_means
 from ...neighbors import kneighbors, nearest
 from ...training import RandomBatches, resolve_device
 from ..base import BaseDeepClusterer
-from ..batches import near_rows
+from ..batches import knn_indices
 from ..partition import draw_sample, partition
 from ..separate import separate_groups
 from ..spectral.averaged_cuts import AveragedCuts, principal_components
@@ -41,6 +42,7 @@ from .objective import AlignedBatches, MCAObjective
 ATTENTION_ROWS = 1024
 
 
+@documented()
 class MCAClustering(BaseDeepClusterer):
     """Clustering of images by multi-level cross-modal alignment (MCA).
 
@@ -59,22 +61,14 @@ class MCAClustering(BaseDeepClusterer):
     ours, one set for all data; the paper's are in
     :data:`sklearn_vlclust.cluster.mca.presets.MCA`.
 
-    Parameters
-    ----------
-    n_clusters : int or "auto", default=8
-        Number of clusters (c in the paper). "auto" estimates it from the embeddings;
-        see :class:`~sklearn_vlclust.CodingLengthKSelector`.
+    Parameters: <n_clusters>
     semantic_space : "wordnet", Vocabulary, SemanticSpace, list of str or None, \
 default="wordnet"
         The nouns. A vocabulary is filtered by a :class:`SemanticSpace` with its
         defaults. A :class:`SemanticSpace` is cloned and fitted, its `n_clusters` and
         `random_state` following this estimator's. "wordnet" is all nouns of WordNet.
         With None there are no words, and image consistency works alone.
-    embedder : None, "offline" or encoder instance, default=None
-        Embeds images, and nouns that carry no vector. If None,
-        :class:`~sklearn_vlclust.CLIPEmbedder`; "offline"
-        :class:`~sklearn_vlclust.OfflineEmbedder`; an instance is cloned. Not used for
-        embeddings with nouns that carry vectors.
+    <embedder>
     semantic_weight : "auto" or float in [0, 1], default="auto"
         How far the nouns are trusted. "auto" compares how well noun mixtures and images
         keep neighboring images together (not in the paper).
@@ -120,61 +114,20 @@ default="wordnet"
     batch_size : int, default=512
         Images per batch.
     lr : float, default=1e-3
-        Learning rate of Adam.
-    device : str or torch.device, default="auto"
-        "auto" is CUDA, else MPS, else the CPU. Results are NumPy arrays in any case.
-    checkpoint : str or Path, default=None
-        File that is replaced after every epoch. A fit that finds it continues from
-        there, and ends with the labels of an uninterrupted fit.
-    callbacks : list of objects, default=None
-        Each has ``on_epoch_end(estimator, epoch, losses)``, and ends the training by
-        returning True. During the call the estimator can predict.
-    verbose : int, default=0
-        1 shows a progress bar, with the time left.
-    random_state : int, RandomState instance or None, default=None
-        Same seed, same labels, on one machine. Global seeds are left alone.
+        Learning rate.
+    <device, checkpoint, callbacks, verbose, random_state>
 
-    Attributes
-    ----------
-    labels_ : ndarray of shape (n_samples,), int64
-        Cluster of each sample; cluster 0 is the largest.
-    n_clusters_ : int
-        Number of clusters that have samples.
-    k_candidates_ : list of (int, float)
-        Only with ``n_clusters="auto"``, as the next two: the estimated number and at
-        most three runner-ups, each with its score, best first.
-    k_values_ : ndarray of int
-        Numbers of clusters that were compared.
-    k_scores_ : dict of str to ndarray
-        Curves over `k_values_`; ``"reproducibility"`` is what the estimate has most of.
-    cluster_centers_ : ndarray of shape (`n_clusters_`, n_features)
-        Mean direction of each cluster, unit rows.
-    cluster_names_ : list of `n_clusters_` arrays of str
-        Nouns of each cluster, best first. Absent with ``semantic_space=None``, as are
-        the next three.
+    Attributes: <labels_, n_clusters_, k_candidates_, k_values_, k_scores_>
+    <cluster_centers_, cluster_names_>
     name_scores_ : list of `n_clusters_` arrays of float
         Share of the cluster's attention that goes to the noun, times the noun's
         probability of the cluster: between 0 and 1.
     noun_labels_ : ndarray of shape (n_nouns,), int64
-        Cluster of every noun of the space.
-    semantic_space_ : SemanticSpace or None
-        The fitted space.
-    semantic_weight_ : float
-        How far the nouns were trusted: 0 is not at all, 1 fully. It is low where the
-        nouns do not cover the images, and where the images agree so well that words
-        have nothing to add. Clusters are named in any case.
+        Cluster of every noun of the space, if there are words.
+    <semantic_space_, semantic_weight_>
     network_ : torch.nn.Module
         Heads and attention, on the CPU.
-    embedder_ : encoder or None
-        What embedded the images; None if `X` was embeddings.
-    history_ : list of dict
-        Per epoch the mean of each loss term by name.
-    n_iter_ : int
-        Number of epochs run.
-    n_features_in_ : int
-        Width of the embeddings.
-    feature_names_in_ : ndarray of str
-        Names of the columns, if `X` had any.
+    <embedder_, history_, n_iter_, n_features_in_, feature_names_in_>
 
     See Also
     --------
@@ -187,13 +140,10 @@ default="wordnet"
     starts, and their sizes are what the clusters are kept to, not even ones: 500, 5 and
     5 images stay so. Classes of embeddings of photographs do not lie apart like that.
 
-    Equations 1 to 6 are one function each in ``cluster/mca/_losses.py``; eqs. 7 and 8
+    Equations 1 to 6 are one function each in ``cluster/mca/losses.py``; eqs. 7 and 8
     are ``MCAObjective`` beside it.
 
-    References
-    ----------
-    .. [1] Qiu, Zhang, Chen, Cai, "Multi-level Cross-modal Alignment for Image
-       Clustering", AAAI 2024.
+    References: <qiu2024>
 
     Examples
     --------
@@ -249,8 +199,8 @@ default="wordnet"
         self,
         n_clusters: Int | Auto = 8,
         *,
-        semantic_space: Words = "wordnet",
-        embedder: Encoder = None,
+        semantic_space: Words | None = "wordnet",
+        embedder: Encoder | None = None,
         semantic_weight: Float | Auto = "auto",
         k_i: Int = 10,
         k_s: Int = 5,
@@ -276,7 +226,7 @@ default="wordnet"
         lr: Float = 1e-3,
         device: Device = "auto",
         checkpoint: str | Path | None = None,
-        callbacks: Callbacks = None,
+        callbacks: Callbacks | None = None,
         verbose: Int = 0,
         random_state: RandomState = None,
     ) -> None:
@@ -315,10 +265,7 @@ default="wordnet"
     def attention(self, X: Data) -> tuple[np.ndarray, np.ndarray]:
         """Neighboring nouns of each image and their weights: eq. 4, Figure 4.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or images
-            As in :meth:`fit`.
+        Parameters: <X>
 
         Returns
         -------
@@ -392,7 +339,7 @@ default="wordnet"
         near, labels = self._partition_sample(joint[sample], len(joint), rng, device)
         if len(labels) < len(joint):
             # One neighbor is drawn at a time: a few that are missed do not matter.
-            near = near_rows(joint, near.shape[1], rng, device)
+            near = knn_indices(joint, near.shape[1], rng, device)
         return near, labels
 
     def _partition_sample(self, x, n, rng, device):

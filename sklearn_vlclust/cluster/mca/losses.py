@@ -17,15 +17,8 @@ TINY = 1e-12
 def image_consistency(q, q_neighbor):
     """Disagreement of images with one of their nearest images: eq. 1, first term.
 
-    Parameters
-    ----------
-    q, q_neighbor : tensor of shape (b, c)
-        Assignments of the images and of a random neighbor of each.
-
-    Returns
-    -------
-    loss : scalar tensor
-        ``-mean_i log(q_i . q_j)``.
+    ``-mean_i log(q_i . q_j)`` with the assignments `q` and `q_neighbor`, (b, c), of the
+    images and of a random neighbor of each.
     """
     return -(q * q_neighbor).sum(dim=1).clamp_min(TINY).log().mean()
 
@@ -33,22 +26,13 @@ def image_consistency(q, q_neighbor):
 def negative_entropy(q, shares=None):
     """Imbalance of the mean assignment: eq. 1, second term, without its weight `eta`.
 
+    ``sum_l qbar_l log qbar_l`` of the assignments `q`, (b, c): between ``-log c``
+    (even) and 0 (collapsed). With known `shares` of the clusters, (c,), it is the
+    divergence of the mean from them, which is 0 or more (not in the paper).
+
     Eq. 1 as printed subtracts ``eta * sum_l qbar_l log qbar_l``, which would reward
     putting everything in one cluster. The text ("negative entropy ... for preventing
     trivial solutions") fixes the sign used here.
-
-    Parameters
-    ----------
-    q : tensor of shape (b, c)
-        Assignments.
-    shares : tensor of shape (c,), default=None
-        Shares of the clusters that are known (not in the paper). The loss is then the
-        divergence of the mean from them, which is 0 or more.
-
-    Returns
-    -------
-    loss : scalar tensor
-        ``sum_l qbar_l log qbar_l``, between ``-log c`` (even) and 0 (collapsed).
     """
     mean = q.mean(dim=0).clamp_min(TINY)
     if shares is not None:
@@ -59,21 +43,9 @@ def negative_entropy(q, shares=None):
 def instance_alignment(q, p, neighbor, tau):
     """Contrast of an image with one of its nearest nouns against all others: eq. 2.
 
-    Parameters
-    ----------
-    q : tensor of shape (b, c)
-        Assignments of images.
-    p : tensor of shape (m, c)
-        Assignments of all nouns.
-    neighbor : int tensor of shape (b,)
-        The noun drawn from each image's nearest nouns.
-    tau : float
-        Temperature `tau_ia`.
-
-    Returns
-    -------
-    loss : scalar tensor
-        The positive pair is left out of the denominator, as printed.
+    `q`, (b, c), and `p`, (m, c), are the assignments of images and of all nouns, and
+    `neighbor`, (b,), is the noun drawn from each image's nearest nouns. The positive
+    pair is left out of the denominator, as printed. `tau` is `tau_ia`.
     """
     return _contrast(linear(q, p) / tau, neighbor)
 
@@ -81,21 +53,13 @@ def instance_alignment(q, p, neighbor, tau):
 def prototype_alignment(rho_image, rho_text, tau):
     """Agreement of each pair of prototypes, compared with all other pairs: eq. 3.
 
+    Assignments ``f_I(h^I)`` and ``f_S(h^S)`` are (c, c); row j belongs to prototype j.
+    `tau` is `tau_pa`.
+
     As printed, the denominator holds the other pairs ``h_l^I . h_l^S``. The proof of
     Theorem 6 has ``h_j^I . h_l^S`` in places; that form was measured to lose clusters
     (34 of 37 left on Oxford pets), as image prototypes without a noun of their own
     share a text prototype and are then driven apart.
-
-    Parameters
-    ----------
-    rho_image, rho_text : tensor of shape (c, c)
-        Assignments ``f_I(h^I)`` and ``f_S(h^S)``; row j belongs to prototype j.
-    tau : float
-        Temperature `tau_pa`.
-
-    Returns
-    -------
-    loss : scalar tensor
     """
     agreement = (rho_image * rho_text).sum(dim=1) / tau  # (c,)
     own = torch.arange(len(agreement), device=agreement.device)
@@ -103,37 +67,19 @@ def prototype_alignment(rho_image, rho_text, tau):
 
 
 def attention_weights(queries, keys):
-    """Weights of each image's neighboring nouns: eq. 4, softmax.
+    """Weights of each image's neighboring nouns, (b, k_S): eq. 4, softmax.
 
-    Parameters
-    ----------
-    queries : tensor of shape (b, d)
-        ``W^I u_i``; or ``W^S^T W^I u_i`` with the nouns themselves as keys.
-    keys : tensor of shape (b, k_S, d)
-        ``W^S v_j`` of the neighboring nouns.
-
-    Returns
-    -------
-    weights : tensor of shape (b, k_S)
-        Rows sum to one.
+    Rows sum to 1. `queries`, (b, d), are ``W^I u_i`` and `keys`, (b, k_S, d), ``W^S
+    v_j``; or queries are ``W^S^T W^I u_i`` and keys the nouns themselves.
     """
     return torch.einsum("bd,bkd->bk", queries, keys).softmax(dim=1)
 
 
 def semantic_assignment(weights, p):
-    """Assignment of an image as its neighboring nouns see it: eq. 4.
+    """Assignment of an image, (b, c), as its neighboring nouns see it: eq. 4.
 
-    Parameters
-    ----------
-    weights : tensor of shape (b, k_S)
-        See `attention_weights`.
-    p : tensor of shape (b, k_S, c)
-        Assignments of the neighboring nouns.
-
-    Returns
-    -------
-    p_prime : tensor of shape (b, c)
-        Rows sum to one.
+    `weights`, (b, k_S), are `attention_weights`, and `p`, (b, k_S, c), the assignments
+    of the neighboring nouns.
     """
     return torch.einsum("bk,bkc->bc", weights, p)
 
@@ -141,20 +87,10 @@ def semantic_assignment(weights, p):
 def semantic_alignment(q, p_prime):
     """Cross-entropy of images against the pseudo-labels of their nouns: eqs. 5 and 6.
 
-    The arg max of eq. 5 has no gradient, so `W^I`, `W^S` and `f_S` would learn
-    nothing here. A straight-through estimator (not in the paper) passes the gradient of
-    the one-hot label on to `p_prime`.
-
-    Parameters
-    ----------
-    q : tensor of shape (b, c)
-        Assignments of images.
-    p_prime : tensor of shape (b, c)
-        Assignments by neighboring nouns; their arg max is the pseudo-label.
-
-    Returns
-    -------
-    loss : scalar tensor
+    `q`, (b, c), are the assignments of images and `p_prime`, (b, c), those by their
+    nouns, whose arg max is the pseudo-label. The arg max of eq. 5 has no gradient, so
+    `W^I`, `W^S` and `f_S` would learn nothing here. A straight-through estimator (not
+    in the paper) passes the gradient of the one-hot label on to `p_prime`.
     """
     label = F.one_hot(p_prime.argmax(dim=1), q.shape[1])  # q' of eq. 5
     label = label + p_prime - p_prime.detach()

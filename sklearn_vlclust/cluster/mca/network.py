@@ -3,16 +3,12 @@
 import torch
 from torch import nn
 
-from ..._backend._products import (
-    Linear,
-    linear,
-    linear_of_directions,
-    pick_outputs,
-)
+from ..._backend._products import Linear, linear, linear_of_directions
+from ..networks import LinearHeads
 from .losses import attention_weights
 
 
-class MCANetwork(nn.Module):
+class MCANetwork(LinearHeads):
     """Heads `f_I`, `f_S` and attention matrices `W^I`, `W^S`.
 
     Each modality is centered and scaled before its head: the mean image and the mean
@@ -76,7 +72,7 @@ class MCANetwork(nn.Module):
 
     def _head_logits(self, head, x, mean, spread, norms=None):
         """Apply a head to ``(x - mean) / spread``, folded into the head's weights."""
-        scale = self.config["logit_scale"]
+        scale = self.head_scale
         weight = head.weight * (scale / spread)
         bias = scale * head.bias - weight @ mean
         return linear_of_directions(x, norms, weight, bias)
@@ -103,23 +99,16 @@ class MCANetwork(nn.Module):
         head.weight.copy_(centers)
         head.bias.copy_(-centers.square().sum(dim=1) / 2)
 
-    def permute_clusters(self, order):
-        """Renumber the clusters: new cluster i is old cluster ``order[i]``."""
-        for head in (self.image_head, self.text_head):
-            pick_outputs(head, order)
-        self.config["n_clusters"] = len(order)
+    def last_cluster_layers(self):
+        """Return the heads, that of images first."""
+        return self.image_head, self.text_head
+
+    @property
+    def head_scale(self):  # type: ignore[override]
+        """Factor of the logits of both heads."""
+        return self.config["logit_scale"]
 
     def head_inputs(self, x, norms=None):
         """Inputs of the image head, see `split_cluster`, (n, d)."""
         x = x if norms is None else x / norms[:, None]
         return (x - self.image_mean) / self.image_spread
-
-    @torch.no_grad()
-    def split_cluster(self, new, old, weight, bias):
-        """Let cluster `new` have the logit of `old` plus ``inputs @ weight + bias``."""
-        scale = self.config["logit_scale"]
-        for head in (self.image_head, self.text_head):
-            head.weight[new] = head.weight[old]
-            head.bias[new] = head.bias[old]
-        self.image_head.weight[new] += weight / scale
-        self.image_head.bias[new] += bias / scale

@@ -11,6 +11,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from ..._compat import Interval, StrOptions
+from ..._docs import documented
 from ..._typing import (
     Array,
     Auto,
@@ -30,8 +31,8 @@ from ...neighbors import kneighbors
 from ...training import RandomBatches, resolve_device
 from .._split import most_divided
 from ..axes import half_whitening
-from ..base import BaseDeepClusterer, _features
-from ..batches import NeighborBatches, near_rows
+from ..base import BaseDeepClusterer, _features, check_n_clusters
+from ..batches import NeighborBatches, knn_indices
 from ..separate import separate_groups
 from ..spectral.cut import SpectralCut
 from ..spectral.graph_cuts import GRAPHS, choose_cut, cut_graphs
@@ -48,6 +49,7 @@ from .objective import RateReductionObjective
 from .recipe import RateReductionRecipe
 
 
+@documented()
 class RateReductionClustering(BaseDeepClusterer):
     """Clustering by the principle of rate reduction (CPP).
 
@@ -68,17 +70,7 @@ class RateReductionClustering(BaseDeepClusterer):
     directions. The paper's own parameters are in
     :data:`sklearn_vlclust.cluster.rate_reduction.presets.CPP`.
 
-    Parameters
-    ----------
-    n_clusters : int or "auto", default="auto"
-        Number of clusters. "auto" estimates it from the embeddings; see
-        :class:`~sklearn_vlclust.CodingLengthKSelector`, which has Algorithm 1 of the
-        paper as well.
-    semantic_space : "wordnet", Vocabulary, SemanticSpace, list of str or None, \
-default=None
-        Nouns for embeddings (not in the paper). Each row is joined with its mixture of
-        nouns, as far as these help: see `semantic_weight_`. Clusters are named by them.
-        If None, as in the paper: no words and no names.
+    Parameters: <auto_n_clusters, semantic_space>
     n_components : int or "auto", default="auto"
         Width `d` of the features. "auto" is 64, or 128 above 64 clusters: orthogonal
         subspaces need one direction each. It is at most a quarter of the width of the
@@ -86,12 +78,7 @@ default=None
     hidden_dim : int or None, default=None
         Width of the pre-feature layer of Table 7a, which starts at random. If None,
         there is none, and features are linear in the embeddings.
-    embedder : None, "offline" or encoder instance, default=None
-        Embeds images. If None, :class:`~sklearn_vlclust.CLIPEmbedder`; "offline"
-        :class:`~sklearn_vlclust.OfflineEmbedder`; an instance is cloned. Not used for
-        embeddings.
-    eps : float, default=0.1
-        Squared precision of the coding rates (epsilon^2 in the paper).
+    <embedder, eps>
     gamma : float, default=0.2
         Entropy of the membership in training (eq. 3); the larger, the more images
         belong together.
@@ -123,78 +110,38 @@ default=None
         "sgd" has the momentum and weight decay of Table 8b.
     lr : float, default=1e-3
         Learning rate.
-    device : str or torch.device, default="auto"
-        "auto" is CUDA, else MPS, else the CPU. Results are NumPy arrays in any case.
-    checkpoint : str or Path, default=None
-        File that is replaced after every epoch. A fit that finds it continues from
-        there, and ends with the labels of an uninterrupted fit.
-    callbacks : list of objects, default=None
-        Each has ``on_epoch_end(estimator, epoch, losses)``, and ends the training by
-        returning True. During the call the estimator can transform; clusters are cut
-        when training has ended.
-    verbose : int, default=0
-        1 shows a progress bar.
-    random_state : int, RandomState instance or None, default=None
-        Same seed, same labels, on one machine. Global seeds are left alone.
+    <device, checkpoint, callbacks, verbose, random_state>
 
-    Attributes
-    ----------
-    labels_ : ndarray of shape (n_samples,), int64
-        Cluster of each sample; cluster 0 is the largest.
-    n_clusters_ : int
-        Number of clusters that have samples.
+    Attributes: <labels_, n_clusters_>
     features_ : ndarray of shape (n_samples, n_components), float32
         Learned features `Z`, unit rows.
     cluster_centers_ : ndarray of shape (`n_clusters_`, n_components)
         Mean direction of the features of each cluster, unit rows.
-    k_candidates_ : list of (int, float)
-        Only with ``n_clusters="auto"``, as the next two: the estimated number and at
-        most three runner-ups, each with its score, best first.
-    k_values_ : ndarray of int
-        Numbers of clusters that were compared.
-    k_scores_ : dict of str to ndarray
-        Curves over `k_values_`; the estimate has the largest ``"reproducibility"``.
+    <k_candidates_, k_values_, k_scores_>
     cuts_ : list of objects
         The graphs of the samples (of copies, one) and their eigenvectors, for
         :meth:`set_n_clusters`.
-    cluster_names_ : list of `n_clusters_` arrays of str
-        Nouns of each cluster, best first. Absent with ``semantic_space=None``, as is
-        the next.
-    name_scores_ : list of `n_clusters_` arrays of float
-        Share of the cluster's votes that each of these nouns has, between 0 and 1.
-    semantic_space_ : SemanticSpace or None
-        The fitted space.
-    semantic_weight_ : float
-        How far the nouns were trusted: 0 is not at all, 1 fully.
+    <cluster_names_, name_scores_, semantic_space_, semantic_weight_>
     network_ : torch.nn.Module
         Layers and clusters, on the CPU.
-    embedder_ : encoder or None
-        The encoder of the images; None if `X` was embeddings.
-    history_ : list of dict
-        Per epoch the mean of each loss term by name. ``"membership_residual"`` is the
-        largest difference of a row sum of the membership from 1.
-    n_iter_ : int
-        Number of epochs run.
-    n_features_in_ : int
-        Width of the embeddings.
-    feature_names_in_ : ndarray of str
-        Names of the columns, if `X` had any.
+    <embedder_, history_, n_iter_, n_features_in_, feature_names_in_>
 
     See Also
     --------
     MCAClustering : Clustering with the help of words.
+    sklearn_vlclust.CodingLengthKSelector : Has Algorithm 1, for `n_clusters`.
     sklearn_vlclust.metrics.coding_rate : Eq. 1.
     sklearn_vlclust.metrics.cluster_coding_rate : Eq. 2.
 
     Notes
     -----
-    The membership, eq. 3, is in ``cluster/rate_reduction/_membership.py``; the whole
+    In `history_`, ``"membership_residual"`` is the largest difference of a row sum of
+    the membership from 1.
+
+    The membership, eq. 3, is in ``cluster/rate_reduction/membership.py``; the whole
     objective is ``RateReductionObjective`` beside it.
 
-    References
-    ----------
-    .. [1] Chu, Tong, Ding, Dai, Haeffele, Vidal, Ma, "Image clustering via the
-       principle of rate reduction in the age of pretrained models", ICLR 2024.
+    References: <chu2024>
 
     Examples
     --------
@@ -237,10 +184,10 @@ default=None
         self,
         n_clusters: Int | Auto = "auto",
         *,
-        semantic_space: Words = None,
+        semantic_space: Words | None = None,
         n_components: Int | Auto = "auto",
         hidden_dim: Int | None = None,
-        embedder: Encoder = None,
+        embedder: Encoder | None = None,
         eps: Float = 0.1,
         gamma: Float = 0.2,
         n_columns: Int | None = 16,
@@ -254,7 +201,7 @@ default=None
         lr: Float = 1e-3,
         device: Device = "auto",
         checkpoint: str | Path | None = None,
-        callbacks: Callbacks = None,
+        callbacks: Callbacks | None = None,
         verbose: Int = 0,
         random_state: RandomState = None,
     ) -> None:
@@ -284,10 +231,7 @@ default=None
     def transform(self, X: Data) -> Array:
         """Learned features `Z` of each sample.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or images
-            As in :meth:`fit`.
+        Parameters: <X>
 
         Returns
         -------
@@ -299,10 +243,7 @@ default=None
     def membership(self, X: Data) -> np.ndarray:
         """Doubly stochastic membership of the samples of a batch: eq. 3.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or images
-            As in :meth:`fit`; the result has n_samples squared entries.
+        Parameters: <X>
 
         Returns
         -------
@@ -341,10 +282,7 @@ default=None
         n_clusters : int
             Number of clusters, at most the number of samples of the fit.
 
-        Returns
-        -------
-        self : object
-            The estimator.
+        Returns: <fitted>
 
         Raises
         ------
@@ -352,12 +290,7 @@ default=None
             If `n_clusters` is not an integer between 1 and the number of samples.
         """
         check_is_fitted(self)
-        n = len(self.features_)
-        if not isinstance(n_clusters, int | np.integer) or not 1 <= n_clusters <= n:
-            raise ValueError(
-                f"n_clusters={n_clusters!r} is not an integer between 1 and the "
-                f"{n} samples of the fit."
-            )
+        check_n_clusters(n_clusters, len(self.features_), "samples of the fit")
         n_distinct = self.cuts_[0].affinity.shape[0]
         if n_distinct > self.cuts_[0].max_k < n_clusters:
             rng = np.random.RandomState(0)  # where eigenvectors start, no more
@@ -398,7 +331,7 @@ default=None
             warm_up=self.warm_up,
             generator=generator,
         )
-        near = near_rows(rows, self.view_neighbors, rng, device)
+        near = knn_indices(rows, self.view_neighbors, rng, device)
         source = NeighborBatches(rows, near, generator, device)
         return criterion, RandomBatches(source, self.batch_size, generator)
 

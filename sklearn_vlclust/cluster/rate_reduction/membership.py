@@ -1,6 +1,5 @@
 """Doubly stochastic membership of the samples of a batch: eq. 3."""
 
-import math
 import warnings
 
 import torch
@@ -13,8 +12,6 @@ from ...metrics._coding_rate import cholesky
 MAX_ROUNDS = 30
 # Rounds between checks of the residual, which cost about as much as a round.
 BLIND_ROUNDS = 2
-# Number of entries per thread of torch, and at most per step of a vectorized loop.
-THREAD_ENTRIES, LOOP_ENTRIES = 2**15, 2**5
 # Largest difference of a row sum from 1 without a warning.
 RESIDUAL = 1e-2
 
@@ -65,31 +62,6 @@ def warn_not_converged(residual, gamma):
         )
 
 
-def _kernel(similarities, gamma):
-    """Return ``exp((similarities - 1) / gamma)``, exactly symmetric where they are.
-
-    Computed by exp2, which is four times as fast as exp. But the last few entries of a
-    thread, fewer than a vectorized step, are rounded differently. So the entries are
-    padded; where that is not possible, exp is used.
-    """
-    m = len(similarities)
-    entries = _round_up(m * m, LOOP_ENTRIES * torch.get_num_threads())
-    flat = similarities.new_empty(entries)
-    flat[m * m :] = 0
-    K = flat[: m * m].view(m, m)
-    torch.sub(similarities, 1, out=K)
-    n_shares = min(torch.get_num_threads(), -(-entries // THREAD_ENTRIES))
-    if entries % (LOOP_ENTRIES * n_shares) == 0:
-        K.mul_(math.log2(math.e) / gamma)
-        flat.exp2_()
-        return K
-    return K.mul_(1 / gamma).exp_()
-
-
-def _round_up(n, unit):
-    return -(-n // unit) * unit
-
-
 class _Sinkhorn(torch.autograd.Function):
     """Scale ``K = exp((similarities - 1) / gamma)``; differentiated at the fixed point.
 
@@ -103,7 +75,7 @@ class _Sinkhorn(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, similarities, gamma):
-        K = _kernel(similarities, gamma)
+        K = ((similarities - 1) / gamma).exp_()
         s = K.sum(dim=1).rsqrt()
         tolerance = torch.finfo(K.dtype).eps ** 0.5 / 2
         # On a device other than the CPU, reading the residual would synchronize.

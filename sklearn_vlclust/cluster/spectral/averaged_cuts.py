@@ -10,30 +10,19 @@ from scipy.linalg import eigh
 from ...data.rows import unit
 from ...metrics._clusters import cluster_means
 from ...neighbors import kneighbors
+from ..axes import TINY_VARIANCE
 from .graph_cuts import GRAPHS, choose_cut, cut_graphs, cut_labels
 from .recipe import SpectralRecipe
 
 # Log posterior of a cluster without rows.
 NEVER = -1e6
-# Axes with less than this share of the first axis's variance are rounding errors.
-TINY_VARIANCE = 1e-6
 
 
 def principal_components(rows):
-    """Return the principal components of rows that cuts may use.
+    """Return principal components, (n, r), mean and axes, (r, d), of joint rows.
 
-    Parameters
-    ----------
-    rows : ndarray of shape (n, d), float32
-        Joint rows.
-
-    Returns
-    -------
-    components : ndarray of shape (n, r), float32
-        Projections on the first axes, largest variance first.
-    mean : ndarray of shape (d,), float32
-    axes : ndarray of shape (r, d), float32
-        Orthonormal: ``components = (rows - mean) @ axes.T``.
+    ``components = (rows - mean) @ axes.T`` with orthonormal axes, largest variance
+    first, as far as cuts may use them.
     """
     d = rows.shape[1]
     mean = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
@@ -68,23 +57,13 @@ class AveragedCuts:
         self.recipe = SpectralRecipe.in_use()
         self.n_neighbors = n_neighbors or self.recipe.n_neighbors
         self.device = device
+        self._last = None
 
     def start(self, k, rng):
         """Cut the mean of the graphs of several numbers of half-whitened axes.
 
-        Parameters
-        ----------
-        k : int
-            Number of clusters.
-        rng : RandomState
-            Draws where eigenvectors start.
-
-        Returns
-        -------
-        labels : ndarray of shape (n,)
-            From 0, without gaps.
-        kind : str
-            Kind of the cut. Later rounds keep it: choosing again was less reliable.
+        Returns labels from 0, without gaps, and the kind of the cut. Later rounds keep
+        it: choosing again was less reliable. `rng` draws where eigenvectors start.
         """
         rows = [self._half_whitened(width) for width in self._widths(k)]
         neighbors = self._kneighbors(rows, k, rng)
@@ -97,22 +76,9 @@ class AveragedCuts:
     def sharpen(self, labels, k, kind, rng):
         """Find the axes that separate the clusters, and cut the kNN graph on them.
 
-        Parameters
-        ----------
-        labels : ndarray of shape (n,)
-            Clusters from :meth:`start` or from the round before.
-        k : int
-            Number of clusters.
-        kind : str
-            Kind of the cut.
-        rng : RandomState
-            Draws where eigenvectors start.
-
-        Returns
-        -------
-        labels : ndarray of shape (n,)
-            From 0, without gaps. A trimmed cut was chosen because it cuts less of the
-            graph; it stays unchanged if it would cut much more.
+        `labels` are from :meth:`start`, as `kind` is, or from the round before; the new
+        ones are from 0, without gaps. A trimmed cut was chosen because it cuts less of
+        the graph; it stays unchanged if it would cut much more.
         """
         neighbors = self._kneighbors([self._discriminant_rows(labels)], k, rng)
         sharper = cut_labels(cut_graphs(neighbors, kind, k, rng), k, kind)
@@ -120,33 +86,22 @@ class AveragedCuts:
         return labels if kind == "trimmed" and self._cost(sharper) > most else sharper
 
     def classifier(self, labels, k):
-        """Return a linear classifier of the clusters, for new rows.
+        """Return weight, (k, r), and bias, (k,), of a linear classifier for new rows.
 
-        It compares directions from the center of all cluster means, which need few
-        rows to estimate. If a cluster lies between the others, directions do not
-        separate it; then :meth:`discriminant` is the classifier.
-
-        Parameters
-        ----------
-        labels : ndarray of shape (n,)
-            From 0.
-        k : int
-            Number of clusters; those without rows are never predicted.
-
-        Returns
-        -------
-        weight : ndarray of shape (k, r), float32
-        bias : ndarray of shape (k,), float32
-            Log posteriors are ``components @ weight.T + bias``, up to a constant.
+        Log posteriors are ``components @ weight.T + bias``, up to a constant. It
+        compares directions from the center of all cluster means, which need few rows to
+        estimate. If a cluster lies between the others, directions do not separate it;
+        then :meth:`discriminant` is the classifier. Clusters without rows are never
+        predicted.
         """
-        whitening, means, sizes = within = self._within(labels)
+        whitening, means, sizes = self._within(labels)
         means = means @ whitening
         origin = means[sizes > 0].mean(axis=0)
         means = means - origin
         lengths = np.linalg.norm(means, axis=1, keepdims=True).clip(1e-12)
         means *= np.sqrt(np.square(lengths[sizes > 0]).mean()) / lengths
         found = self._padded(means @ whitening, -means @ origin, sizes, k)
-        others = self._discriminant(within, k)
+        others = self.discriminant(labels, k)
         kept = [
             ((self.components @ weight.T + bias).argmax(axis=1) == labels).mean()
             for weight, bias in (found, others)
@@ -158,10 +113,7 @@ class AveragedCuts:
 
         Takes and returns the same as :meth:`classifier`.
         """
-        return self._discriminant(self._within(labels), k)
-
-    def _discriminant(self, within, k):
-        whitening, means, sizes = within
+        whitening, means, sizes = self._within(labels)
         means = means @ whitening
         bias = np.log(sizes.clip(1) / sizes.sum()) - np.square(means).sum(axis=1) / 2
         return self._padded(means @ whitening, bias, sizes, k)
@@ -210,7 +162,15 @@ class AveragedCuts:
         ]
 
     def _within(self, labels):
-        """Whitening of the covariance within clusters, their means and their sizes."""
+        """Whitening of the covariance within clusters, their means and their sizes.
+
+        Kept for the last labels: the classifier of a round and the next cut share it.
+        """
+        if self._last is None or not np.array_equal(self._last[0], labels):
+            self._last = labels.copy(), self._estimate_within(labels)
+        return self._last[1]
+
+    def _estimate_within(self, labels):
         recipe = self.recipe
         d = min(recipe.discriminant_axes, self._n_axes)
         x = self.components[:, :d].astype(np.float64)

@@ -17,27 +17,13 @@ def cut_and_merge(cut, rows, k, eps=0.1):
     """Over-segment a graph into more than `k` clusters, and merge by coding rate.
 
     Spectral clusters can go wrong by halving one group and joining two others, which
-    costs little in the graph but much in coding rate: the joined ones do not lie in
-    few directions. So the graph is cut into 0 to 5 extra clusters, which are then
-    merged. The result is chosen by graph and rate together: the rate alone would put
-    two small groups into one cluster if that lets a large group have two. In the
-    normalized cut of the graph, small groups count as much as large ones.
+    costs little in the graph but much in coding rate: the joined ones do not lie in few
+    directions. So the graph is cut into 0 to 5 extra clusters, which are then merged.
+    The result is chosen by graph and rate together: the rate alone would put two small
+    groups into one cluster if that lets a large group have two. In the normalized cut
+    of the graph, small groups count as much as large ones.
 
-    Parameters
-    ----------
-    cut : SpectralCut
-        Of the graph of the rows, for at least 5 more clusters than `k`.
-    rows : ndarray of shape (n, d), float32
-        Features of unit length.
-    k : int
-        Clusters wanted.
-    eps : float, default=0.1
-        Squared precision.
-
-    Returns
-    -------
-    labels : ndarray of shape (n,), int64
-        From 0.
+    `cut` is of the graph of the unit rows, for at least 5 more clusters than `k`.
     """
     recipe, Z, tried = SpectralRecipe.in_use(), torch.from_numpy(rows), []
     for finer in range(min(k, cut.max_k), min(k + recipe.n_surplus, cut.max_k) + 1):
@@ -54,14 +40,8 @@ def cut_and_merge(cut, rows, k, eps=0.1):
 class ClusterRates:
     """Coding rates (eq. 2) of clusters and of unions of them, each computed once.
 
-    Parameters
-    ----------
-    Z : float tensor of shape (n, d)
-        Features of unit length; at most 20,000 of them are used.
-    labels : int ndarray of shape (n,)
-        Clusters, from 0.
-    eps : float, default=0.1
-        Squared precision.
+    `Z` are features of unit length, (n, d), of which at most 20,000 are used, and
+    `labels` their clusters, from 0.
     """
 
     def __init__(self, Z, labels, eps=0.1):
@@ -75,24 +55,12 @@ class ClusterRates:
         return _near_pairs([self._Z[rows] for rows in self._members])
 
     def merge(self, k, power=0.0):
-        """Merge clusters, two at a time, where the coding rate grows least.
+        """Merge two at a time, where the coding rate grows least, until `k` are left.
 
-        Of many clusters only those are tried together that are near each other: of 500,
-        a hundredth of the pairs.
-
-        Parameters
-        ----------
-        k : int
-            Clusters to leave.
-        power : float, default=0
-            The growth is divided by the rows of the smaller cluster to this power.
-
-        Returns
-        -------
-        rate : float
-            Coding rate of the clusters that are left.
-        merged : ndarray of shape (n_clusters,)
-            New number of each cluster, from 0.
+        The growth is divided by the rows of the smaller cluster to the `power`. Of many
+        clusters only those are tried together that are near each other: of 500, a
+        hundredth of the pairs. Returns the rate and the new number of each cluster,
+        from 0.
         """
         unions = [frozenset([i]) for i in range(len(self._members))]
         pairs = []
@@ -149,19 +117,8 @@ def _near_pairs(clusters):
 def partition_by_rate(rows, k, rng):
     """Partition rows by their k-nearest-neighbor graph and the coding rate.
 
-    Parameters
-    ----------
-    rows : ndarray of shape (n, d), float32
-        Features; only their directions from the mean count.
-    k : int
-        Clusters wanted.
-    rng : RandomState
-        Draws where eigenvectors start.
-
-    Returns
-    -------
-    labels : ndarray of shape (n,), int64
-        From 0.
+    Only the directions of rows from their mean count. `rng` draws where eigenvectors
+    start.
     """
     if len(rows) < 2:
         return np.zeros(len(rows), dtype=np.int64)

@@ -58,21 +58,9 @@ def knn_affinity(rows, n_neighbors, gamma, rng, loops=1.0):
 
 
 def neighbor_affinity(near, cosines, gamma, loops=1.0):
-    """Return the affinity of rows whose nearest rows are known.
+    """Return the affinity of rows whose nearest rows and cosines, (n, k), are known.
 
-    Parameters
-    ----------
-    near : int array of shape (n, k)
-        Nearest rows of each row.
-    cosines : ndarray of shape (n, k)
-        Their cosines.
-    gamma, loops : float
-        As in :func:`knn_affinity`.
-
-    Returns
-    -------
-    affinity : csr_array of shape (n, n)
-        As there.
+    As of :func:`knn_affinity`.
     """
     n, k = near.shape
     weights = cosine_weights(cosines, gamma)
@@ -240,36 +228,15 @@ class SpectralCut:
         return by_size(partition(rows, k, n_init=0, rng=rng))
 
     def cut_fraction(self, labels):
-        """Return the share of the affinity that lies between clusters.
-
-        Parameters
-        ----------
-        labels : ndarray of shape (n,)
-            Cluster of each row.
-
-        Returns
-        -------
-        share : float
-            Between 0 and 1.
-        """
+        """Return the share of the affinity that lies between clusters, from 0 to 1."""
         out, volume = self._volumes(labels)
         return float(out.sum() / volume.sum())
 
     def normalized_cut(self, labels):
         """Return the share of a cluster's affinity that leads out, mean over clusters.
 
-        The criterion of Shi and Malik over the number of clusters: unlike in
-        :meth:`cut_fraction`, a small cluster counts as much as a large one.
-
-        Parameters
-        ----------
-        labels : ndarray of shape (n,), int
-            Cluster of each row, from 0.
-
-        Returns
-        -------
-        share : float
-            Between 0 and 1.
+        The criterion of Shi and Malik over the number of clusters, from 0 to 1: unlike
+        in :meth:`cut_fraction`, a small cluster counts as much as a large one.
         """
         out, volume = self._volumes(labels)
         there = volume > 0

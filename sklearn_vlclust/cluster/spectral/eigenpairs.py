@@ -16,23 +16,10 @@ TOL = 1e-5
 
 
 def dense_eigenpairs(graph, known, k):
-    """Return the k leading eigenpairs beside those that are known.
+    """Return the k leading eigenpairs beside those that are known: (k,) and (n, k).
 
-    Parameters
-    ----------
-    graph : sparse array of shape (n, n), float64
-        Symmetric, with eigenvalues between -1 and 1.
-    known : sparse array of shape (n, c)
-        Eigenvectors with eigenvalue 1, orthonormal.
-    k : int
-        At most ``n - c``.
-
-    Returns
-    -------
-    values : ndarray of shape (k,)
-        Largest first.
-    vectors : ndarray of shape (n, k)
-        Orthonormal columns.
+    `graph` is symmetric, (n, n), with eigenvalues between -1 and 1, and `known`, (n,
+    c), holds orthonormal eigenvectors with eigenvalue 1; `k` is at most ``n - c``.
     """
     n = graph.shape[0]
     dense = graph.toarray() - 2 * (known @ known.T).toarray()
@@ -43,24 +30,13 @@ def dense_eigenpairs(graph, known, k):
 def lanczos_eigenpairs(graph, known, k, rng):
     """Return the k leading eigenpairs beside those that are known, by Lanczos.
 
-    Lanczos spends its time on keeping its basis orthogonal, not on products with a
-    sparse graph. So it is given a Chebyshev polynomial of the graph [1]_, which has the
-    same eigenvectors, lies between -1 and 1 below a bound, and grows fast above: the
-    basis takes a fifth to a third of the steps. A few Lanczos steps beforehand count
-    eigenvalues [2]_ and put the bound below the wanted ones; should it not be, which
-    the result tells, the graph is taken as it is.
-
-    Parameters
-    ----------
-    graph, known, k
-        As in :func:`dense_eigenpairs`; ``k < n``.
-    rng : RandomState
-        Draws where to start.
-
-    Returns
-    -------
-    values, vectors
-        As there.
+    Arguments are those of :func:`dense_eigenpairs`, with ``k < n``; `rng` draws where
+    to start. Lanczos spends its time on keeping its basis orthogonal, not on products
+    with a sparse graph. So it is given a Chebyshev polynomial of the graph [1]_, which
+    has the same eigenvectors, lies between -1 and 1 below a bound, and grows fast
+    above: the basis takes a fifth to a third of the steps. A few Lanczos steps
+    beforehand count eigenvalues [2]_ and put the bound below the wanted ones; should it
+    not be, which the result tells, the graph is taken as it is.
 
     References
     ----------

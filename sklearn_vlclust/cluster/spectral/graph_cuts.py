@@ -16,24 +16,11 @@ GRAPHS = "natural", "sharp", "even"
 
 
 def cut_graphs(neighbors, kind, k, rng):
-    """Prepare cuts of the mean of the doubly stochastic graphs of several features.
+    """Prepare cuts, up to `k` clusters, of the mean of graphs of several features.
 
-    Parameters
-    ----------
-    neighbors : list of (indices, cosines)
-        The nearest rows of every row, one pair of arrays of shape (n, q) per feature
-        space, as :func:`~sklearn_vlclust.neighbors.kneighbors` returns them.
-    kind : {"natural", "sharp", "trimmed", "even"}
-        "trimmed" cuts the sharp graph, leaves out the rows of loose clusters, and cuts
-        again.
-    k : int
-        Largest number of clusters.
-    rng : RandomState
-        Draws where eigenvectors start.
-
-    Returns
-    -------
-    cut : SpectralCut
+    `neighbors` has the nearest rows of every row and their cosines, one pair of arrays,
+    (n, q), per feature space. Graphs are made doubly stochastic. The `kind` "trimmed"
+    cuts the sharp graph, leaves out the rows of loose clusters, and cuts again.
     """
     recipe = SpectralRecipe.in_use()
     gamma, loops = getattr(recipe, "sharp" if kind == "trimmed" else kind)
@@ -51,27 +38,11 @@ def cut_labels(cut, k, kind):
 
 
 def choose_cut(cuts, k, rows, eps=0.1, averaged=False):
-    """Cut into `k` clusters by the kind of graph that suits the rows.
+    """Cut into `k` clusters by the kind of graph that suits the rows; return both.
 
-    Parameters
-    ----------
-    cuts : dict of str to SpectralCut
-        One per key of `GRAPHS`.
-    k : int
-        Number of clusters.
-    rows : ndarray of shape (n, d), float32
-        Features of unit length, of which clusters should have a small coding rate.
-    eps : float, default=0.1
-        Squared precision of the coding rate.
-    averaged : bool, default=False
-        Whether the graphs are means of several.
-
-    Returns
-    -------
-    labels : ndarray of shape (n,)
-        Clusters, from 0.
-    kind : str
-        As of :func:`cut_graphs`.
+    `cuts` has a cut per key of `GRAPHS`, of means of several graphs if `averaged`.
+    `rows`, (n, d), are features of unit length, of which clusters should have a small
+    coding rate.
     """
 
     def rate(labels):

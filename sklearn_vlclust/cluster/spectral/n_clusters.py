@@ -11,10 +11,8 @@ from scipy.sparse import csr_array, diags_array, eye_array
 
 from ..._backend._products import linear
 from ...data.rows import unit
+from ..axes import TINY_VARIANCE
 from .recipe import NClustersRecipe
-
-# Axes with less than this share of the first axis's variance are left out.
-TINY_VARIANCE = 1e-6
 
 
 @dataclass(frozen=True)

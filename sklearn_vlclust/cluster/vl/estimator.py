@@ -11,10 +11,16 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..._compat import Interval, StrOptions
+from ..._docs import documented
 from ..._typing import Auto, Callbacks, Data, Device, Encoder, Int, RandomState, Words
 from ...data.rows import UnitRows
 from ...training import resolve_device
-from ..base import BaseDeepClusterer, _head_inputs, _most_likely
+from ..base import (
+    BaseDeepClusterer,
+    _head_inputs,
+    _most_likely,
+    check_n_clusters,
+)
 from ..partition import draw_sample
 from ..words import SEMANTIC_SPACE, find_words, join
 from .network import VLNetwork
@@ -22,6 +28,7 @@ from .recipe import VLRecipe
 from .rounds import Rounds
 
 
+@documented()
 class VLClustering(BaseDeepClusterer):
     """Clustering of images, with a number and names, where nothing has to be decided.
 
@@ -39,10 +46,7 @@ class VLClustering(BaseDeepClusterer):
     This is our own recipe, not a published one; it takes parts from MCA [1]_ (step 1)
     and CPP [2]_ (step 2). One default serves all data.
 
-    Parameters
-    ----------
-    n_clusters : int or "auto", default="auto"
-        Number of clusters. "auto" estimates it without labels.
+    Parameters: <auto_n_clusters>
     semantic_space : "auto", "wordnet", Vocabulary, SemanticSpace, list of str or None,\
  default="auto"
         The nouns. "wordnet" is all nouns of WordNet, and a vocabulary is filtered by a
@@ -50,64 +54,24 @@ class VLClustering(BaseDeepClusterer):
         pictures, and for embeddings if `embedder` says what made them; otherwise None,
         with a warning.
     embedder : "auto", "offline", encoder instance or None, default="auto"
-        Embeds pictures, and nouns that carry no vector. "auto" is
-        :class:`~sklearn_vlclust.CLIPEmbedder` if its weights are here or can be
-        fetched, else :class:`~sklearn_vlclust.OfflineEmbedder`, with a warning. None
-        is CLIP in any case; an instance is cloned.
+        Embeds images, texts and nouns that have no vector, where needed. If None,
+        :class:`~sklearn_vlclust.CLIPEmbedder`; "offline"
+        :class:`~sklearn_vlclust.OfflineEmbedder`; "auto" the former where its weights
+        are here or can be fetched, else the latter, with a warning. An instance is
+        cloned.
     n_neighbors : int, default=32
         Largest number of nearest neighbors of an image in the graphs. Half of the mean
         size of a cluster, but at least 10, is the smallest.
-    device : str or torch.device, default="auto"
-        "auto" is CUDA, else MPS, else the CPU. Results are NumPy arrays in any case.
-    checkpoint : str or Path, default=None
-        File that is replaced after every round. A fit that finds it goes on where it
-        stopped and ends with the labels of one that was not interrupted.
-    callbacks : list of objects, default=None
-        Each has ``on_epoch_end(estimator, epoch, losses)``, which is called after every
-        round, and ends the fit by returning True.
-    verbose : int, default=0
-        1 shows a progress bar.
-    random_state : int, RandomState instance or None, default=None
-        Same seed, same labels, on one machine. Global seeds are left alone.
+    <device, checkpoint, callbacks, verbose, random_state>
 
-    Attributes
-    ----------
-    labels_ : ndarray of shape (n_samples,), int64
-        Cluster of each sample; cluster 0 is the largest.
-    n_clusters_ : int
-        Number of clusters.
-    k_candidates_ : list of (int, float)
-        Numbers of clusters and their scores, best first: data may have several
-        granularities. Only with ``n_clusters="auto"``, as the next two.
-    k_values_ : ndarray of shape (n_values,), int
-        Numbers that were compared.
-    k_scores_ : dict of str to ndarray of shape (n_values,)
-        Curves over `k_values_`.
-    cluster_centers_ : ndarray of shape (`n_clusters_`, n_features)
-        Mean direction of each cluster, unit rows.
-    cluster_names_ : list of `n_clusters_` arrays of str
-        Nouns of each cluster, best first. Absent without words, as is the next.
-    name_scores_ : list of `n_clusters_` arrays of float
-        Share of the cluster's votes that each of these nouns has, between 0 and 1.
-    semantic_space_ : SemanticSpace or None
-        The fitted space.
-    semantic_weight_ : float
-        How far the nouns were trusted: 0 is not at all, 1 fully.
+    Attributes: <labels_, n_clusters_, k_candidates_, k_values_, k_scores_>
+    <cluster_centers_, cluster_names_, name_scores_, semantic_space_, semantic_weight_>
     samples_ : ndarray of shape (n_rows, n_features), float32
         The embeddings that were clustered, unit rows: one of each group of copies, and
         a sample of them if there are many.
     network_ : torch.nn.Module
         The classifier, on the CPU.
-    embedder_ : encoder or None
-        What embedded the pictures; None if `X` was embeddings.
-    history_ : list of dict
-        Per round, ``"loss"`` is the share of the samples that changed their cluster.
-    n_iter_ : int
-        Number of rounds.
-    n_features_in_ : int
-        Width of the embeddings.
-    feature_names_in_ : ndarray of str
-        Names of the columns, if `X` had any.
+    <embedder_, history_, n_iter_, n_features_in_, feature_names_in_>
 
     Warns
     -----
@@ -122,16 +86,16 @@ class VLClustering(BaseDeepClusterer):
 
     Notes
     -----
+    In `history_`, the ``"loss"`` of a round is the share of the samples that changed
+    their cluster.
+
     Of more than 20,000 distinct rows, and more than 50 per cluster, a sample is
     clustered; the others get their clusters as new images do.
 
     Steps 2 to 4 are one method each of ``AveragedCuts`` in
-    ``cluster/spectral/_averaged_cuts.py``: ``start``, ``sharpen`` and ``classifier``.
+    ``cluster/spectral/averaged_cuts.py``: ``start``, ``sharpen`` and ``classifier``.
 
-    References
-    ----------
-    .. [1] Qiu, Zhang, Chen, Cai, "Multi-level Cross-modal Alignment for Image
-       Clustering", AAAI 2024.
+    References: <qiu2024>
     .. [2] Chu, Tong, Ding et al., "Image clustering via the principle of rate reduction
        in the age of pretrained models", ICLR 2024.
 
@@ -165,12 +129,12 @@ class VLClustering(BaseDeepClusterer):
         self,
         n_clusters: Int | Auto = "auto",
         *,
-        semantic_space: Words | Auto = "auto",
-        embedder: Encoder = "auto",
+        semantic_space: Words | Auto | None = "auto",
+        embedder: Encoder | None = "auto",
         n_neighbors: Int = 32,
         device: Device = "auto",
         checkpoint: str | Path | None = None,
-        callbacks: Callbacks = None,
+        callbacks: Callbacks | None = None,
         verbose: Int = 0,
         random_state: RandomState = None,
     ) -> None:
@@ -197,10 +161,7 @@ class VLClustering(BaseDeepClusterer):
         X : array-like of shape (n_samples, n_features), or images, default=None
             The samples of the fit. Needed only if the fit clustered a sample of them.
 
-        Returns
-        -------
-        self : object
-            The estimator.
+        Returns: <fitted>
 
         Raises
         ------
@@ -210,11 +171,7 @@ class VLClustering(BaseDeepClusterer):
         """
         check_is_fitted(self)
         n = len(self.samples_)
-        if not isinstance(n_clusters, int | np.integer) or not 1 <= n_clusters <= n:
-            raise ValueError(
-                f"n_clusters={n_clusters!r} is not an integer between 1 and the {n} "
-                "rows of samples_."
-            )
+        check_n_clusters(n_clusters, n, "rows of samples_")
         if X is None and self._is_sample:
             raise ValueError(
                 f"The fit clustered {n} rows of {len(self.labels_)}: give all of them "

@@ -1,12 +1,12 @@
 """The linear classifier that new images get their clusters from."""
 
 import torch
-from torch import nn
 
-from ..._backend._products import Linear, pick_outputs
+from ..._backend._products import Linear
+from ..networks import LinearHeads
 
 
-class VLNetwork(nn.Module):
+class VLNetwork(LinearHeads):
     """Log posteriors of the clusters, linear in the joint rows.
 
     Parameters
@@ -34,13 +34,6 @@ class VLNetwork(nn.Module):
         self.head.weight.copy_(weight)
         self.head.bias.copy_(bias)
 
-    @torch.no_grad()
-    def split_cluster(self, new, old, weight, bias):
-        """Let cluster `new` have the logit of `old` plus ``inputs @ weight + bias``."""
-        self.head.weight[new] = self.head.weight[old] + weight
-        self.head.bias[new] = self.head.bias[old] + bias
-
-    def permute_clusters(self, order):
-        """Renumber the clusters: new cluster i is old cluster ``order[i]``."""
-        pick_outputs(self.head, order)
-        self.config["n_clusters"] = len(order)
+    def last_cluster_layers(self):
+        """Return the linear layer."""
+        return (self.head,)

@@ -62,19 +62,10 @@ class Rounds(nn.Module):
         network.set_classifier(torch.from_numpy(weight), torch.from_numpy(bias))
 
     def run(self, network, max_epochs=None, checkpoint=None, after_epoch=()):
-        """Run all rounds, and teach the network after each.
+        """Run all rounds, and teach the network after each; return the history.
 
-        Parameters
-        ----------
-        network : VLNetwork
-            Of joint rows.
-        max_epochs, checkpoint, after_epoch
-            As of :func:`~sklearn_vlclust.training.train`.
-
-        Returns
-        -------
-        history : list of dict
-            Per round ``"epoch"`` and ``"loss"``, the share of rows that changed.
+        The keywords are those of :func:`~sklearn_vlclust.training.train`. The
+        ``"loss"`` of a round is the share of rows that changed.
         """
         if max_epochs is None:
             max_epochs = VLRecipe.in_use().n_rounds

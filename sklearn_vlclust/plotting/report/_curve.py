@@ -4,7 +4,7 @@ import numpy as np
 
 _WIDTH, _HEIGHT = 640, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 12, 40
-# Where the axis of numbers has ticks.
+# Ticks of the axis of cluster numbers
 _NUMBERS = [1, 2, 3, 5, 10, 20, 30, 50, 100, 200, 300, 500, 1000]
 
 
@@ -56,7 +56,7 @@ def draw_curve(display):
 
 
 def _ticks(low, high, about=5):
-    """Return round numbers from at most `low` to at least `high`."""
+    """Return evenly spaced round numbers that cover `low` to `high`."""
     span = max(float(high - low), 1e-9 * max(1.0, abs(float(high))))
     step = 10 ** np.floor(np.log10(span / about))
     step *= next(f for f in (1, 2, 5, 10) if span / (f * step) <= about)
@@ -65,7 +65,7 @@ def _ticks(low, high, about=5):
 
 
 def _scale(low, high, of=float):
-    """Return a function from `low` to `high` on 0 to 1, even in what `of` makes."""
+    """Return a function that maps `low`..`high` to 0..1, linearly in ``of(value)``."""
     start, span = of(low), float(of(high) - of(low)) or 1.0
     make = np.asarray if of is float else of
     return lambda values: (make(np.asarray(values, dtype=float)) - start) / span

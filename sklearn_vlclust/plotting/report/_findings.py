@@ -92,7 +92,7 @@ def find_outliers(typicality, labels, most):
         spread[own] = np.median(np.abs(gap[own]))
     if not (spread > 0).any():
         return []
-    # A cluster of near copies has hardly any spread; others say what is much.
+    # A cluster of near copies has hardly any spread: use half the typical spread.
     scores = _QUARTILE * gap / np.maximum(spread, np.median(spread[spread > 0]) / 2)
     order = np.argsort(-scores, kind="stable")[:most]
     return [(int(i), float(scores[i])) for i in order if scores[i] >= OUTLIER]
@@ -113,7 +113,7 @@ def choose_shown(labels, typicality, margin, first, most):
         own = np.flatnonzero(labels == cluster)
         for values in (-typicality, margin):
             ranked.append(own[np.argsort(values[own], kind="stable")[:8]].tolist())
-    # In turn, so that each cluster has its share if there is no room for all.
+    # Clusters take turns, so each has its share if there is no room for all.
     turns = [i for turn in zip_longest(*ranked) for i in turn if i is not None]
     chosen = list(dict.fromkeys([*first, *turns]))[:most]
     rest = np.setdiff1d(np.arange(n), chosen)

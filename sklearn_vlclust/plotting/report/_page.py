@@ -10,7 +10,7 @@ import numpy as np
 from .._embedding_map import NOISE, color_and_marker
 from ._curve import draw_curve
 
-# In this order; each may use what is above it.
+# Each may use those above it.
 SCRIPTS = (
     "elements.js",
     "data.js",
@@ -83,7 +83,7 @@ def _is_control(character):
 
 
 def to_json(value):
-    """Return JSON that may stand inside a script element: ASCII, without < > &."""
+    """Return JSON that is safe inside a script element: ASCII, without < > &."""
     text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
@@ -125,7 +125,7 @@ def page_data(report):
 
 
 def _noun_table(nouns):
-    """Return each noun once, and of each image (number of the noun, weight)."""
+    """Return each noun once, and per image pairs of noun number and weight."""
     if nouns is None:
         return {"nouns": None, "imageNouns": None}
     table: dict[str, int] = {}
@@ -145,7 +145,7 @@ def _digits(values, digits):
 
 
 def _unit_square(coordinates):
-    """Return places in the unit square, with the proportions they had."""
+    """Return places scaled to the unit square, with their proportions kept."""
     places = np.asarray(coordinates, dtype=float)
     low, high = places.min(axis=0), places.max(axis=0)
     span = max((high - low).max(), 1e-12)
@@ -153,7 +153,7 @@ def _unit_square(coordinates):
 
 
 def _alike_first(similarities):
-    """Return an order of the clusters in which like ones are neighbors."""
+    """Return an order of the clusters that puts similar ones next to each other."""
     k = len(similarities)
     if k < 3:
         return list(range(k))

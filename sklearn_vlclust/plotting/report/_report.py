@@ -1,11 +1,18 @@
 """ClusterReport: one HTML file that shows clusters of images."""
 
+from __future__ import annotations
+
 import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..._backend._files import write_bytes_atomically
 from ..._docs import documented
+from ..._typing import Float, Images, StrPath
 from ...data.images import check_images
 from ...data.rows import UnitRows
 from .._assignments import read_certainty, read_labels, read_names, read_rows
@@ -14,6 +21,10 @@ from .._embedding_map import lay_out
 from ._findings import choose_shown, find_duplicates, find_outliers, measure_clusters
 from ._page import render
 from ._thumbnails import make_thumbnails
+
+if TYPE_CHECKING:
+    from ...model_selection import CodingLengthKSelector
+    from ...semantics import ClusterCaptioner
 
 _DUPLICATES, _OUTLIERS = 100, 60  # at most
 
@@ -96,26 +107,26 @@ class ClusterReport:
 
     def __init__(
         self,
-        thumbnails,
-        image_names,
-        labels,
-        coordinates,
-        typicality,
-        certainty,
-        sizes,
-        similarities,
+        thumbnails: Sequence[bytes],
+        image_names: Sequence[str],
+        labels: np.ndarray,
+        coordinates: np.ndarray,
+        typicality: np.ndarray,
+        certainty: np.ndarray,
+        sizes: dict[int, int],
+        similarities: np.ndarray,
         *,
-        cluster_names=None,
-        nouns=None,
-        duplicates=(),
-        outliers=(),
-        curves=(),
-        method="",
-        params=None,
-        certainty_name="margin",
-        name_score="score",
-        title=None,
-    ):
+        cluster_names: dict[int, list[tuple[str, float]]] | None = None,
+        nouns: Sequence[list[tuple[str, float]]] | None = None,
+        duplicates: Sequence[tuple[int, int, float]] | None = (),
+        outliers: Sequence[tuple[int, float]] = (),
+        curves: Sequence[CodingLengthDisplay] = (),
+        method: str = "",
+        params: dict[str, str] | None = None,
+        certainty_name: str = "margin",
+        name_score: str = "score",
+        title: str | None = None,
+    ) -> None:
         self.thumbnails = thumbnails
         self.image_names = image_names
         self.labels = labels
@@ -138,16 +149,16 @@ class ClusterReport:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        images,
+        estimator: Any,
+        images: Images,
         *,
-        embeddings=None,
-        captioner=None,
-        selector=None,
-        title=None,
-        max_images=10_000,
-        duplicate_cosine=0.97,
-    ):
+        embeddings: ArrayLike | None = None,
+        captioner: ClusterCaptioner | None = None,
+        selector: CodingLengthKSelector | None = None,
+        title: str | None = None,
+        max_images: int = 10_000,
+        duplicate_cosine: Float = 0.97,
+    ) -> Self:
         """Report how a fitted clusterer divides images.
 
         Parameters
@@ -189,7 +200,7 @@ class ClusterReport:
         labels = read_labels(estimator, inputs)
         unit = UnitRows(rows)
         geometry = measure_clusters(unit, labels)
-        # Features that were learned for these clusters are alike in all of a cluster.
+        # Learned features make all images of a cluster similar.
         learned = embeddings is None and rows is not inputs
         duplicates = (
             [] if learned else find_duplicates(unit, duplicate_cosine, _DUPLICATES)
@@ -227,7 +238,7 @@ class ClusterReport:
             title=title,
         )
 
-    def to_html(self):
+    def to_html(self) -> str:
         """Return the page.
 
         Returns
@@ -238,7 +249,7 @@ class ClusterReport:
         """
         return render(self)
 
-    def save(self, path):
+    def save(self, path: StrPath) -> Path:
         """Write the page to a file.
 
         Parameters
@@ -251,8 +262,6 @@ class ClusterReport:
         path : Path
             The file.
         """
-        from pathlib import Path
-
         write_bytes_atomically(path, self.to_html().encode())
         return Path(path)
 
@@ -263,7 +272,7 @@ def _sizes(labels):
 
 
 def _image_names(images, shown):
-    """Return paths from their common folder on; other images are called by number."""
+    """Return paths relative to their common folder; other images get numbers."""
     paths = [
         os.fspath(images[i]) if isinstance(images[i], (str, os.PathLike)) else None
         for i in shown
@@ -280,7 +289,7 @@ def _image_names(images, shown):
 
 
 def _nouns(estimator, rows):
-    """Return the nouns near each image, of an estimator that attends to nouns."""
+    """Return the nouns near each image if the estimator attends to nouns."""
     if getattr(estimator, "semantic_space_", None) is None or not hasattr(
         estimator, "attention"
     ):
@@ -293,11 +302,11 @@ def _nouns(estimator, rows):
 
 
 def _curves(estimator, selector):
-    """Return the curve that the number of clusters was chosen by, then the others."""
+    """Return the curve that decided the number of clusters, then the others."""
     if selector is None and not isinstance(getattr(estimator, "k_scores_", None), dict):
         return []
     curves = read_curves(estimator if selector is None else selector).values()
-    # Too few rows to compare numbers of clusters give an empty curve.
+    # A curve is empty if there are too few rows to compare numbers of clusters.
     return [CodingLengthDisplay(*curve) for curve in curves if len(curve[0])]
 
 

@@ -9,14 +9,14 @@ from ...data.images import ImageSource, UnreadableImageError, iter_decoded
 
 # Sides of a thumbnail in pixels, largest first.
 SIDES = (192, 176, 160, 144, 128, 112, 104, 96, 88, 80, 72, 64, 56, 48, 40, 32)
-# Bytes of all thumbnails of a report; as text in HTML they take a third more.
+# Bytes of all thumbnails of a report; base64 in HTML takes a third more.
 BUDGET = 18 * 2**20
-# Images by which the size of the others is estimated, and what they may err by.
+# Images that predict the size of all, and a margin for the error.
 _SAMPLE, _MARGIN = 64, 1.1
 
 
 def make_thumbnails(images, budget=BUDGET, n_jobs=None):
-    """Return the middle square of each image as a small WebP file.
+    """Return the central square of each image as a small WebP file.
 
     One file per image, not sheets of many: a browser then decodes only what is on the
     screen alone, and each has its own name for a screen reader. WebP has hardly any
@@ -36,13 +36,13 @@ def make_thumbnails(images, budget=BUDGET, n_jobs=None):
             if isinstance(thumbnail, UnreadableImageError):
                 raise thumbnail
             thumbnails.append(thumbnail)
-        if sum(map(len, thumbnails)) <= budget:  # else the sample was no good guess
+        if sum(map(len, thumbnails)) <= budget:  # else the sample misled
             break
     return thumbnails
 
 
 def encode(picture, side):
-    """Return the middle square of a picture as a WebP file, not enlarged."""
+    """Return the central square of a picture as a WebP file, not enlarged."""
     side = min(side, *picture.size)
     square = ImageOps.fit(picture, (side, side), Image.Resampling.LANCZOS)
     file = BytesIO()

@@ -1,9 +1,10 @@
+from io import BytesIO
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from sklearn_vlclust.plotting import ClusterReport, CodingLengthDisplay
-from sklearn_vlclust.plotting.report._thumbnails import encode
 
 # What files and nouns may be called. Lone surrogates are bytes that are no UTF-8.
 HOSTILE = [
@@ -24,6 +25,13 @@ HOSTILE = [
 ]
 
 
+def plain_picture(color):
+    """Return a small WebP file of one color."""
+    file = BytesIO()
+    Image.new("RGB", (24, 24), color).save(file, "WEBP")
+    return file.getvalue()
+
+
 def draw_report(names, labels, seed=0, **more):
     """Return a report of plain pictures, each of another color."""
     rng = np.random.default_rng(seed)
@@ -36,7 +44,7 @@ def draw_report(names, labels, seed=0, **more):
     places = np.c_[np.cos(2 * labels), np.sin(2 * labels)] + 0.2 * rng.random((n, 2))
     similarities = np.eye(k) * 0.5 + 0.5
     return ClusterReport(
-        [encode(Image.new("RGB", (24, 24), color), 24) for color in colors],
+        [plain_picture(color) for color in colors],
         names,
         labels,
         places,

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import html
 import json
 import os
 import re
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from sklearn.base import BaseEstimator
@@ -26,7 +27,6 @@ from sklearn_vlclust import (
 from sklearn_vlclust.data.images import ImageSource
 from sklearn_vlclust.datasets import list_images
 from sklearn_vlclust.plotting import ClusterReport
-from sklearn_vlclust.plotting.report import _page
 from tests.plotting.report.conftest import HOSTILE, draw_report
 
 LABELS = np.repeat(np.arange(4), 15)
@@ -60,9 +60,14 @@ class MeanColors(BaseEstimator):
         return np.stack([np.asarray(x, dtype=np.float32).ravel() + 1 for x in small])
 
 
+def json_of(html):
+    """Return the JSON of a page as it is written."""
+    return re.search(r'id="data">(.*?)</script>', html, re.S)[1]
+
+
 def data_of(html):
-    """Return the JSON of a page."""
-    return json.loads(re.search(r'id="data">(.*?)</script>', html, re.S)[1])
+    """Return what the JSON of a page says."""
+    return json.loads(json_of(html))
 
 
 def test_clusters_of_any_clusterer(X, images):
@@ -226,19 +231,22 @@ def test_hostile_nouns_titles_and_parameters(text):
 
 
 @given(ANY_TEXT)
-def test_json_is_lossless_and_inert(text):
-    written = _page.to_json({"names": [text, {text: [1.5, None]}]})
-    assert json.loads(written) == {"names": [text, {text: [1.5, None]}]}
-    assert written.isascii() and not set(written) & set("<>&\u2028\u2029")
-
-
-@given(ANY_TEXT)
-def test_static_text_can_be_encoded(text):
-    shown = _page.writable(text)
-    shown.encode("utf-8")
-    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", shown)
-    if text.isprintable():
-        assert shown == text
+@settings(max_examples=50, deadline=None)
+def test_any_text_is_lossless_and_inert(text):
+    names = {0: [(text, 0.5)]}
+    report = draw_report([text, "b"], [0, 0], title=text, cluster_names=names)
+    page = report.to_html()
+    page.encode("utf-8")
+    data = data_of(page)
+    assert data["images"]["name"] == [text, "b"]
+    assert data["clusters"][0]["names"] == [[text, 0.5]]
+    written = json_of(page)
+    assert written.isascii() and not set(written) & set("<>&")
+    # What is no JSON has no control characters, and is else as it was.
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", page)
+    if text.isprintable() and text:
+        title = re.search("<title>(.*?)</title>", page)[1]
+        assert html.unescape(title) == text
 
 
 @pytest.mark.smoke
