@@ -65,6 +65,10 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     on_error : {"raise", "skip"}, default="raise"
         For an image that cannot be read: raise an error, or leave it out and report it
         in `errors_`.
+    max_pixels : int, default=500_000_000
+        Largest width times height of an image; a larger one is not decoded.
+    max_bytes : int, default=2**30
+        Largest file, and the most memory that decoding one image may take.
 
     Attributes
     ----------
