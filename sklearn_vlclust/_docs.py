@@ -57,10 +57,6 @@ prompt : str, default="a photo of a {}"
     before it follows the noun's first sound.
 device : str or torch.device, default="auto"
     "auto" is CUDA, else MPS, else the CPU. Results are NumPy arrays in any case.
-max_pixels : int, default=500_000_000
-    Largest width times height of an image; a larger one is not decoded.
-max_bytes : int, default=2**30
-    Largest file, and the most memory that decoding one image may take.
 n_jobs : int, default=None
     Threads that decode images. If None, one per processor, at most 8; -1 means all
     processors.
