@@ -129,5 +129,8 @@ def _checksum(header: dict, tensors: dict[str, torch.Tensor]) -> str:
     total = new_hash(json.dumps(counted).encode())
     for name, tensor in sorted(tensors.items()):
         total.update(f"\0{name}\0{tensor.dtype}{list(tensor.shape)}".encode())
-        total.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+        flat = tensor.reshape(-1)
+        if flat.stride(0) != 1:  # as a single number of an expanded tensor may have
+            flat = flat.clone(memory_format=torch.contiguous_format)
+        total.update(flat.view(torch.uint8).numpy().data)
     return total.hexdigest()
