@@ -14,6 +14,7 @@ from collections.abc import (
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 
 from .distributed import is_dask
 
@@ -132,7 +133,7 @@ def refuse_what_is_no_array(X):
         raise TypeError(f"X is an open file ({kind}); pass a list of paths or images.")
     if isinstance(X, set | frozenset):
         raise TypeError(f"X is a {kind}, which has no order; pass sorted(X).")
-    if isinstance(X, Mapping):
+    if isinstance(X, Mapping) and not issparse(X):
         raise TypeError(f"X is a {kind}; pass list(X.values()), or list(X) for keys.")
     if isinstance(X, Iterator):
         raise TypeError(f"X is a {kind}, which can be read only once; pass list(X).")

@@ -83,13 +83,13 @@ def read_tensors(
     ValueError
         If it is not whole, or of another kind.
     """
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"There is no {what} {str(path)!r}.")
     try:
         with open(path, "rb"):  # safetensors would say that it is not there
             pass
     except PermissionError as error:
         raise PermissionError(f"The {what} {str(path)!r} may not be read.") from error
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        raise FileNotFoundError(f"There is no {what} {str(path)!r}.") from error
     # `safe_open` compares the sizes that the file declares with its own.
     with naming(path, what), safe_open(path, framework="pt") as file:
         header = json.loads((file.metadata() or {})[kind])

@@ -335,7 +335,9 @@ def run_as_another_user(action):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
 def test_others_may_read_or_are_told_that_they_may_not(tmp_path):
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+    for folder in (tmp_path, *tmp_path.parents):
+        if not folder.name.startswith(("test_", "popen-", "pytest-")):
+            break
         folder.chmod(0o755)
     before = os.umask(0o022)
     try:
