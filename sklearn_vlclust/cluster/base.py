@@ -545,7 +545,7 @@ default=None
             n_distinct = group_copies(rows, exact=True).n_groups
             if n_distinct < wanted:
                 why = f", as X has only {n_distinct} distinct rows."
-        warnings.warn(found + why, ConvergenceWarning, stacklevel=4)
+        warnings.warn(found + why, ConvergenceWarning, stacklevel=5)
 
     def _find_clusters(self, rows, rng):
         """Give the trained network its clusters; nothing by default."""

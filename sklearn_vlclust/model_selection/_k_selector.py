@@ -242,7 +242,7 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
                 f"{self.n_clusters_} of {k} clusters have samples: there may be "
                 "duplicated rows.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         return self
 
@@ -379,7 +379,7 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
             warnings.warn(
                 f"The best number of clusters, {k}, is the greatest of k_range: a "
                 "greater one may be better. scores_ has the curve.",
-                stacklevel=5,
+                stacklevel=6,
             )
         return k
 

@@ -43,7 +43,9 @@ from ..data.images import check_images, is_images
 from ..data.read import read_embeddings
 from ..data.rows import BLOCK_ROWS, UnitRows, row_blocks
 from ..embedding._resolve import embed_images, make_embedder
-from ..persistence import load_model, naming, read_attribute, save_model
+from ..persistence import load_model, save_model
+from ..persistence._model_files import read_attribute
+from ..persistence._tensor_files import naming
 from ._cells import Cells
 from .knn import _check_k, _drop_self, kneighbors, nearest
 

@@ -103,7 +103,7 @@ def load_model(path: StrPath, expected: type = object) -> Any:
                 current_sklearn_version=__version__,
                 original_sklearn_version=version,
             ),
-            stacklevel=2,
+            stacklevel=3,
         )
     with naming(path, WHAT):
         return _decode(tree, tensors)

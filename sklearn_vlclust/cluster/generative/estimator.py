@@ -324,7 +324,7 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
                 "calibration was slow. Raise generator_epochs, or leave calibration "
                 "out with n_rounds=0.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
 
     def _optimizer(self, device):

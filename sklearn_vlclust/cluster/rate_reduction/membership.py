@@ -58,7 +58,7 @@ def warn_not_converged(residual, gamma):
             f"The membership is not doubly stochastic: a row sum differs from 1 by "
             f"{residual:.2g}. A larger gamma than {gamma:g} makes it easier.",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
 
 

@@ -93,7 +93,7 @@ def estimate_n_clusters(rows, rng, k_range=None):
             "no better than noise would, and they count as one cluster. Give more rows "
             "or other embeddings, or set n_clusters.",
             UserWarning,
-            stacklevel=5,
+            stacklevel=6,
         )
     return estimate if k_range is None else _restrict(estimate, np.unique(k_range))
 
@@ -115,7 +115,7 @@ def _restrict(estimate, k_range):
             f"k_range ends at {k_range[i]}, but {best} clusters would be better: give "
             "a wider k_range, or none.",
             UserWarning,
-            stacklevel=6,
+            stacklevel=7,
         )
     k = int(k_range[i])
     others = [candidate for candidate in kept if candidate[0] != k]

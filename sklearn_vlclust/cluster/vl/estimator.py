@@ -242,6 +242,6 @@ class VLClustering(BaseDeepClusterer):
             "nouns with vectors as semantic_space=Vocabulary(nouns, embeddings=...); "
             "semantic_space=None is no words, without this warning.",
             UserWarning,
-            stacklevel=5,
+            stacklevel=6,
         )
         return None
