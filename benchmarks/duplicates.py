@@ -10,6 +10,7 @@ not estimated by: 5 % cut off at each edge, a corner of 93 %, 20 % brighter, tur
 degrees. The last row of a table is the constant of earlier reports.
 """
 
+import os
 import tempfile
 import time
 from io import BytesIO
@@ -72,7 +73,8 @@ def run(data, n_photos, most, n_rows):
     require("efficientnet_lite_pytorch", "offline")
     tables = {}
     with tempfile.TemporaryDirectory() as folder:
-        embedder = OfflineEmbedder(cache=Path(folder) / "cache")
+        cache = Path(os.environ.get("VLCLUST_BENCHMARK_CACHE") or folder)
+        embedder = OfflineEmbedder(cache=cache / "rows")
         for name in data:
             paths = _photos(name, folder, most)
             own = embedder.transform(paths)

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from .._backend._files import write_bytes_atomically
 from .._backend._text import counted
 from . import _options
 from ._encoders import HELP as ENCODER_HELP
@@ -59,6 +58,7 @@ def duplicates(
     resized, cropped a little or mirrored (perceptual), or unusually near for the
     encoder (embedding). Nothing is deleted.
     """
+    from .._backend._files import write_bytes_atomically
     from ..neighbors import find_duplicates
     from ._encoders import embed, make_encoder, resolve_encoder
     from ._images import list_pictures, show_left_out

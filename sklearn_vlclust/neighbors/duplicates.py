@@ -104,7 +104,8 @@ def find_duplicates(
         For an image that cannot be read: raise an error, or leave it out and report it
         in `errors`.
     n_jobs : int, default=None
-        Threads that decode. If None, one per processor, at most 8.
+        Threads that decode images. If None, one per processor, at most 8; -1 means all
+        processors.
 
     Returns
     -------
