@@ -20,8 +20,12 @@ $(VENV)/.installed: pyproject.toml
 	touch $@
 
 # make demo IMAGES=folder K=7
+# Values as they were typed: neither make nor the shell reads `$` and quotes in them.
+unexport IMAGES K
+export DEMO_IMAGES := $(value IMAGES)
+export DEMO_K := $(value K)
 demo: install
-	$(BIN)/python examples/demo.py $(if $(IMAGES),"$(IMAGES)") $(if $(K),--n-clusters $(K))
+	$(BIN)/python examples/demo.py $${DEMO_K:+"--n-clusters=$$DEMO_K"} -- $${DEMO_IMAGES:+"$$DEMO_IMAGES"}
 
 lint: install
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import unicodedata
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from ._terminal import printable
 
 COLUMNS = "path", "cluster", "probability", "name"
 # Spreadsheets run cells that start with these as formulas.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = "=+-@"
 
 
 def assignments(paths, proba, names):
@@ -53,9 +54,24 @@ def to_csv(rows):
     writer.writerow(COLUMNS)
     for row in rows:
         name = row["name"]
-        safe = f"'{name}" if name.startswith(_FORMULA) else name
+        safe = f"'{name}" if _is_formula(name) else name
         writer.writerow([row["path"], row["cluster"], row["probability"], safe])
     return text.getvalue()
+
+
+def _is_formula(text):
+    """Whether a spreadsheet may take a text for a formula.
+
+    Some leave out spaces, marks of byte order and other characters that are not seen,
+    and read full-width signs as the plain ones.
+    """
+    for character in text:
+        if character in "\t\r\n":
+            return True
+        if unicodedata.category(character)[0] not in "ZC":
+            plain = unicodedata.normalize("NFKC", character)
+            return plain[0] in _FORMULA or character == "−"
+    return False
 
 
 def write_csv(rows, path):

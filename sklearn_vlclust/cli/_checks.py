@@ -18,6 +18,7 @@ PACKAGE = "sklearn-vlclust"
 # Extras that change what a run can do, and what each is for.
 EXTRAS = {
     "offline": "the encoder that needs no download",
+    "heif": "pictures in HEIC and JPEG XL format",
     "generative": "--method generative",
     "gpu": "near images on a GPU",
     "distributed": "Dask",
@@ -105,6 +106,19 @@ def _check_extra(name):
     found = ", ".join(f"{name} {found}" for name, _, found in states) or "unknown"
     advice = f'for {EXTRAS[name]}: pip install "{PACKAGE}[{name}]"'
     return Check(f"extra {name}", ok, found, advice)
+
+
+def _check_plugins():
+    """Check that the plugins of Pillow are installed, and that they load."""
+    from ..data.formats import PLUGINS, load_plugin
+
+    check = _check_extra("heif")
+    found = {name: load_plugin(name) for name in PLUGINS if name in check.found}
+    broken = [f"{name} is {problem}" for name, problem in found.items() if problem]
+    if check.ok and broken:
+        check.ok, check.found = False, "; ".join(broken)
+        check.advice = f'install it again: pip install "{PACKAGE}[heif]"'
+    return check
 
 
 def _check_device():

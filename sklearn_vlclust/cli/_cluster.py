@@ -57,9 +57,8 @@ def cluster(
         bool,
         typer.Option(
             "--overwrite",
-            help="Allow a DIR that holds other files. Only what vlclust writes "
-            "(report.html, clusters.csv, left_out.csv, vlclust.json, model/) is "
-            "replaced.",
+            help="Allow a DIR that holds something else. Only what vlclust wrote is "
+            "replaced; your own file of that name becomes FILE.old.",
         ),
     ] = False,
     max_k: Annotated[

@@ -80,19 +80,17 @@ def duplicates(
             found = find_duplicates(paths, embeddings=X, on_error="skip")
     errors += [{"path": path, "reason": reason} for path, reason in found.errors]
     group = {int(i): number for number, own in enumerate(found.groups) for i in own}
+    order = sorted(range(len(found.pairs)), key=lambda p: group[int(found.pairs[p, 0])])
     pairs = [
         {
-            "group": group[int(i)],
-            "path": str(paths[i]),
-            "other": str(paths[j]),
-            "reason": str(reason),
-            "similarity": round(float(similarity), 6),
+            "group": group[int(found.pairs[p, 0])],
+            "path": str(paths[found.pairs[p, 0]]),
+            "other": str(paths[found.pairs[p, 1]]),
+            "reason": str(found.reasons[p]),
+            "similarity": round(float(found.similarities[p]), 6),
         }
-        for (i, j), reason, similarity in zip(
-            found.pairs, found.reasons, found.similarities
-        )
+        for p in order
     ]
-    pairs.sort(key=lambda pair: pair["group"])
     if table is not None:
         write_bytes_atomically(table, _to_csv(pairs))
     result = {

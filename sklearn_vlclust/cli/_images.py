@@ -4,8 +4,6 @@ import csv
 import io
 import os
 
-import numpy as np
-
 from .._backend._files import write_bytes_atomically
 
 # Marks the folder that a run writes to.
@@ -42,6 +40,8 @@ def list_pictures(folder, out=None, exclude=()):
     ValueError
         If there are none.
     """
+    import numpy as np
+
     from ..datasets import list_images
 
     root = os.path.abspath(os.path.expanduser(folder))

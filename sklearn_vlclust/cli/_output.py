@@ -2,11 +2,13 @@
 
 import json
 import os
+import warnings
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from .._backend._files import write_bytes_atomically
+from .._backend._files import file_hash, locked, write_bytes_atomically
 from ._errors import OCCUPIED, USAGE, CommandError
-from ._images import MARKER, is_within
+from ._images import LEFT_OUT, MARKER, is_within
 
 FORMAT = 1
 _START = 64  # bytes of a file by which its kind is known
@@ -58,6 +60,7 @@ class Output:
         self.folder = Path(os.path.abspath(os.path.expanduser(folder)))
         self.report = self.folder / "report.html"
         self.csv = self.folder / "clusters.csv"
+        self.left_out = self.folder / LEFT_OUT
         self.model = self.folder / "model"
         self.images = self.folder / "images"
         self.cache = self.folder / "cache"
@@ -102,16 +105,91 @@ class Output:
             raise CommandError(self._refusal(found, settings), OCCUPIED)
         return same and not found["done"]
 
-    def start(self, settings):
-        """Make the folder, and note that a run writes to it."""
+    @contextmanager
+    def writing(self, source, settings, overwrite):
+        """Hold the folder for one run; yield whether it goes on with another one.
+
+        Files of the user's in the places that the run writes to are renamed: FILE.old.
+
+        Parameters
+        ----------
+        source, settings, overwrite
+            As in `check`, whose answer may have changed meanwhile.
+
+        Raises
+        ------
+        CommandError
+            If another run writes to the folder, or as of `check`.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(locked(self.folder, wait=False))
+            except BlockingIOError:
+                raise CommandError(
+                    f"Another vlclust writes to --out {str(self.folder)!r}: wait until "
+                    "it is done, or name another folder.",
+                    OCCUPIED,
+                ) from None
+            resumed = self.check(source, settings, overwrite)
+            self._claim(settings)
+            yield resumed
+            self._finish(settings)
+
+    def _claim(self, settings):
+        """Note that a run writes to the folder, after files of the user's moved."""
+        marker = self._read_marker()
+        if marker is None:
+            self._written, self._kept = {}, self._checkpoints()
+        else:
+            # A marker of version 0.1.0 says nothing: all was written by vlclust.
+            self._written = marker.get("files", dict.fromkeys(self._places()))
+            self._kept = marker.get("kept", [])
+        for name in self._places():
+            if not self._is_ours(name):
+                _move_aside(self.folder / name)
+        # None until the run is complete: whatever is there is of this run.
+        self._written = dict.fromkeys(self._places())
         self._write_marker(settings, done=False)
 
-    def finish(self, settings):
+    def _finish(self, settings):
         """Note that the run is complete, and drop what only a resumed run needs."""
+        self._written = {
+            name: [os.path.getsize(self.folder / name), file_hash(self.folder / name)]
+            for name in self._places()
+            if (self.folder / name).is_file()
+        }
         self._write_marker(settings, done=True)
-        for file in self.cache.glob("fit-*.safetensors"):
-            file.unlink(missing_ok=True)
+        for name in set(self._checkpoints()) - set(self._kept):
+            (self.cache / name).unlink(missing_ok=True)
+
+    def _places(self):
+        """Return names of the files that are replaced or removed."""
+        model = self.model.name
+        parts = ["estimator", "selector", "captioner", "search/search"]
+        return [
+            self.report.name,
+            self.csv.name,
+            self.left_out.name,
+            f"{model}/model.json",
+            *(f"{model}/{part}.safetensors" for part in parts),
+        ]
+
+    def _checkpoints(self):
+        return [file.name for file in self.cache.glob("fit-*.safetensors")]
+
+    def _is_ours(self, name):
+        """Whether a file is as a run has written it, or not there."""
+        file = self.folder / name
+        if not os.path.lexists(file):
+            return True
+        if name not in self._written or file.is_symlink() or not file.is_file():
+            return False
+        size_and_hash = self._written[name]
+        return size_and_hash is None or (
+            os.path.getsize(file) == size_and_hash[0]
+            and file_hash(file) == size_and_hash[1]
+        )
 
     def _is_free(self):
         own = {MARKER, self.cache.name} if self._read_marker() else set()
@@ -129,17 +207,40 @@ class Output:
             what = f"holds another run ({'; '.join(differing)})"
         return (
             f"--out {str(self.folder)!r} {what}. Name another folder, or add "
-            "--overwrite, which replaces what vlclust writes and nothing else."
+            "--overwrite, which replaces what vlclust wrote and nothing else."
         )
 
     def _read_marker(self):
         try:
             marker = json.loads((self.folder / MARKER).read_text("utf-8"))
-            return marker if {"settings", "done"} <= marker.keys() else None
-        except (OSError, ValueError, AttributeError):
+            files = marker.get("files", {}).values()
+            whole = {"settings", "done"} <= marker.keys() and all(
+                found is None or len(found) == 2 for found in files
+            )
+            return marker if whole else None
+        except (OSError, ValueError, AttributeError, TypeError):
             return None
 
     def _write_marker(self, settings, done):
-        marker = {"format": FORMAT, "done": done, "settings": settings}
+        marker = {
+            "format": FORMAT,
+            "done": done,
+            "settings": settings,
+            "files": self._written,
+            "kept": self._kept,
+        }
         text = json.dumps(marker, indent=1) + "\n"
         write_bytes_atomically(self.folder / MARKER, text.encode())
+
+
+def _move_aside(path):
+    """Rename a file to its name with ".old" behind, and a number if that is there."""
+    number, target = 1, Path(f"{path}.old")
+    while os.path.lexists(target):
+        number += 1
+        target = Path(f"{path}.old{number}")
+    os.rename(path, target)
+    warnings.warn(
+        f"{str(path)!r} is not as vlclust wrote it: it is {target.name!r} now.",
+        stacklevel=2,
+    )

@@ -8,12 +8,12 @@ from pathlib import Path
 from ._assignments import assignments, write_csv
 from ._encoders import embed, make_encoder, resolve_encoder
 from ._errors import USAGE, CommandError
-from ._images import LEFT_OUT, list_pictures, write_left_out
+from ._images import list_pictures, write_left_out
 from ._methods import choose_n_clusters, fit_method
 from ._model import Model
 from ._options import Sorting
 from ._output import Output
-from ._sorted import sort_images
+from ._sorted import check_sorted, sort_images
 from ._words import describe_words, encode_nouns, load_words
 
 
@@ -61,31 +61,32 @@ def run(request, terminal):
     started = time.perf_counter()
     words = load_words(request.words)
     settings, output = request.settings(), Output(request.out)
-    resumed = output.check(request.folder, settings, request.overwrite)
+    output.check(request.folder, settings, request.overwrite)
+    if request.sorting is not None:
+        check_sorted(output.images)
     paths, left_out = list_pictures(request.folder, output.folder, request.exclude)
     _check_k(request.k, len(paths))
-    output.start(settings)
-    if resumed:
-        terminal.remark(f"Resuming the run in {str(output.folder)!r}")
-    model, errors = _cluster(request, settings, paths, words, output, terminal)
-    errors = left_out + errors
-    write_left_out(errors, output.folder / LEFT_OUT)
-    rows = assignments(
-        model.search.paths_,
-        model.estimator.predict_proba(model.embeddings),
-        model.names,
-    )
-    model.save(output.model)
-    write_csv(rows, output.csv)
-    if request.sorting is not None:
-        sort_images(rows, output.images, request.sorting, terminal)
-    write_report(model, output.report, terminal)
-    output.finish(settings)
+    with output.writing(request.folder, settings, request.overwrite) as resumed:
+        if resumed:
+            terminal.remark(f"Resuming the run in {str(output.folder)!r}")
+        model, errors = _cluster(request, settings, paths, words, output, terminal)
+        errors = left_out + errors
+        write_left_out(errors, output.left_out)
+        rows = assignments(
+            model.search.paths_,
+            model.estimator.predict_proba(model.embeddings),
+            model.names,
+        )
+        model.save(output.model)
+        write_csv(rows, output.csv)
+        if request.sorting is not None:
+            sort_images(rows, output.images, request.sorting, terminal)
+        write_report(model, output.report, terminal)
     return {
         "out": str(output.folder),
         "report": str(output.report),
         "csv": str(output.csv),
-        "left_out": str(output.folder / LEFT_OUT),
+        "left_out": str(output.left_out),
         "model": str(output.model),
         **_describe(model),
         "seconds": round(time.perf_counter() - started, 1),

@@ -1,17 +1,23 @@
 """Images as links or copies, in one folder per cluster."""
 
+import hashlib
 import json
 import os
 import re
 import shutil
+import stat
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .._backend._files import write_bytes_atomically
+from .._backend._files import file_hash, new_hash, write_bytes_atomically
+from ._errors import OCCUPIED, CommandError
 from ._options import Sorting
 
 # What a run has put there, so that the next one can take away that and nothing else.
 MANIFEST = "vlclust-images.json"
 _PART = ".vlclust-copying"
+# Raised where JSON values are of another kind than was written.
+_WRONG_KINDS = ValueError, TypeError, KeyError, AttributeError
 _LONGEST_NAME = 255  # bytes, of most file systems
 
 
@@ -19,6 +25,7 @@ def sort_images(rows, folder, how, terminal):
     """Put images into one folder per cluster; nothing that is there is replaced.
 
     Links and copies of an earlier run are taken away first, if nobody has changed them.
+    No link that lies in the folder is followed.
 
     Parameters
     ----------
@@ -35,9 +42,8 @@ def sort_images(rows, folder, how, terminal):
     folder.mkdir(parents=True, exist_ok=True)
     clear_sorted(folder)
     entries = _plan(rows, folder, how)
-    manifest = json.dumps([{**e, "source": None} for e in entries]) + "\n"
     # Before the first file: a run that is killed leaves none that is not in it.
-    write_bytes_atomically(folder / MANIFEST, manifest.encode())
+    _write_manifest(folder, entries)
     title = f"{'Linking' if how is Sorting.link else 'Copying'} images"
     with terminal.stage(title, len(entries)) as advance:
         for i, entry in enumerate(entries):
@@ -47,26 +53,87 @@ def sort_images(rows, folder, how, terminal):
                 os.symlink(entry["source"], target)
             else:
                 _copy(entry["source"], target, folder / _PART)
+                entry["hash"] = file_hash(target)
             advance(i + 1)
+    _write_manifest(folder, entries)
+
+
+def check_sorted(folder):
+    """Raise CommandError if images cannot be sorted into `folder`.
+
+    Parameters
+    ----------
+    folder : Path
+        As for `sort_images`.
+
+    Raises
+    ------
+    CommandError
+        If the folder is a link or a file, or its list of images is damaged: then
+        nothing tells which files are the user's.
+    """
+    if os.path.islink(folder) or (
+        os.path.lexists(folder) and not os.path.isdir(folder)
+    ):
+        raise CommandError(f"{str(folder)!r} is no folder: remove it.", OCCUPIED)
+    _read_manifest(folder)
 
 
 def clear_sorted(folder):
     """Take away what an earlier run has put into `folder` and nobody has changed."""
     folder = Path(folder)
-    try:
-        entries = json.loads((folder / MANIFEST).read_text("utf-8"))
-    except FileNotFoundError:
-        return
+    check_sorted(folder)
+    entries = _read_manifest(folder)
     for entry in entries:
-        path = folder / entry["name"]
-        # A name from a file that others can write to must not lead elsewhere.
-        if path.parent.parent == folder and _is_as_written(path, entry):
-            path.unlink()
-    for name in {Path(entry["name"]).parts[0] for entry in entries}:
-        place = folder / name
-        if place.is_dir() and not place.is_symlink() and not any(place.iterdir()):
-            place.rmdir()
-    (folder / MANIFEST).unlink()
+        place, name = entry["name"].split("/")
+        with suppress(OSError), _opened(folder / place) as there:
+            if _is_as_written(name, there, entry):
+                os.unlink(name, dir_fd=there)
+    for place in {entry["name"].split("/")[0] for entry in entries}:
+        with suppress(OSError):  # not empty, or a link
+            os.rmdir(folder / place)
+    for name in (_PART, MANIFEST):
+        (folder / name).unlink(missing_ok=True)  # a link itself, not what it leads to
+
+
+def _read_manifest(folder):
+    """Return the entries of a manifest that are of this folder; [] without one."""
+    file = folder / MANIFEST
+    if not os.path.lexists(file):
+        return []
+    try:
+        with open(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)) as opened:
+            entries = json.load(opened)
+        known = [entry for entry in entries if _is_inside(entry["name"])]
+    except (OSError, RecursionError, *_WRONG_KINDS) as error:
+        raise CommandError(
+            f"{str(file)!r} is damaged ({type(error).__name__}: {error}), so nothing "
+            "tells which images an earlier run has put there. Remove it to go on: the "
+            "images stay.",
+            OCCUPIED,
+        ) from error
+    return known
+
+
+def _is_inside(name):
+    """Whether a name is that of a file in a folder: "3-crane/a.jpg"."""
+    parts = name.split("/")
+    return len(parts) == 2 and not {"", ".", ".."} & set(parts) and "\0" not in name
+
+
+def _write_manifest(folder, entries):
+    text = json.dumps([{**entry, "source": None} for entry in entries]) + "\n"
+    write_bytes_atomically(folder / MANIFEST, text.encode())
+
+
+@contextmanager
+def _opened(folder):
+    """Yield the descriptor of a folder that is no link."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _plan(rows, folder, how):
@@ -74,7 +141,7 @@ def _plan(rows, folder, how):
     taken: dict[str, set[str]] = {}
     entries = []
     for row in rows:
-        place = _folder_name(row["cluster"], row["name"])
+        place = _free_place(folder, _folder_name(row["cluster"], row["name"]))
         if place not in taken:
             there = folder / place
             names = os.listdir(there) if there.is_dir() else []
@@ -97,6 +164,17 @@ def _folder_name(cluster, name):
     return f"{cluster}-{words}" if words else str(cluster)
 
 
+def _free_place(folder, name):
+    """Return `name`, or with a number behind if that is a file or a link."""
+    candidate, number = name, 1
+    while os.path.lexists(folder / candidate) and (
+        os.path.islink(folder / candidate) or not os.path.isdir(folder / candidate)
+    ):
+        number += 1
+        candidate = f"{name}-{number}"
+    return candidate
+
+
 def _free_name(name, taken):
     """Return `name`, or with a number before its extension if that is taken."""
     stem, extension = os.path.splitext(name)
@@ -110,17 +188,34 @@ def _free_name(name, taken):
 
 
 def _copy(source, target, part):
-    """Copy a file in one step: half a copy has the name `part`."""
-    shutil.copyfile(source, part)
-    shutil.copystat(source, part)
-    os.replace(part, target)
+    """Copy a file in one step: half a copy has the name `part`, which is no link."""
+    with suppress(FileNotFoundError):
+        os.unlink(part)
+    try:
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW
+        with open(source, "rb") as old, open(os.open(part, flags, 0o666), "wb") as new:
+            shutil.copyfileobj(old, new, 2**20)
+        shutil.copystat(source, part)
+        os.replace(part, target)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(part)
+        raise
 
 
-def _is_as_written(path, entry):
+def _is_as_written(name, there, entry):
+    """Whether a file in the open folder `there` is what an entry says."""
     if "link" in entry:
-        return path.is_symlink() and os.readlink(path) == entry["link"]
-    if path.is_symlink() or not path.is_file():
+        return os.readlink(name, dir_fd=there) == entry["link"]
+    status = os.stat(name, dir_fd=there, follow_symlinks=False)
+    same = (status.st_size, status.st_mtime_ns) == (
+        entry.get("size"),
+        entry.get("mtime_ns"),
+    )
+    if not same or not stat.S_ISREG(status.st_mode):
         return False
-    status = path.stat()
-    same = (status.st_size, status.st_mtime_ns) == (entry["size"], entry["mtime_ns"])
-    return same
+    if "hash" not in entry:  # of a run that was killed
+        return True
+    file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=there)
+    with open(file, "rb") as opened:
+        return hashlib.file_digest(opened, new_hash).hexdigest() == entry["hash"]

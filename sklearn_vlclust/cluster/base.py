@@ -21,6 +21,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .._backend._device import new_generator, to_device
+from .._backend._settings import own_settings
 from .._compat import (
     CallbackSupportMixin,
     HasMethods,
@@ -189,6 +190,7 @@ default=None
     }
 
     @_fit_context(prefer_skip_nested_validation=False)
+    @own_settings
     def fit(self, X: Data, y: object = None) -> Self:
         """Cluster `X`; scikit-learn callbacks are given `y`, which the fit never sees.
 
@@ -278,6 +280,7 @@ default=None
         """
         return self._predict(X, _logits)
 
+    @own_settings
     def score(self, X: Data, y: object = None) -> float:
         """Label-free quality of the clustering of `X`.
 
@@ -614,6 +617,7 @@ default=None
         joint, self._joint = join(words)
         return UnitRows(np.concatenate([joint[b] for b in row_blocks(len(rows))]))
 
+    @own_settings
     def _predict(self, X, function):
         check_is_fitted(self)
         X, zero_rows = self._read(X, reset=False)

@@ -139,7 +139,8 @@ def open_file(file, limits: Limits = LIMITS, path: str = ""):
     """
     file.seek(0)
     head = file.read(HEAD)
-    kind = kind_of(head, path)
+    common = head.startswith((b"\xff\xd8\xff", b"\x89PNG"))
+    kind = None if common else kind_of(head, path)
     if kind is not None and kind.name == RAW:
         raise CannotDecode(kind.reason)
     try:

@@ -114,6 +114,8 @@ _KINDS = [
         Kind("pointer of Git LFS (`git lfs pull` gets the file)", is_picture=False),
     ),
 ]
+# Raw files start as TIFF files do, and some HEIC files as AVIF files do.
+_NOT_WHAT_IT_SEEMS = {"TIFF": Kind(RAW), "AVIF": Kind("HEIC", "pillow-heif")}
 _STARTS = [(re.compile(start, re.DOTALL), kind) for start, kind in _KINDS]
 
 
@@ -178,9 +180,13 @@ def format_of(head: bytes, path: str = "") -> str | None:
     readable = readable_formats()
     for name in _LISTED:
         _, accept = Image.OPEN.get(name, (None, None))
+        if not head or name not in readable or accept is None:
+            continue
         # accept returns a text where Pillow was built without the decoder.
-        if head and name in readable and accept is not None and accept(head) is True:
-            return name
+        if accept(head) is True:
+            other = _NOT_WHAT_IT_SEEMS.get(name)
+            if other is None or kind_of(head, path) != other:
+                return name
     return "TGA" if head and is_tga(path) else None
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from joblib import cpu_count, effective_n_jobs
 from PIL import Image
 
+from .as_given import column_of, in_order, refuse_what_is_no_array
 from .decoding import (
     LIMITS,
     CannotDecode,
@@ -30,7 +31,7 @@ from .shards import holds_shards
 ACCEPTED = (
     "a list or 1-D array of paths, PIL images or uint8 arrays of shape "
     "(height, width, channels), or one uint8 array of shape "
-    "(n, height, width, channels)"
+    "(n, height, width, channels); gray ones need no channels"
 )
 
 # Reading a lazily opened PIL image moves its file pointer: when one image is given
@@ -66,8 +67,9 @@ def is_images(X: Any) -> bool:
     Returns
     -------
     bool
-        True for a 4-D array and for a 1-D collection that starts with a path, a
-        PIL image or a 3-D array. A single path is an image as well, and
+        True for a 4-D array, a 3-D array of uint8 (gray images) and for a collection,
+        or one column of a table, that starts with a path, a PIL image, a 3-D array or
+        a 2-D array of uint8. A single path is an image as well, and
         :func:`check_images` then says that a list is needed; the path of a `.npy` file,
         or of a folder of such files, stands for embeddings. Dask bags are images, and
         so are dask arrays unless they have two dimensions.
@@ -78,9 +80,10 @@ def is_images(X: Any) -> bool:
         return True
     if is_dask(X):
         return getattr(X, "ndim", 1) != 2
+    X = column_of(in_order(X))
     ndim = getattr(X, "ndim", None)
     if ndim is not None and ndim != 1:
-        return ndim == 4
+        return ndim == 4 or (ndim == 3 and _is_uint8(X))
     if ndim is None and not (isinstance(X, Sequence) or hasattr(X, "to_numpy")):
         return False
     return len(X) > 0 and _is_image(X.iloc[0] if hasattr(X, "iloc") else X[0])
@@ -92,8 +95,8 @@ def check_images(X: Any) -> Any:
     Parameters
     ----------
     X : list, Series, ndarray or tensor of images
-        See :func:`is_images`. A 4-D array is indexed lazily, so that a memmap of
-        any size will do.
+        See :func:`is_images`. An array is indexed lazily, so that a memmap of any size
+        will do.
 
     Returns
     -------
@@ -121,8 +124,18 @@ def check_images(X: Any) -> Any:
         )
     if isinstance(X, Image.Image):
         raise TypeError(f"X is a single PIL image. Images are given as {ACCEPTED}.")
+    X = in_order(X)
+    refuse_what_is_no_array(X)
+    X = column_of(X)
     if not is_images(X):
         raise ValueError(f"X is not images: got {_describe(X)}, expected {ACCEPTED}.")
+    if getattr(X, "ndim", 1) == 3:
+        if X.shape[2] in (3, 4):
+            raise TypeError(
+                f"X is one array of shape {tuple(X.shape)}: is it a single image? "
+                f"Images are given as {ACCEPTED}."
+            )
+        X = X[..., None]
     if getattr(X, "ndim", 1) == 4:
         channels, dtype = X.shape[-1], str(X.dtype).removeprefix("torch.")
         if dtype != "uint8" or channels not in (1, 3, 4) or not all(X.shape):
@@ -253,19 +266,26 @@ class ImageSource:
         try:
             self._check_kind(os.stat(self._image).st_mode)
             file = open(self._image, "rb", opener=open_at_once)  # noqa: SIM115
-            status = os.fstat(file.fileno())
         except OSError as error:
             raise UnreadableImageError(self.name, reason_of(error)) from error
-        self._check_kind(status.st_mode)
-        if not status.st_size:
+        try:
+            status = os.fstat(file.fileno())
+            self._check_kind(status.st_mode)
+            self._check_size(status.st_size)
+        except BaseException:
+            file.close()
+            raise
+        return file, status
+
+    def _check_size(self, n_bytes):
+        if not n_bytes:
             raise UnreadableImageError(self.name, "the file is empty (0 bytes)")
-        if status.st_size > self._limits.bytes:
+        if n_bytes > self._limits.bytes:
             raise UnreadableImageError(
                 self.name,
-                f"the file has {status.st_size / 1e9:.1f} GB; the limit is "
+                f"the file has {n_bytes / 1e9:.1f} GB; the limit is "
                 f"{self._limits.bytes / 1e9:.1f} GB (max_bytes)",
             )
-        return file, status
 
     def _check_kind(self, mode):
         if not stat.S_ISREG(mode):
@@ -328,9 +348,14 @@ def iter_decoded(
 
 
 def _is_image(item) -> bool:
-    return isinstance(item, (str, os.PathLike, Image.Image)) or (
-        getattr(item, "ndim", None) == 3 and hasattr(item, "dtype")
-    )
+    if isinstance(item, (str, os.PathLike, Image.Image)):
+        return True
+    ndim = getattr(item, "ndim", 0)
+    return (ndim == 3 and hasattr(item, "dtype")) or (ndim == 2 and _is_uint8(item))
+
+
+def _is_uint8(X) -> bool:
+    return str(getattr(X, "dtype", "")).removeprefix("torch.") == "uint8"
 
 
 def _describe(X) -> str:
@@ -352,6 +377,8 @@ def _blake2b(start: bytes, parts: Iterable) -> bytes:
 
 def _from_array(array) -> Image.Image:
     pixels = np.asarray(array.cpu() if hasattr(array, "cpu") else array)
+    if pixels.ndim == 2:
+        pixels = pixels[:, :, None]
     if pixels.dtype != np.uint8 or pixels.shape[2] not in (1, 3, 4):
         raise ValueError(
             f"an array of shape {pixels.shape} and dtype {pixels.dtype} is not uint8 "

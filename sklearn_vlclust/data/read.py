@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_array, validate_data
 
+from .as_given import as_rows_are_meant
 from .distributed import gather, is_dask
 from .images import is_images
 from .protocol import Rows
@@ -71,8 +72,7 @@ def _as_rows(X):
 
     Files of other dtypes than float32 or float64 are converted while reading.
     """
-    if is_dask(X):
-        X = gather(X)
+    X = gather(X) if is_dask(X) else as_rows_are_meant(X)
     if isinstance(X, torch.Tensor):
         # MPS has no double precision, which rows of extreme length need.
         X = TensorRows(X.cpu() if X.device.type == "mps" else X)

@@ -230,12 +230,14 @@ class ShardedRows(Rows):
         last = int(np.searchsorted(self._ends, stop, side="left"))
         if first == last and stop > start:
             offset = self._starts[first]
+            _check_size(self._parts[first])
             part = self._parts[first][start - offset : stop - offset]
             return np.asarray(part).astype(self.dtype, copy=False)
         rows = np.empty((stop - start, self.shape[1]), self.dtype)
         while start < stop:
             end = min(stop, int(self._ends[first]))
             offset = int(self._starts[first])
+            _check_size(self._parts[first])
             rows[len(rows) - (stop - start) :][: end - start] = self._parts[first][
                 start - offset : end - offset
             ]
@@ -252,6 +254,7 @@ class ShardedRows(Rows):
         for part in np.unique(np.searchsorted(self._ends, ascending, side="right")):
             stop = int(bounds[part])
             inside = ascending[start:stop] - self._starts[part]
+            _check_size(self._parts[part])
             rows[order[start:stop]] = self._parts[part][inside]
             start = stop
         return rows
@@ -318,11 +321,25 @@ def _numbers(file):
 def _map(file):
     try:
         part = np.load(file, mmap_mode="r")
-    except (ValueError, EOFError) as error:
+    except OSError:  # not there, or not for this user
+        raise
+    except Exception as error:  # of many types: it depends on what is damaged
+        if "Python objects" in str(error):
+            raise ValueError(f"{str(file)!r} holds objects, not numbers.") from error
         raise ValueError(
-            f"{str(file)!r} is not a whole .npy file, it may be truncated ({error})."
+            f"{str(file)!r} is not a whole .npy file, it may be truncated "
+            f"({type(error).__name__}: {error})."
         ) from error
     if not isinstance(part, np.ndarray):
         part.close()
         raise ValueError(f"{str(file)!r} is an archive, not a .npy file.")
     return part
+
+
+def _check_size(part):
+    """Refuse a mapped file that is shorter now: reading would end the process."""
+    file = getattr(part, "filename", None)
+    if file is not None and os.path.exists(file):
+        needed = part.offset + part.nbytes
+        if os.path.getsize(file) < needed:
+            raise ValueError(f"{str(file)!r} was truncated after it was opened.")

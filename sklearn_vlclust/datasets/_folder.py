@@ -192,12 +192,12 @@ def _reason_to_leave_out(path):
     try:
         with open(path, "rb", opener=open_at_once) as file:
             head = file.read(HEAD)
-        kind, name = kind_of(head, path), format_of(head, path)
-        is_raw = kind is not None and name == "TIFF"
-        if name and not is_raw and (name not in SHORT_MAGIC or opens(path)):
+        name = format_of(head, path)
+        if name and (name not in SHORT_MAGIC or opens(path)):
             return None
     except OSError as error:
         return "" if _is_named_otherwise(path) else reason_of(error)
+    kind = kind_of(head, path)
     if kind is not None and kind.is_picture:
         return kind.reason
     if not _has_image_name(path):

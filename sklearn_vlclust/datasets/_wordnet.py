@@ -7,11 +7,13 @@ import os
 import shutil
 import tempfile
 import urllib.request
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from .._backend._files import is_sealed, locked, seal
 from .._typing import StrPath
 from ._data_home import get_data_home
 from ._debian import unpack_packages
@@ -46,8 +48,9 @@ def fetch_wordnet(
     """Make WordNet 3.0 readable by nltk.
 
     It comes from the first of these that has it: nltk's own folders, the data folder,
-    nltk's download, or the files of Debian's packages in `/usr/share/wordnet`. The data
-    folder is added to nltk's search path for the rest of the process.
+    nltk's download, or the files of Debian's packages in `/usr/share/wordnet`. If the
+    copy in the data folder is damaged, it is replaced, with a warning. The data folder
+    is added to nltk's search path for the rest of the process.
 
     Parameters
     ----------
@@ -77,14 +80,19 @@ def fetch_wordnet(
     import nltk
 
     for root in map(Path, nltk.data.path):
-        if _is_whole(root / "corpora" / "wordnet"):
+        if _is_intact(root / "corpora" / "wordnet"):
             return root / "corpora" / "wordnet"
     nltk_data = get_data_home(data_home) / "nltk_data"
     target = nltk_data / "corpora" / "wordnet"
     if str(nltk_data) not in nltk.data.path:
         nltk.data.path.append(str(nltk_data))
-    if _is_whole(target):
+    if _is_intact(target):
         return target
+    if target.exists():
+        warnings.warn(
+            f"WordNet in {str(target)!r} is damaged: it is installed again.",
+            stacklevel=2,
+        )
     reasons = []
     for fill in _sources(download, debian):
         try:
@@ -117,21 +125,28 @@ def _sources(download: bool, debian: bool) -> Iterator[Callable[[Path], None]]:
 
 
 def _install(target: Path, fill: Callable[[Path], None]) -> None:
-    """Fill a folder, then move it to `target` in one step: processes may race."""
+    """Fill a folder and move it to `target` at once, one process at a time."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".wordnet-") as scratch:
-        folder = Path(scratch, "wordnet")
-        folder.mkdir()
-        fill(folder)
-        if not _is_whole(folder):
-            raise LookupError("what was found is not a complete WordNet 3.0")
-        if target.exists() and not _is_whole(target):
-            os.replace(target, Path(scratch, "damaged"))
-        try:
+    with locked(target.parent):
+        if _is_intact(target):
+            return  # another process was first
+        for leftover in target.parent.glob(".wordnet-*"):  # of a process that was ended
+            shutil.rmtree(leftover, ignore_errors=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".wordnet-") as new:
+            folder = Path(new, "wordnet")
+            folder.mkdir()
+            fill(folder)
+            if not _is_whole(folder):
+                raise LookupError("what was found is not the whole of WordNet 3.0")
+            seal(folder)
+            if target.exists():
+                os.replace(target, Path(new, "damaged"))
             os.rename(folder, target)
-        except OSError:
-            if not _is_whole(target):  # else another process was first
-                raise
+
+
+def _is_intact(folder: Path) -> bool:
+    """Whether our copy is as it was installed; old ones have no checksums."""
+    return _is_whole(folder) and is_sealed(folder) is not False
 
 
 def _is_whole(folder: Path) -> bool:
@@ -142,8 +157,17 @@ def _is_whole(folder: Path) -> bool:
     root = folder.resolve()
     if not all(file.resolve().is_relative_to(root) for file in files):
         return False
+    if not all(_ends_where_it_says(folder / f"data.{pos}") for pos in _POS_NUMBERS):
+        return False
     with open(folder / "data.noun", "rb") as file:
         return b"WordNet 3.0" in file.read(2000)
+
+
+def _ends_where_it_says(file: Path) -> bool:
+    """Whether the last line is whole, and where its number says: wndb(5WN)."""
+    content = file.read_bytes()
+    start = content[:-1].rfind(b"\n") + 1
+    return content.endswith(b"\n") and content[start:].startswith(b"%08d " % start)
 
 
 def _unzip(archive: Path, folder: Path) -> None:

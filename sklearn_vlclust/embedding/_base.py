@@ -21,9 +21,11 @@ from sklearn.base import (
 from torch.nn import functional as F
 
 from .._backend._progress import progress_bar
+from .._backend._settings import own_settings
 from .._compat import Interval, StrOptions
 from .._docs import documented
 from .._typing import Array, Images, Strings
+from ..data.decoding import LIMITS, Limits
 from ..data.distributed import by_blocks, is_dask
 from ..data.images import UnreadableImageError, check_images, iter_decoded
 from ._cache import EmbeddingCache, cached_rows
@@ -63,6 +65,10 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     on_error : {"raise", "skip"}, default="raise"
         For an image that cannot be read: raise an error, or leave it out and report it
         in `errors_`.
+    max_pixels : int, default=500_000_000
+        Largest width times height of an image; a larger one is not decoded.
+    max_bytes : int, default=2**30
+        Largest file, and the most memory that decoding one image may take.
 
     Attributes
     ----------
@@ -80,6 +86,8 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         "n_jobs": [Integral, None],
         "on_error": [StrOptions({"raise", "skip"})],
         "verbose": ["verbose"],
+        "max_pixels": [Interval(Integral, 1, None, closed="left")],
+        "max_bytes": [Interval(Integral, 1, None, closed="left")],
     }
 
     _network_params: tuple[str, ...] = ("device",)
@@ -134,6 +142,7 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self._validate_params()
         return self.encode_images(X)
 
+    @own_settings
     def encode_images(self, images: Images) -> np.ndarray:
         """Embed images: :meth:`transform` without parameter validation.
 
@@ -168,7 +177,11 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             prepare = self._preparer(cache)
             prefetch = 2 * self.batch_size
             decoded = iter_decoded(
-                images, prepare, n_jobs=self.n_jobs, prefetch=prefetch
+                images,
+                prepare,
+                n_jobs=self.n_jobs,
+                prefetch=prefetch,
+                limits=self._limits,
             )
             with closing(decoded):
                 for i, item in enumerate(decoded):
@@ -197,6 +210,7 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self.kept_ = np.array(kept, dtype=np.intp)
         return rows[self.kept_] if errors else rows
 
+    @own_settings
     def encode_texts(self, texts: Strings) -> np.ndarray:
         """Embed words or sentences.
 
@@ -258,6 +272,14 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
         return prepare
 
+    @property
+    def _limits(self):
+        """What one image may take; encoders of users need not have these parameters."""
+        return Limits(
+            getattr(self, "max_pixels", LIMITS.pixels),
+            getattr(self, "max_bytes", LIMITS.bytes),
+        )
+
     def _to_workers(self):
         if self.on_error == "skip":
             raise ValueError(
@@ -310,7 +332,9 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         return rows
 
     def _open_cache(self):
-        return nullcontext() if self.cache is None else EmbeddingCache(self.cache)
+        if self.cache is None:
+            return nullcontext()
+        return EmbeddingCache(self.cache, self._n_features_out)
 
     def _progress(self, total: int, unit: str):
         return progress_bar(total, unit, type(self).__name__, self.verbose)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import sqlite3
 import threading
 import warnings
@@ -15,21 +16,46 @@ import numpy as np
 # SQLite, because it is in the standard library, survives a kill at any moment and
 # lets processes share a file. LMDB maps its file into memory, so a truncated
 # file ends the process (SIGBUS); diskcache pickles and is SQLite underneath.
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+# What keeps a sound file from being used; every other error means that it is damaged.
+_CIRCUMSTANCES = {
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+}
+_TABLE = "CREATE TABLE rows (key BLOB PRIMARY KEY, crc INTEGER, value BLOB)"
+_SCHEMA = [
+    ("index", "sqlite_autoindex_rows_1", "rows", None),
+    ("table", "rows", "rows", _TABLE),
+]
+_NAME = re.compile(r"embeddings-([0-9]+)\.sqlite")
 _KEYS_PER_QUERY = 500
+# New files that are started in place of damaged ones before giving up.
+_MOST_DAMAGED = 3
+# Bytes of the longest row that is read where the width is not known.
+_LONGEST = 2**20
 
 
 class EmbeddingCache:
     """Rows of float32 in a folder, found by a key of bytes.
 
-    A file that is damaged is replaced by a new one, a row that is damaged counts as
-    missing, and a disk that is full ends writing: each with a warning, none loses
-    the rows that the caller has. Threads may share an instance, processes a folder.
+    A file that is damaged, or holds something else, is replaced by a new one, a row
+    that is damaged counts as missing, and a disk that is full ends writing: each with
+    a warning, none loses the rows that the caller has. Threads may share an instance,
+    processes a folder.
 
     Parameters
     ----------
     folder : path
         Made where it does not exist.
+    width : int, default=None
+        Columns of a row. If given, rows of another width or length than one are
+        damaged.
 
     Raises
     ------
@@ -37,22 +63,23 @@ class EmbeddingCache:
         If the folder cannot be made or is not a folder.
     """
 
-    def __init__(self, folder: str | os.PathLike):
+    def __init__(self, folder: str | os.PathLike, width: int | None = None):
         self.folder = Path(folder).expanduser()
+        self.width = width
+        self._lock = threading.RLock()
+        self._writable = True
+        self._n_damaged = 0
+        self._db: sqlite3.Connection | None = None
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             if error.errno == errno.ENOSPC:
                 self._give_up("made", error)
-                self._db: sqlite3.Connection | None = None
                 return
             raise type(error)(
                 f"cache={os.fspath(folder)!r} cannot be used as a folder: "
                 f"{error.strerror}."
             ) from error
-        self._lock = threading.RLock()
-        self._writable = True
-        self._db = None
         self._open()
 
     def __enter__(self):
@@ -78,19 +105,35 @@ class EmbeddingCache:
         for start in range(0, len(keys), _KEYS_PER_QUERY):
             some = keys[start : start + _KEYS_PER_QUERY]
             marks = ",".join("?" * len(some))
-            query = f"SELECT key, crc, value FROM rows WHERE key IN ({marks})"
+            # A row of another length is not read: it may be of any size.
+            fits = f"<= {_LONGEST}" if self.width is None else f"= {4 * self.width}"
+            value = f"CASE WHEN length(value) {fits} THEN value END"
+            query = f"SELECT key, crc, {value} FROM rows WHERE key IN ({marks})"
             records = self._execute(partial(_fetch, query=query, keys=some))
-            sound = [r for r in records if r[1] == zlib.crc32(r[2], zlib.crc32(r[0]))]
-            if len(sound) < len(records):
+            found, rows = self._sound(records)
+            if len(found) < len(records):
                 warnings.warn(
-                    f"{len(records) - len(sound)} rows of the cache in "
+                    f"{len(records) - len(found)} rows of the cache in "
                     f"{str(self.folder)!r} are damaged: they are computed again.",
                     stacklevel=2,
                 )
-            if sound:
-                blob = b"".join(value for _, _, value in sound)
-                rows = np.frombuffer(blob, dtype="<f4").reshape(len(sound), -1)
-                yield [key for key, _, _ in sound], rows
+            if found:
+                yield found, rows
+
+    def _sound(self, records):
+        """Return keys and rows of the records that can be an encoder's."""
+        held = {key: value for key, crc, value in records if _fits(key, crc, value)}
+        size = 4 * self.width if self.width else max(map(len, held.values()), default=4)
+        held = {key: value for key, value in held.items() if len(value) == size}
+        rows = np.frombuffer(b"".join(held.values()), "<f4")
+        rows = rows.reshape(len(held), size // 4)
+        if self.width is None:
+            good = np.isfinite(rows).all(axis=1)
+        else:
+            good = np.abs(np.linalg.norm(rows, axis=1) - 1) < 1e-3
+        if not good.all():
+            rows = rows[good]
+        return [key for key, is_good in zip(held, good) if is_good], rows
 
     def put(self, keys: Sequence[bytes], rows: np.ndarray) -> None:
         """Store rows in one transaction: after a kill, all or none are there."""
@@ -122,35 +165,50 @@ class EmbeddingCache:
                     return ()
                 try:
                     return action(self._db)
-                except sqlite3.DatabaseError as error:
-                    if error.sqlite_errorcode & 0xFF in _DAMAGED:
-                        self._start_over()
-                    else:
-                        self._give_up("written or read", error)
-                        return ()
+                except (sqlite3.Error, UnicodeError, OverflowError) as error:
+                    self._mend("written or read", error)
         return ()
 
+    def _mend(self, done: str, error: Exception) -> None:
+        """Start a new file after damage; else go on without storing rows."""
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+        # A damaged header may say that the file is not for writing.
+        writable = not self._file.exists() or os.access(self._file, os.W_OK)
+        if code not in _CIRCUMSTANCES or (code == sqlite3.SQLITE_READONLY and writable):
+            self._start_over()
+            return
+        self._give_up(done, error)
+        if code != sqlite3.SQLITE_FULL or done == "opened":
+            self.close()  # each query would fail again, some after a minute
+
     def _open(self) -> None:
-        files = sorted(self.folder.glob("embeddings-[0-9]*.sqlite"))
-        self._file = files[-1] if files else self.folder / "embeddings-0000.sqlite"
+        self._file = self.folder / f"embeddings-{self._newest():04d}.sqlite"
         try:
             self._db = sqlite3.connect(
                 self._file, timeout=60, isolation_level=None, check_same_thread=False
             )
+            self._db.text_factory = bytes  # any bytes may be there
             # Rows of 2 kB fill small pages badly. A kill loses nothing without
             # syncing; a power cut may, which the checksums find out.
             self._db.execute("PRAGMA page_size = 16384")
             self._db.execute("PRAGMA synchronous = OFF")
-            self._db.execute(
-                "CREATE TABLE IF NOT EXISTS rows (key BLOB PRIMARY KEY, crc INTEGER, "
-                "value BLOB)"
-            )
-        except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode & 0xFF in _DAMAGED:
-                self._start_over()
-            else:
-                self._give_up("opened", error)
-                self.close()
+            self._db.execute(_TABLE.replace("TABLE", "TABLE IF NOT EXISTS"))
+            query = "SELECT type, name, tbl_name, sql FROM sqlite_master"
+            found = self._db.execute(query)
+            schema = [tuple(x and x.decode() for x in row) for row in found]
+            if sorted(schema, key=str) != sorted(_SCHEMA, key=str):
+                # A view in place of the table may take forever.
+                raise sqlite3.DatabaseError("it holds something else")
+        except (sqlite3.Error, UnicodeError) as error:
+            self._mend("opened", error)
+
+    def _newest(self) -> int:
+        """Return the number of the newest file, or of one that can be made."""
+        found = map(_NAME.fullmatch, os.listdir(self.folder))
+        newest = max((int(name[1]) for name in found if name), default=0)
+        file = self.folder / f"embeddings-{newest:04d}.sqlite"
+        # A pipe, say, would never answer.
+        return newest if file.is_file() or not os.path.lexists(file) else newest + 1
 
     def _start_over(self) -> None:
         """Leave a damaged file for one of the next number.
@@ -164,6 +222,10 @@ class EmbeddingCache:
             stacklevel=2,
         )
         self.close()
+        self._n_damaged += 1
+        if self._n_damaged > _MOST_DAMAGED:
+            self._give_up("used", OSError("each new file is damaged"))
+            return
         number = int(self._file.stem.removeprefix("embeddings-")) + 1
         damaged = self._file
         try:
@@ -175,12 +237,21 @@ class EmbeddingCache:
         self._open()
 
     def _give_up(self, done: str, error: Exception) -> None:
+        if not self._writable:
+            return
         self._writable = False
         warnings.warn(
             f"The cache in {str(self.folder)!r} cannot be {done} ({error}): going on "
             "without storing embeddings. Free some space or name another folder.",
             stacklevel=2,
         )
+
+
+def _fits(key: bytes, crc, value) -> bool:
+    """Whether a record has the right types and checksum."""
+    if not isinstance(value, bytes) or not value or len(value) % 4:
+        return False
+    return crc == zlib.crc32(value, zlib.crc32(key))
 
 
 def _fetch(db: sqlite3.Connection, query: str, keys: Sequence[bytes]) -> list[tuple]:

@@ -16,6 +16,7 @@ import torch
 from .._compat import StrOptions
 from .._docs import documented
 from .._typing import Bool, Device, Int, StrPath
+from ..data.decoding import LIMITS
 from ._base import BaseEmbedder
 
 
@@ -45,6 +46,7 @@ class CLIPEmbedder(BaseEmbedder):
     compile : bool, default=False
         Whether torch compiles the image encoder, at the first batch and again at the
         first of another size, which takes a while: for many images on a GPU.
+    <max_pixels, max_bytes>
 
     Attributes: <errors_, kept_>
 
@@ -87,6 +89,8 @@ class CLIPEmbedder(BaseEmbedder):
         on_error: Literal["raise", "skip"] = "raise",
         verbose: Int = 0,
         compile: Bool = False,
+        max_pixels: Int = LIMITS.pixels,
+        max_bytes: Int = LIMITS.bytes,
     ) -> None:
         self.model = model
         self.pretrained = pretrained
@@ -98,6 +102,8 @@ class CLIPEmbedder(BaseEmbedder):
         self.on_error = on_error
         self.verbose = verbose
         self.compile = compile
+        self.max_pixels = max_pixels
+        self.max_bytes = max_bytes
 
     @property
     def encoder_id(self) -> str:

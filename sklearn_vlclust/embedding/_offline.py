@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from .._docs import documented
 from .._typing import Device, Int, Strings, StrPath
+from ..data.decoding import LIMITS
 from ..data.rows import unit
 from ..datasets.nouns import noun_hierarchy
 from ._base import BaseEmbedder
@@ -50,6 +51,7 @@ class OfflineEmbedder(BaseEmbedder):
     words.
 
     Parameters: <batch_size, device, cache, n_jobs, on_error, verbose>
+    <max_pixels, max_bytes>
 
     Attributes: <errors_, kept_>
 
@@ -106,6 +108,8 @@ class OfflineEmbedder(BaseEmbedder):
         n_jobs: Int | None = None,
         on_error: Literal["raise", "skip"] = "raise",
         verbose: Int = 0,
+        max_pixels: Int = LIMITS.pixels,
+        max_bytes: Int = LIMITS.bytes,
     ) -> None:
         self.batch_size = batch_size
         self.device = device
@@ -113,6 +117,8 @@ class OfflineEmbedder(BaseEmbedder):
         self.n_jobs = n_jobs
         self.on_error = on_error
         self.verbose = verbose
+        self.max_pixels = max_pixels
+        self.max_bytes = max_bytes
 
     @property
     def encoder_id(self) -> str:

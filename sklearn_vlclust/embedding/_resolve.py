@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
 from sklearn.base import clone
 
 from ..data.distributed import gather, is_dask
@@ -101,4 +102,6 @@ def embed_images(embedder, images):
     """
     if is_dask(images) and not hasattr(embedder, "_to_workers"):
         images = gather(images)
-    return embedder.transform(images)
+    rows = embedder.transform(images)
+    # Not the data frame that `set_output` may ask for: its columns mean nothing here.
+    return np.asarray(rows) if hasattr(rows, "columns") else rows

@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from .._backend._settings import own_settings
 from .._compat import HasMethods, Interval, StrOptions, _fit_context
 from .._docs import documented
 from .._typing import Array, Data, Float, Int, RandomState
@@ -176,6 +177,7 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
+    @own_settings
     def fit(self, X: Data, y: object = None) -> Self:
         """Choose the number of clusters and cluster `X`.
 

@@ -115,6 +115,12 @@ class Cells:
             index = faiss.read_index(str(name), flags)
         return cls(index, n_probe, str(name) if mmap else None)
 
+    def check(self, shape):
+        """Raise ValueError unless this is an index of rows of a shape."""
+        found = self.index.ntotal, self.index.d
+        if found != shape or not 0 < self.n_probe <= self.index.nlist:
+            raise ValueError(f"it indexes rows of shape {found}, there are {shape}")
+
 
 def _refine(queries, rows, candidates, k):
     """Return the `k` best candidates by their cosines, (n, k), and these."""

@@ -5,18 +5,20 @@ from __future__ import annotations
 import copy
 import json
 import os
+import re
 from collections.abc import Sequence
+from contextlib import contextmanager
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, Self
-from uuid import uuid4
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from .._backend._files import write_atomically, write_bytes_atomically
+from .._backend._files import file_hash, locked, write_atomically
+from .._backend._settings import own_settings
 from .._compat import (
     HasMethods,
     Interval,
@@ -37,15 +39,18 @@ from .._typing import (
     Transformer,
 )
 from ..data.distributed import gather, is_dask
-from ..data.images import is_images
+from ..data.images import check_images, is_images
 from ..data.read import read_embeddings
 from ..data.rows import BLOCK_ROWS, UnitRows, row_blocks
 from ..embedding._resolve import embed_images, make_embedder
-from ..persistence import load_model, save_model
+from ..persistence import load_model, naming, read_attribute, save_model
 from ._cells import Cells
 from .knn import _check_k, _drop_self, kneighbors, nearest
 
 MODEL = "search.safetensors"
+# Files of the parts, whose names have this many digits of their checksum.
+_SUFFIXES = {"rows": ".npy", "cells": ".faiss", "paths": ".json"}
+_HASH = 32
 
 
 @documented()
@@ -163,6 +168,7 @@ class ImageSearch(BaseEstimator):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
+    @own_settings
     def fit(
         self,
         X: Data,
@@ -212,6 +218,7 @@ class ImageSearch(BaseEstimator):
         check_is_fitted(self, "_rows")
         return self._rows[:]
 
+    @own_settings
     def kneighbors(
         self,
         X: Data | None = None,
@@ -250,6 +257,7 @@ class ImageSearch(BaseEstimator):
         X, zero_rows = read_embeddings(self, X, reset=False, embed=self._embed)
         return self._answer(self._features(X, zero_rows), n_neighbors, return_distance)
 
+    @own_settings
     def kneighbors_text(
         self,
         texts: Strings,
@@ -310,32 +318,24 @@ class ImageSearch(BaseEstimator):
         check_is_fitted(self)
         folder = Path(path)
         folder.mkdir(parents=True, exist_ok=True)
-        # Files carry a new name, and the model file, which comes last, holds that name:
-        # it is replaced in one step, and with it the whole.
         model = copy.copy(self)
         model._rows = model._cells = None
         model.paths_ = None if self.paths_ is None else ()
-        model._saved = uuid4().hex[:12]
         model._n_probe = None if self._cells is None else self._cells.n_probe
-        rows, cells, paths = parts = _parts(folder, model._saved)
-        try:
-            write_atomically(rows, self._write_rows)
-            if self._cells is not None:
-                write_atomically(cells, self._cells.write)
-            if self.paths_ is not None:
-                text = json.dumps(self.paths_.tolist())
-                write_bytes_atomically(paths, text.encode())
-            save_model(model, folder / MODEL)
-        except BaseException:
-            for part in parts:
-                part.unlink(missing_ok=True)
-            raise
-        if self._cells is not None and self._cells.file is not None:
-            self._cells.file = str(cells)  # where it was mapped from may go now
-        for part in _parts(folder, "*"):
-            for old in folder.glob(part.name):
-                if model._saved not in old.name:
-                    old.unlink()
+        # Two processes that save here would take each other's files away.
+        with locked(folder):
+            old = _saved_parts(folder)
+            new: dict[str, str] = {}
+            try:
+                self._write_parts(folder, new)
+                model._saved = new
+                save_model(model, folder / MODEL)  # replaced in one step: the whole
+            except BaseException:
+                _remove(folder, set(new.values()) - old)
+                raise
+            if self._cells is not None and self._cells.file is not None:
+                self._cells.file = str(folder / new["cells"])  # its own may go now
+            _remove(folder, (old | _orphans(folder)) - set(new.values()))
 
     @classmethod
     def load(cls, path: StrPath, *, mmap: Bool = True) -> Self:
@@ -357,23 +357,59 @@ class ImageSearch(BaseEstimator):
         ------
         FileNotFoundError
             If there is no search in the folder, or a file of it is missing.
+        PermissionError
+            If a file may not be read.
         ValueError
-            If a file is truncated or of another kind.
+            If a file is damaged, or the files are not of one search.
         """
         folder = Path(path)
         if not (folder / MODEL).is_file():
             raise FileNotFoundError(f"There is no saved ImageSearch in {str(path)!r}.")
         search = load_model(folder / MODEL, cls)
-        rows, cells, paths = _parts(folder, search._saved)
-        with _naming(rows):
-            search._rows = np.load(rows, mmap_mode="r" if mmap else None)
-        if search._n_probe is not None:
-            with _naming(cells):
-                search._cells = Cells.read(cells, search._n_probe, mmap)
-        if search.paths_ is not None:
-            with _naming(paths):
-                search.paths_ = _as_paths(json.loads(paths.read_text("utf-8")))
+        try:
+            search._read_parts(folder, mmap)
+        except FileNotFoundError:
+            again = load_model(folder / MODEL, cls)
+            if again._saved == search._saved:
+                raise
+            search = again  # another process has saved meanwhile
+            search._read_parts(folder, mmap)
         return search
+
+    def _write_parts(self, folder, new):
+        """Write rows, cells and paths; put their names into `new`."""
+        new["rows"] = _write_part(folder, "rows", self._write_rows)
+        if self._cells is not None:
+            new["cells"] = _write_part(folder, "cells", self._cells.write)
+        if self.paths_ is not None:
+            text = json.dumps(self.paths_.tolist())
+
+            def write(name):
+                Path(name).write_bytes(text.encode())
+
+            new["paths"] = _write_part(folder, "paths", write)
+
+    def _read_parts(self, folder, mmap):
+        """Set rows, cells and paths from the files that the model file names."""
+        with naming(folder / MODEL, "part of a saved ImageSearch"):
+            parts = _part_names(self._saved)
+            n, n_probe, paths = self.n_samples_fit_, self._n_probe, self.paths_
+        with _reading(folder, parts, "rows") as file:
+            self._rows = np.load(file, mmap_mode="r" if mmap else None)
+            if self._rows.dtype != np.float32 or self._rows.ndim != 2:
+                raise ValueError("it holds no rows of float32")
+            if len(self._rows) != n:
+                raise ValueError(f"it has {len(self._rows)} rows for {n} images")
+        if n_probe is not None:
+            with _reading(folder, parts, "cells") as file:
+                self._cells = Cells.read(file, n_probe, mmap)
+                self._cells.check(self._rows.shape)
+        if paths is not None:
+            with _reading(folder, parts, "paths") as file:
+                paths = json.loads(file.read_text("utf-8"))
+                if len(paths) != n:
+                    raise ValueError(f"it has {len(paths)} paths for {n} images")
+                self.paths_ = _as_paths(paths)
 
     def _embed(self, images):
         return embed_images(self._encoder(), images)
@@ -446,13 +482,57 @@ class ImageSearch(BaseEstimator):
                 file.write(np.ascontiguousarray(self._rows[block]).data)
 
 
-def _parts(folder, name):
-    """Return the files of rows, cells and paths."""
-    return (
-        folder / f"rows-{name}.npy",
-        folder / f"cells-{name}.faiss",
-        folder / f"paths-{name}.json",
-    )
+def _write_part(folder, part, write):
+    """Write a file that is named by its checksum; return the name."""
+    found = ""
+
+    def write_and_hash(name):
+        nonlocal found
+        write(name)
+        found = file_hash(name)
+
+    new = folder / f".{part}.new"
+    write_atomically(new, write_and_hash)
+    name = f"{part}-{found[:_HASH]}{_SUFFIXES[part]}"
+    os.replace(new, folder / name)
+    return name
+
+
+def _part_names(saved):
+    """Return the file of each part, of what the model file says."""
+    if isinstance(saved, str):  # version 0.1.0: one random name for all of them
+        saved = {part: f"{part}-{saved}{end}" for part, end in _SUFFIXES.items()}
+    for part, name in saved.items():
+        if not re.fullmatch(rf"{part}-\w+\{_SUFFIXES[part]}", name):
+            raise ValueError(f"it names {name!r}")
+    return saved
+
+
+def _saved_parts(folder):
+    """Return the names of the files of a search that is saved in `folder`."""
+    try:
+        return {*_part_names(read_attribute(folder / MODEL, "_saved")).values()}
+    except (OSError, ValueError, AttributeError):
+        return set()
+
+
+def _orphans(folder):
+    """Return names of parts by the checksum that they have: a killed save's."""
+    found = set()
+    for part, end in _SUFFIXES.items():
+        for file in folder.glob(f"{part}-{'[0-9a-f]' * _HASH}{end}"):
+            if file.is_file() and _has_its_name(file):
+                found.add(file.name)
+    return found
+
+
+def _has_its_name(file):
+    return file_hash(file)[:_HASH] == file.stem.rpartition("-")[2]
+
+
+def _remove(folder, names):
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
 
 
 def _encoder_id(embedder):
@@ -463,9 +543,11 @@ def _encoder_id(embedder):
 
 def _paths_of(X):
     """Return paths as an object array of str; None if `X` is anything else."""
-    if not is_images(X) or getattr(X, "ndim", 1) != 1:
+    if not is_images(X):
         return None
-    X = gather(X) if is_dask(X) else X
+    X = gather(X) if is_dask(X) else check_images(X)
+    if getattr(X, "ndim", 1) != 1:
+        return None
     if not all(isinstance(path, str | os.PathLike) for path in X):
         return None
     return _as_paths(X)
@@ -475,21 +557,22 @@ def _as_paths(paths):
     return np.array([os.fspath(path) for path in paths], dtype=object)
 
 
-class _naming:
-    """Turn errors of reading a file into one that names it."""
-
-    def __init__(self, file):
-        self._file = file
-
-    def __enter__(self):
-        if not self._file.is_file():
+@contextmanager
+def _reading(folder, parts, part):
+    """Yield the file of a part, undamaged; errors of reading it name it."""
+    with naming(folder / MODEL, "part of a saved ImageSearch"):
+        file = folder / parts[part]
+    try:
+        with naming(file, "part of a saved ImageSearch"):
+            # Files of version 0.1.0 have a random name.
+            if len(file.stem.rpartition("-")[2]) == _HASH and not _has_its_name(file):
+                raise ValueError("its checksum is wrong")
+            yield file
+    except ValueError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
             raise FileNotFoundError(
-                f"{str(self._file)!r}, a part of a saved ImageSearch, is missing."
-            )
-
-    def __exit__(self, kind, error, traceback):
-        if isinstance(error, ValueError | RuntimeError | EOFError):
-            raise ValueError(
-                f"{str(self._file)!r} is not a whole part of a saved ImageSearch "
-                f"({type(error).__name__}: {error})."
+                f"{str(file)!r}, a part of a saved ImageSearch, is missing."
             ) from error
+        if isinstance(error.__cause__, PermissionError):
+            raise PermissionError(f"{str(file)!r} may not be read.") from error
+        raise

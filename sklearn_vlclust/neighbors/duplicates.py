@@ -15,7 +15,7 @@ from scipy.special import ndtr, ndtri
 from .._typing import Images, Int
 from ..data.images import UnreadableImageError, check_images, is_images, iter_decoded
 from ..data.read import read_unit_rows
-from ..data.rows import row_blocks
+from ..data.rows import UnitRows, row_blocks
 from ._registration import (
     CANDIDATES,
     SIDE,
@@ -74,7 +74,7 @@ class Duplicates:
 def find_duplicates(
     X: ArrayLike | Images,
     *,
-    embeddings: ArrayLike | None = None,
+    embeddings: ArrayLike | UnitRows | None = None,
     on_error: Literal["raise", "skip"] = "raise",
     n_jobs: Int | None = None,
 ) -> Duplicates:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,17 +9,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from scipy.sparse import csr_array
 from sklearn.exceptions import InconsistentVersionWarning
 
-from .._backend._files import write_atomically
+from .._backend._settings import own_settings
 from .._typing import StrPath
 from .._version import __version__
 from ._registry import class_name, find_class
+from ._tensor_files import FormatError, naming, read_tensors, verify, write_tensors
 
-# Format 1 named classes by module, which find_class still reads.
+KIND, WHAT = "sklearn_vlclust_model", "model file of sklearn_vlclust"
+
+# Format 1 named classes by module, which find_class still reads, without a checksum.
 FORMAT, READABLE = 2, (1, 2)
 _SCALARS = (type(None), bool, int, float, str)
 
@@ -39,14 +39,16 @@ def save_model(estimator: object, path: StrPath) -> None:
     ------
     TypeError
         If an attribute holds something that cannot be written without pickle.
+    OSError
+        If the file cannot be written.
     """
     tensors: dict[str, torch.Tensor] = {}
     tree = _encode(estimator, "estimator", tensors)
     header = {"format": FORMAT, "version": __version__, "estimator": tree}
-    metadata = {"sklearn_vlclust_model": json.dumps(header)}
-    write_atomically(path, lambda name: save_file(tensors, name, metadata))
+    write_tensors(path, KIND, header, tensors)
 
 
+@own_settings
 def load_model(path: StrPath, expected: type = object) -> Any:
     """Read back what `save_model` wrote.
 
@@ -65,49 +67,55 @@ def load_model(path: StrPath, expected: type = object) -> Any:
     ------
     FileNotFoundError
         If there is no such file.
+    PermissionError
+        If it may not be read.
     ValueError
-        If the file is truncated, of another format, holds another class, or names one
-        that no model file may name.
+        If the file is damaged, of another format, holds another class or weights that
+        are not finite, or names a class that no model file may name.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"There is no model file {str(path)!r}.")
     try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})["sklearn_vlclust_model"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, KeyError, ValueError) as error:
+        header, tensors = read_tensors(path, KIND, WHAT, READABLE)
+    except FormatError as error:
+        found, version = error.args
         raise ValueError(
-            f"{str(path)!r} is not a whole model file of sklearn_vlclust "
-            f"({type(error).__name__}: {error})."
-        ) from error
-    if header["format"] not in READABLE:
-        raise ValueError(
-            f"{str(path)!r} has format {header['format']} (written by version "
-            f"{header['version']}); this version {__version__} reads formats "
-            f"{' and '.join(map(str, READABLE))}."
-        )
+            f"{str(path)!r} has format {found} (written by version {version}); this "
+            f"version {__version__} reads formats {' and '.join(map(str, READABLE))}."
+        ) from None
+    with naming(path, WHAT):
+        tree, version = header["estimator"], str(header["version"])
+        names = [tree.get("class"), *_named_classes(tree)]
     try:  # all of them, before anything is made
-        cls = find_class(header["estimator"].get("class"))
-        for name in _named_classes(header["estimator"]):
-            find_class(name)
+        cls, *_ = [find_class(name) for name in names]
     except ValueError as error:
         raise ValueError(f"The model file {str(path)!r} {error}") from None
+    with naming(path, WHAT):
+        verify(header, tensors)
     found = cls.__name__
     if not issubclass(cls, expected):
         raise ValueError(
             f"{str(path)!r} holds a {found}, not a {expected.__name__}: "
             f"use {found}.load."
         )
-    if header["version"] != __version__:
+    if version != __version__:
         warnings.warn(
             InconsistentVersionWarning(
                 estimator_name=found,
                 current_sklearn_version=__version__,
-                original_sklearn_version=header["version"],
+                original_sklearn_version=version,
             ),
             stacklevel=2,
         )
-    return _decode(header["estimator"], tensors)
+    with naming(path, WHAT):
+        return _decode(tree, tensors)
+
+
+def read_attribute(path: StrPath, name: str) -> Any:
+    """Return an attribute of the object in a model file, which is not made."""
+    header, tensors = read_tensors(path, KIND, WHAT, READABLE)
+    with naming(path, WHAT):
+        verify(header, tensors)
+        attributes = dict(header["estimator"]["attributes"]["dict"])
+        return _decode(attributes[name], tensors)
 
 
 def _encode(value: Any, name: str, tensors: dict) -> Any:
@@ -175,11 +183,15 @@ def _decode(tree: Any, tensors: dict) -> Any:
     if "array" in tree:
         return tensors[tree["array"]].numpy()
     if "csr" in tree:
-        return csr_array(tuple(_decode(tree["csr"], tensors)), shape=tree["shape"])
+        matrix = csr_array(tuple(_decode(tree["csr"], tensors)), shape=tree["shape"])
+        matrix.check_format(full_check=True)  # others would be read out of bounds
+        return matrix
     if "tensor" in tree:
         return tensors[tree["tensor"]]
     if "texts" in tree:
-        return np.array(tree["texts"], dtype=tree["dtype"])
+        # Not the width that the file declares, which need not fit in memory.
+        objects = np.dtype(tree["dtype"]).kind == "O"
+        return np.array(tree["texts"], dtype=object if objects else str)
     if "list" in tree:
         return [_decode(item, tensors) for item in tree["list"]]
     if "tuple" in tree:
@@ -187,16 +199,62 @@ def _decode(tree: Any, tensors: dict) -> Any:
     if "dict" in tree:
         return {key: _decode(value, tensors) for key, value in tree["dict"]}
     if "random_state" in tree:
-        random_state = np.random.RandomState()
-        random_state.set_state(_decode(tree["random_state"], tensors))
-        return random_state
+        return _decode_random_state(_decode(tree["random_state"], tensors))
     cls = find_class(tree["class"])
     if issubclass(cls, torch.nn.Module):
-        module = cls(**_decode(tree["config"], tensors))
-        module.load_state_dict(_decode(tree["state"], tensors))
-        return module.eval().requires_grad_(False)
+        config, state = (_decode(tree[name], tensors) for name in ("config", "state"))
+        return _decode_module(cls, config, state)
     instance = cls.__new__(cls)
     instance.__dict__.update(_decode(tree["attributes"], tensors))
     if "callbacks" in tree:
         instance.callbacks = None
+    _check_clusters(instance)
     return instance
+
+
+def _decode_random_state(state: tuple) -> np.random.RandomState:
+    _, words, position, *_ = state
+    if not 0 <= position <= len(words):
+        raise ValueError("a random state that is out of bounds")
+    random_state = np.random.RandomState()
+    random_state.set_state(state)
+    return random_state
+
+
+def _decode_module(cls: type, config: dict, state: dict) -> torch.nn.Module:
+    """Build a network once its sizes are known to be those of its weights."""
+    if any("depth" in name and depth > len(state) for name, depth in config.items()):
+        raise ValueError(f"{cls.__name__} has other layers than its weights")
+    with torch.device("meta"):
+        expected = cls(**config).state_dict()
+    sizes = [
+        {name: (tuple(x.shape), x.dtype) for name, x in tensors.items()}
+        for tensors in (expected, state)
+    ]
+    if sizes[0] != sizes[1]:
+        raise ValueError(f"{cls.__name__} has other sizes than its weights")
+    for name, tensor in state.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise ValueError(f"the weights {name} of {cls.__name__} are not finite")
+    module = cls(**config)
+    module.load_state_dict(state)
+    return module.eval().requires_grad_(False)
+
+
+def _check_clusters(model: Any) -> None:
+    """Raise ValueError if the labels and clusters of a model do not fit each other."""
+    held = vars(model)
+    k, labels = held.get("n_clusters_"), held.get("labels_")
+    if k is None or labels is None:
+        return
+    if labels.ndim != 1 or labels.dtype.kind != "i":
+        raise ValueError("labels_ are not a list of integers")
+    network = held.get("network_")
+    counts = {
+        "labels_": labels.max(initial=-1) + 1,
+        "cluster_centers_": len(held.get("cluster_centers_", range(k))),
+        "network_": k if network is None else network.config.get("n_clusters", k),
+    }
+    for name, count in counts.items():
+        if count != k or labels.min(initial=0) < 0:
+            raise ValueError(f"{name} has {count} clusters, n_clusters_ is {k}")

@@ -69,7 +69,7 @@ def read_rows(estimator, images, embeddings=None):
     if embeddings is not None:
         return check_array(embeddings, dtype=(np.float32, np.float64)), inputs
     from_pixels = getattr(estimator, "image_shape_", None) is not None
-    return estimator.transform(inputs) if from_pixels else inputs, inputs
+    return np.asarray(estimator.transform(inputs)) if from_pixels else inputs, inputs
 
 
 def read_labels(estimator, inputs):

@@ -10,6 +10,7 @@ from PIL import Image
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_consistent_length
 
+from .._backend._settings import own_settings
 from .._docs import documented
 from .._typing import Axes, Data, Float, Images, RandomState, Strings
 from ..data.images import ImageSource, check_images, is_images
@@ -332,6 +333,7 @@ def lay_out(X, *, n_samples=5000, random_state=None):
     return coordinates
 
 
+@own_settings
 def _tsne(rows, rng):
     """Lay rows out by t-SNE, or by principal axes if there are few or all are equal."""
     from sklearn.decomposition import PCA

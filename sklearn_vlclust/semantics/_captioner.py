@@ -17,6 +17,7 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
+from .._backend._settings import own_settings
 from .._compat import (
     HasMethods,
     Interval,
@@ -191,6 +192,7 @@ class ClusterCaptioner(BaseEstimator):
         self.device = device
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @own_settings
     def fit(self, X: Data, y: ArrayLike) -> Self:
         """Name the clusters `y` of the images `X`.
 

@@ -1,12 +1,16 @@
 """Vectors of nouns: given, encoded, or read from the disk cache."""
 
+import errno
 import hashlib
 import os
+import time
 import warnings
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 
+from .._backend._files import locked, new_hash
 from .._backend._progress import progress_bar
 from ._vocabulary import Vocabulary, format_prompt
 
@@ -22,6 +26,9 @@ ENCODERS = {
 CACHED_NOUNS = 10_000
 # Prompts encoded between two writes, so that little is lost when a run is killed.
 CHUNK = 512
+# Seconds without a new chunk after which another process counts as stopped.
+STALLED = 600
+_CHECKSUM = new_hash().digest_size
 
 
 def read_vocabulary(vocabulary, prompt):
@@ -134,57 +141,140 @@ def _cache_path(vocabulary, embedder, prompt):
 
 
 def _cached(path, vocabulary, encode, check):
-    """Read the vectors at `path`, or compute them there, a chunk at a time."""
+    """Read the vectors at `path`, or compute them there, a chunk at a time.
+
+    The file has the header of a `.npy` file, rows, and a checksum, which is there once
+    all rows are. It is read, not mapped: a mapped file that somebody truncates ends
+    the process.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    vectors = _open(path, len(vocabulary), "r")
-    if vectors is not None:
-        check(vectors)
-        return vectors
     partial = path.with_suffix(".partial.npy")
-    vectors = _open(partial, len(vocabulary), "r+")
-    if vectors is not None:
-        check(vectors)
-    n = len(vocabulary)
-    with progress_bar(n, "noun", "Nouns", verbose=0) as progress:
-        for i in range(0, n, CHUNK):
-            chunk = slice(i, i + CHUNK)
-            # The file starts as zeros, so a row is done when it has unit length.
-            if vectors is None or not _is_unit(vectors[chunk]):
-                new = _unit_rows(encode(vocabulary[chunk]))
-                if vectors is None:
-                    check(new)
-                    vectors = _create(partial, (n, new.shape[1]))
-                vectors[chunk] = new
-            progress.update(min(CHUNK, n - i))
-    vectors.flush()
-    os.replace(partial, path)
-    return _open(path, len(vocabulary), "r")
-
-
-def _create(path, shape):
-    vectors = np.lib.format.open_memmap(path, "w+", np.float32, shape)
-    if hasattr(os, "posix_fallocate"):
-        # Reserve the blocks: a full disk is an error now, not a crash while writing.
-        try:
-            with open(path, "r+b") as file:
-                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-        except OSError:
-            path.unlink()
-            raise
+    vectors = _read(path, len(vocabulary))
+    if vectors is None:
+        with _locked_file(partial):
+            vectors = _read(path, len(vocabulary))  # of the process that had the lock
+            if vectors is None:
+                if path.exists():
+                    warnings.warn(
+                        f"{str(path)!r}, vectors of {len(vocabulary):,} nouns, is "
+                        "damaged or of something else: they are computed again.",
+                        stacklevel=2,
+                    )
+                return _compute(path, partial, vocabulary, encode, check)
+            partial.unlink(missing_ok=True)
+    check(vectors)
     return vectors
 
 
-def _open(path, n_rows, mode):
-    """Open a file of vectors; None if there is none or it is damaged."""
-    try:
-        vectors = np.lib.format.open_memmap(path, mode)
-    except (FileNotFoundError, ValueError, EOFError):  # missing, truncated, garbage
+def _compute(path, partial, vocabulary, encode, check):
+    n = len(vocabulary)
+    bar = progress_bar(n, "noun", "Nouns", verbose=0)
+    with open(partial, "r+b") as file, bar as progress:
+        rows, _ = _read_rows(file, n)
+        n_done = 0
+        if rows is not None:
+            check(rows)
+            # What a killed run has written, as far as it is whole.
+            sound = [_is_unit(rows[i : i + CHUNK]) for i in range(0, len(rows), CHUNK)]
+            n_done = min(len(rows), CHUNK * [*sound, False].index(False))
+            vectors = np.empty((n, rows.shape[1]), np.float32)
+            vectors[:n_done] = rows[:n_done]
+            file.seek(4 * rows.shape[1] * (n_done - len(rows)), os.SEEK_CUR)
+        progress.update(n_done)
+        for i in range(n_done, n, CHUNK):
+            new = _unit_rows(encode(vocabulary[i : i + CHUNK]))
+            if rows is None and i == 0:
+                check(new)
+                vectors = np.empty((n, new.shape[1]), np.float32)
+                file.seek(0)
+                header = {"descr": "<f4", "fortran_order": False}
+                header["shape"] = vectors.shape
+                np.lib.format.write_array_header_1_0(file, header)
+            vectors[i : i + CHUNK] = new
+            file.write(new.astype("<f4").tobytes())
+            file.flush()
+            progress.update(len(new))
+        file.write(_checksum(path, vectors))
+        file.truncate()
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+    return vectors
+
+
+def _read(path, n_rows):
+    """Return finished vectors; None if there are none, or they are damaged."""
+    if not path.is_file():
         return None
-    return vectors if vectors.ndim == 2 and len(vectors) == n_rows else None
+    with open(path, "rb") as file:
+        rows, rest = _read_rows(file, n_rows)
+    if rows is None or len(rows) < n_rows or not _is_unit(rows):
+        return None
+    return rows if rest == _checksum(path, rows) else None
+
+
+def _read_rows(file, n_rows):
+    """Return the whole rows of a file of `n_rows`, or None, and what follows."""
+    try:
+        np.lib.format.read_magic(file)
+        shape, in_columns, dtype = np.lib.format.read_array_header_1_0(file)
+    except Exception:  # of many types: it depends on what is damaged
+        return None, b""
+    if len(shape) != 2 or shape[0] != n_rows or in_columns or dtype != "<f4":
+        return None, b""
+    held = (os.fstat(file.fileno()).st_size - file.tell()) // 4
+    if not 0 < shape[1] <= max(held, 1):
+        return None, b""
+    n_whole = min(n_rows, held // shape[1])
+    rows = np.fromfile(file, "<f4", n_whole * shape[1]).reshape(n_whole, shape[1])
+    end = file.tell()
+    rest = file.read(_CHECKSUM + 1)
+    file.seek(end)
+    return rows, rest
+
+
+def _checksum(path, vectors):
+    """Return a checksum of the vectors and of what they are of."""
+    total = new_hash(f"{path.stem} {vectors.shape}".encode())
+    total.update(np.ascontiguousarray(vectors, "<f4").data)
+    return total.digest()
+
+
+@contextmanager
+def _locked_file(path):
+    """Hold the lock of a file; it is made where it does not exist.
+
+    Raises
+    ------
+    TimeoutError
+        If the process that holds it writes nothing for `STALLED` seconds.
+    """
+    seen, since = None, time.monotonic()
+    while True:
+        path.touch()
+        try:
+            with locked(path, wait=False) as descriptor:
+                held, there = os.fstat(descriptor), path.stat()
+                if held.st_ino == there.st_ino:  # else it was renamed meanwhile
+                    yield
+                    return
+        except FileNotFoundError:  # renamed just now
+            continue
+        except BlockingIOError:
+            with suppress(FileNotFoundError):
+                if seen != (seen := path.stat().st_size):
+                    since = time.monotonic()
+            if time.monotonic() - since > STALLED:
+                raise TimeoutError(
+                    errno.ETIMEDOUT, "another process does not go on computing them"
+                ) from None
+            time.sleep(0.05)
 
 
 def _is_unit(vectors):
-    return np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3)
+    # NaN and infinity are no unit length.
+    lengths = np.sqrt(np.einsum("nd,nd->n", vectors, vectors))
+    return bool((np.abs(lengths - 1) < 1e-3).all())
 
 
 def _unit_rows(vectors):

@@ -12,6 +12,7 @@ from sklearn.cluster import KMeans
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from .._backend._settings import own_settings
 from .._compat import (
     HasMethods,
     Interval,
@@ -153,6 +154,7 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @own_settings
     def fit(self, X: Data, y: object = None) -> Self:
         """Select the nouns that describe `X`.
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from skorch import NeuralNet
 
-from .._backend._files import write_atomically
 from .._typing import StrPath
+from ..persistence._tensor_files import (
+    FormatError,
+    naming,
+    read_tensors,
+    verify,
+    write_tensors,
+)
 
-FORMAT = 1
+# Format 1 had no checksum.
+FORMAT, READABLE = 2, (1, 2)
+KIND, WHAT = "sklearn_vlclust_checkpoint", "checkpoint file"
 
 
 class Checkpoint:
@@ -50,11 +55,17 @@ class Checkpoint:
             return
         header, tensors = read_checkpoint(self.path)
         self._check_identity(header["identity"])
-        self.generator.set_state(tensors.pop("generator"))
+        with naming(self.path, WHAT):
+            self._put(header, tensors, net)
+
+    def _put(self, header: dict, tensors: dict, net: NeuralNet) -> None:
+        generator = tensors.pop("generator")
         parts: dict[str, dict] = {"module": {}, "criterion": {}, "optimizer": {}}
         for name, value in tensors.items():
             part, _, key = name.partition("/")
             parts[part][key] = value
+            if value.is_floating_point() and not value.isfinite().all():
+                raise ValueError(f"{name} is not finite")
         net.module_.load_state_dict(parts["module"])
         net.criterion_.load_state_dict(parts["criterion"])
         state = net.optimizer_.state_dict()
@@ -69,6 +80,7 @@ class Checkpoint:
                 if value.shape == weight.shape:
                     moments[name] = torch.empty_like(weight).copy_(value)
         net.history.extend(header["history"])
+        self.generator.set_state(generator)
 
     def save(self, net: NeuralNet) -> None:
         """Write the state of `net`; a file that cannot be written is a warning."""
@@ -85,10 +97,9 @@ class Checkpoint:
             "identity": self.identity,
             "history": [dict(row, batches=[]) for row in net.history],
         }
-        metadata = {"sklearn_vlclust_checkpoint": json.dumps(header)}
         try:
-            write_atomically(self.path, lambda name: save_file(tensors, name, metadata))
-        except (OSError, SafetensorError) as error:
+            write_tensors(self.path, KIND, header, tensors)
+        except OSError as error:
             # Losing a checkpoint is better than losing the run: continue.
             warnings.warn(
                 f"checkpoint={str(self.path)!r} could not be written ({error}); "
@@ -117,19 +128,23 @@ def read_checkpoint(path: StrPath) -> tuple[dict, dict[str, torch.Tensor]]:
     ------
     ValueError
         If the file is not a whole checkpoint of a version that can be read.
+    PermissionError
+        If it may not be read.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})["sklearn_vlclust_checkpoint"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        header, tensors = read_tensors(path, KIND, WHAT, READABLE)
+        with naming(path, WHAT):
+            verify(header, tensors)
+            history, seed = header["history"], header["identity"].get("seed", 0)
+            if not all(isinstance(row, dict) for row in history) or not isinstance(
+                seed, int
+            ):
+                raise ValueError("its history or its seed is damaged")
+    except FormatError as error:
         raise ValueError(
-            f"checkpoint={str(path)!r} is not a whole checkpoint file "
-            f"({type(error).__name__}: {error}). Delete it to start anew."
-        ) from error
-    if header["format"] != FORMAT:
-        raise ValueError(
-            f"checkpoint={str(path)!r} has format {header['format']}, this version "
-            f"reads format {FORMAT}. Delete it to start anew."
-        )
+            f"checkpoint={str(path)!r} has format {error.args[0]}, this version reads "
+            f"format {' or '.join(map(str, READABLE))}. Delete it to start anew."
+        ) from None
+    except ValueError as error:
+        raise ValueError(f"checkpoint={error} Delete it to start anew.") from error
     return header, tensors

@@ -12,8 +12,8 @@ from sklearn_vlclust.persistence import load_model
 from tests.cli.conftest import vlclust
 
 # The command line names its methods where it is given none of them.
-CHOICES = vlclust("cluster", ".", "--method", "none").err.partition("one of")[2]
-METHODS = re.findall("'([a-z-]+)'", CHOICES)
+REFUSAL = vlclust("cluster", ".", "--method", "magic").err
+METHODS = re.search(r"none of ([a-z, -]+)\.", REFUSAL)[1].split(", ")
 
 
 def read_csv(path):

@@ -1,6 +1,8 @@
 """Images are found by content, whatever they are called."""
 
+import errno
 import os
+import socket
 import warnings
 from pathlib import Path
 
@@ -126,3 +128,129 @@ def test_data_home(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("x")
     with pytest.raises(OSError, match="SKLEARN_VLCLUST_DATA"):
         get_data_home(tmp_path / "file" / "below")
+
+
+def left_out(folder, **options):
+    """Return the images of a folder, and names and reasons of what is left out."""
+    with warnings.catch_warnings(action="ignore"):
+        paths, others = list_images(folder, return_left_out=True, **options)
+    return (
+        [os.path.relpath(path, folder) for path in paths],
+        {os.path.relpath(path, folder): reason for path, reason in others},
+    )
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("x.jpg", "circle"),
+        ("../photos/x.jpg", "circle"),
+        ("a.png/x.jpg", "through a file"),
+        ("n" * 300, "too long"),
+        ("gone.jpg", "leads nowhere"),
+    ],
+)
+@pytest.mark.parametrize("name", ["x.jpg", "folder"])
+def test_a_link_that_leads_astray_is_left_out(tmp_path, target, reason, name):
+    folder = tmp_path / "photos"
+    save(folder / "a.png")
+    save(folder / "z" / "b.png")
+    os.symlink(target.replace("x.jpg", name), folder / name)
+    with pytest.warns(UserWarning, match=f"1 file .*left out.*{reason}"):
+        assert len(list_images(folder)) == 2
+    paths, others = left_out(folder)
+    assert paths == ["a.png", os.path.join("z", "b.png")]
+    assert list(others) == [name] and reason in others[name]
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE])
+@pytest.mark.parametrize("where", ["stat", "listdir", "open"])
+def test_whatever_the_system_says_concerns_one_entry(
+    tmp_path, monkeypatch, number, where
+):
+    save(tmp_path / "a.png")
+    save(tmp_path / "bad" / "b.png")
+    save(tmp_path / "c.png")
+    name = "bad" if where == "listdir" else os.path.join("bad", "b.png")
+    function = getattr(os, where)
+
+    def failing(path, *args, **options):
+        if os.fspath(path) == str(tmp_path / name):
+            raise OSError(number, os.strerror(number), path)
+        return function(path, *args, **options)
+
+    monkeypatch.setattr(os, where, failing)
+    paths, others = left_out(tmp_path)
+    assert paths == ["a.png", "c.png"]
+    assert list(others) == [name] and others[name]
+
+
+def test_things_that_are_named_like_images(tmp_path, monkeypatch):
+    save(tmp_path / "a.png")
+    save(tmp_path / "folder.jpg" / "b.png")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "empty.JPG").write_bytes(b"")
+    (tmp_path / "empty.txt").write_bytes(b"")
+    (tmp_path / "gone.txt").symlink_to("nowhere")
+    monkeypatch.chdir(tmp_path)  # the name of a socket is short
+    with socket.socket(socket.AF_UNIX) as there:
+        there.bind("socket.png")
+    paths, others = left_out(tmp_path)
+    assert paths == ["a.png", os.path.join("folder.jpg", "b.png")]
+    assert others == {
+        "empty.JPG": "the file is empty (0 bytes)",
+        "pipe.jpg": "it is a pipe, not a regular file",
+        "socket.png": "it is a socket, not a regular file",
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["@eaDir", "#recycle", "$RECYCLE.BIN", "__MACOSX", ".thumbnails", "lost+found"],
+)
+def test_folders_of_systems_are_skipped(tmp_path, name):
+    save(tmp_path / "a.png")
+    save(tmp_path / "below" / name / "deep" / "b.png")
+    assert left_out(tmp_path) == (["a.png"], {})
+    # Who names one wants it.
+    assert len(list_images(tmp_path / "below" / name)) == 1
+
+
+@pytest.mark.parametrize(
+    ("exclude", "kept"),
+    [
+        ("*.PNG", ["b.gif"]),
+        (["raw"], ["a.png", "b.gif"]),
+        ("2019/raw", ["a.png", "b.gif"]),
+        ("2019/", ["a.png", "b.gif"]),
+        (["A.*", Path("2019")], ["b.gif"]),
+        ("9", ["2019/raw/c.png", "a.png", "b.gif"]),
+        ([], ["2019/raw/c.png", "a.png", "b.gif"]),
+    ],
+)
+def test_exclude(tmp_path, exclude, kept):
+    save(tmp_path / "a.png")
+    save(tmp_path / "b.gif", "gif")
+    save(tmp_path / "2019" / "raw" / "c.png")
+    (tmp_path / "2019" / "raw" / "empty.png").write_bytes(b"")
+    paths, others = left_out(tmp_path, exclude=exclude)
+    assert paths == kept
+    assert bool(others) == ("2019/raw/c.png" in kept)
+
+
+def test_exclude_of_another_kind(tmp_path):
+    save(tmp_path / "a.png")
+    for exclude in ([3], [""]):
+        with pytest.raises(ValueError, match="exclude holds"):
+            list_images(tmp_path, exclude=exclude)
+    with pytest.raises(ValueError, match="holds no images; some may be excluded"):
+        list_images(tmp_path, exclude="*")
+
+
+def test_names_that_are_no_text(tmp_path):
+    save(tmp_path / "a.png")
+    name = os.fsdecode(b"\xff\n=1.png")
+    os.rename(tmp_path / "a.png", os.path.join(tmp_path, name))
+    (tmp_path / "b\udcfe.jpg").write_bytes(b"")
+    paths, others = left_out(tmp_path)
+    assert paths == [name] and list(others) == ["b\udcfe.jpg"]

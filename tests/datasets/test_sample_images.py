@@ -45,3 +45,25 @@ def test_without_apt_the_error_says_what_to_do(tmp_path, monkeypatch):
     with pytest.raises(LookupError, match="apt-get install tuxpaint-stamps-default"):
         fetch_sample_images(tmp_path)
     assert not any(tmp_path.glob("*stamps*"))  # nothing is left behind
+
+
+@not_installed
+def test_pictures_that_were_changed_are_made_again(tmp_path, serve_packages):
+    stamps = tmp_path / "package" / STAMPS / "animals" / "birds"
+    stamps.mkdir(parents=True)
+    Image.new("RGBA", (20, 20), "red").save(stamps / "crow.png")
+    serve_packages(tmp_path / "package")
+    (tmp_path / ".stamps-killed").mkdir()
+    (path,) = fetch_sample_images(tmp_path)
+    expected = Path(path).read_bytes()
+    damages = [expected[:-9], b"", expected + b"x"]
+    for damage in damages:
+        Path(path).write_bytes(damage)
+        with pytest.warns(UserWarning, match="were changed: they are made again"):
+            assert list(fetch_sample_images(tmp_path)) == [path]
+        assert Path(path).read_bytes() == expected
+    foreign = tmp_path / "sample_images" / "birds" / "foreign.jpg"
+    foreign.write_bytes(expected)
+    with pytest.warns(UserWarning, match="were changed"):
+        assert list(fetch_sample_images(tmp_path)) == [path]
+    assert not list(tmp_path.glob(".stamps-*"))

@@ -100,6 +100,26 @@ def test_damaged_copy_is_replaced(packaged):
     assert (target / "index.noun").stat().st_size > 1_000_000
 
 
+@pytest.mark.parametrize("name", ["data.noun", "index.sense", "lexnames"])
+@pytest.mark.parametrize("how", ["cut", "flip", "zeros"])
+def test_a_copy_with_other_bytes_is_replaced(packaged, name, how):
+    home = packaged / "home"
+    target = fetch_wordnet(home, download=False, debian=True)
+    content = (target / name).read_bytes()
+    half = len(content) // 2
+    damaged = {
+        "cut": content[: content.rindex(b"\n", 0, half) + 1],
+        "flip": content[:half] + bytes([content[half] ^ 1]) + content[half + 1 :],
+        "zeros": content[:half] + bytes(50) + content[half + 50 :],
+    }[how]
+    (target / name).write_bytes(damaged)
+    (target.parent / ".wordnet-killed").mkdir()
+    with pytest.warns(UserWarning, match="WordNet in .* is damaged: it is installed"):
+        assert fetch_wordnet(home, download=False, debian=True) == target
+    assert (target / name).read_bytes() == content
+    assert [path.name for path in target.parent.iterdir()] == ["wordnet"]
+
+
 def test_installs_may_race(packaged):
     home = packaged / "home"
     with ThreadPoolExecutor(4) as pool:

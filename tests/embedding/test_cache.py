@@ -307,3 +307,94 @@ def test_cache_that_is_no_folder(clip_folder, photos, tmp_path):
     embedder = CLIPEmbedder(clip_folder, cache=file)
     with pytest.raises(OSError, match=r"cache=.*file.* cannot be used as a folder"):
         embedder.transform(photos[:1])
+
+
+def unit_rows(keys, width):
+    rows = rows_of(keys, width)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+VALUE = "UPDATE rows SET value = "
+LOOP = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n)"
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        [VALUE + "NULL"],
+        [VALUE + "5"],
+        [VALUE + "2.5"],
+        [VALUE + "CAST(x'ff00fffe' AS TEXT)"],
+        [VALUE + "zeroblob(3)"],
+        [VALUE + "zeroblob(100000000)"],
+        ["UPDATE rows SET crc = 'x'"],
+        ["UPDATE rows SET key = CAST(key AS TEXT)"],
+        ["ALTER TABLE rows RENAME COLUMN value TO values_"],
+        ["DROP TABLE rows", "CREATE TABLE rows (key, crc)"],
+        ["DROP TABLE rows", f"CREATE VIEW rows AS {LOOP} SELECT i key, i crc, i value"
+         " FROM n"],
+        ["CREATE TRIGGER t AFTER INSERT ON rows BEGIN DELETE FROM rows; END"],
+        ["CREATE TABLE other (a)"],
+    ],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore:.*cache:UserWarning")
+def test_values_and_tables_of_another_kind(tmp_path, statements):
+    keys = [b"key%d" % i for i in range(9)]
+    with EmbeddingCache(tmp_path, 6) as cache:
+        cache.put(keys, unit_rows(keys, 6))
+    with closing(sqlite3.connect(database(tmp_path), isolation_level=None)) as db:
+        for statement in statements:
+            db.execute(statement)
+    for _ in range(2):
+        with EmbeddingCache(tmp_path, 6) as cache:
+            rows = cached_rows(
+                cache, keys, lambda c: unit_rows([keys[i] for i in c], 6), batch_size=4
+            )
+        np.testing.assert_array_equal(rows, unit_rows(keys, 6))
+    with EmbeddingCache(tmp_path, 6) as cache:  # they are kept again
+        assert cache.get(keys[3]) is not None
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [np.full(6, np.nan), np.full(6, np.inf), np.ones(1), 7 * np.eye(6)[0], np.zeros(6)],
+)
+def test_rows_that_no_encoder_gives_are_computed_again(tmp_path, poison):
+    keys = [b"key%d" % i for i in range(9)]
+    with EmbeddingCache(tmp_path) as cache:  # with a checksum that is right
+        cache.put(keys, np.tile(poison.astype(np.float32), (9, 1)))
+    with (
+        EmbeddingCache(tmp_path, 6) as cache,
+        pytest.warns(UserWarning, match="9 rows"),
+    ):
+        rows = cached_rows(
+            cache, keys, lambda c: unit_rows([keys[i] for i in c], 6), batch_size=4
+        )
+    np.testing.assert_array_equal(rows, unit_rows(keys, 6))
+
+
+def test_names_that_are_like_those_of_the_cache(tmp_path):
+    for name in ("embeddings-0x.sqlite", "embeddings-²².sqlite", "embeddings-.sqlite"):
+        (tmp_path / name).write_text("mine")
+    os.mkfifo(tmp_path / "embeddings-0007.sqlite")
+    with warnings.catch_warnings(), EmbeddingCache(tmp_path) as cache:
+        warnings.simplefilter("error")
+        cache.put([b"a"], np.ones((1, 3), np.float32))
+        assert cache.get(b"a") is not None
+    assert (tmp_path / "embeddings-0x.sqlite").read_text() == "mine"
+
+
+@pytest.mark.parametrize("place", [0, 16, 18, 19, 20, 24, 28, 44, 56, 100, 103, 105])
+@pytest.mark.filterwarnings("ignore:.*cache:UserWarning")
+def test_a_header_that_is_damaged(tmp_path, place):
+    keys = [b"key%d" % i for i in range(60)]
+    with EmbeddingCache(tmp_path, 6) as cache:
+        cache.put(keys, unit_rows(keys, 6))
+    content = bytearray(database(tmp_path).read_bytes())
+    content[place] ^= 0xFF
+    database(tmp_path).write_bytes(content)
+    with EmbeddingCache(tmp_path, 6) as cache:
+        rows = cached_rows(
+            cache, keys, lambda c: unit_rows([keys[i] for i in c], 6), batch_size=9
+        )
+    np.testing.assert_array_equal(rows, unit_rows(keys, 6))

@@ -257,7 +257,7 @@ def test_images_are_told_from_embeddings(X):
         (None, "None"),
         (7, "7"),
         (torch.zeros(3, 4), r"Tensor of shape \(3, 4\)"),
-        (pd.DataFrame({"path": ["a.jpg"]}), r"DataFrame of shape \(1, 1\)"),
+        (pd.DataFrame({"a": ["a.jpg"], "b": 1}), r"DataFrame of shape \(1, 2\)"),
     ],
 )
 def test_anything_else_is_named_with_what_is_accepted(X, message):

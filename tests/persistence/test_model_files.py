@@ -200,3 +200,13 @@ def test_every_class_that_may_be_saved_has_a_name():
 @pytest.mark.parametrize("name", CLASSES)
 def test_names_are_of_classes(name):
     assert inspect.isclass(find_class(name)) and find_class(name).__name__ == name
+
+
+def test_a_model_of_one_cluster(tmp_path):
+    X = np.eye(3, 16)
+    with pytest.warns(UserWarning, match="No groups were found in 3 distinct rows"):
+        model = VLClustering(semantic_space=None, random_state=0).fit(X)
+    model.save(tmp_path / "model.safetensors")
+    loaded = VLClustering.load(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(loaded.predict(X), [0, 0, 0])
+    np.testing.assert_array_equal(loaded.transform(X), model.transform(X))

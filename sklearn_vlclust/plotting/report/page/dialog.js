@@ -10,12 +10,12 @@ function openImage(i) {
   ];
   if (data.imageNouns) {
     const nouns = data.imageNouns[i].map(([noun, weight]) => `${data.nouns[noun]} ${fixed(weight)}`);
-    facts.push(["Closest words", nameOf(nouns.join(", "))]);
+    facts.push(["Closest words", namesOf(nouns)]);
   }
   const close = () => dialog.close();
   facts[0][1].addEventListener("click", close);
   dialog.replaceChildren(
-    el("h2", { id: "dialog-title", dir: "auto" }, images.name[i]),
+    el("h2", { id: "dialog-title" }, nameOf(images.name[i])),
     imageElement(i, ""),
     el("dl", {}, ...facts.flatMap(([term, value]) => [el("dt", {}, term), el("dd", {}, value)])),
     el("div", { class: "actions" },

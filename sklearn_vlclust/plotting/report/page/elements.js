@@ -28,9 +28,14 @@ function fill(node, attributes, children) {
   return node;
 }
 
-// A name from outside, whatever way it is written.
-function nameOf(text, tag = "span") {
+// A name from outside, whatever way it is written; it turns nothing around but itself.
+function nameOf(text, tag = "bdi") {
   return el(tag, { class: "name", dir: "auto" }, text);
+}
+
+// Names in a row, each on its own.
+function namesOf(texts) {
+  return el("span", {}, ...texts.flatMap((text, i) => (i ? [", ", nameOf(text)] : [nameOf(text)])));
 }
 
 function count(number, thing) {

@@ -4,7 +4,7 @@ function renderSizes() {
   const all = groups.reduce((sum, group) => sum + group.size, 0);
   const largest = Math.max(...groups.map((group) => group.size));
   const rows = state.groups.map((group) => [
-    clusterLink(group), nameOf(group.names.slice(1, 4).map(([noun]) => noun).join(", ")),
+    clusterLink(group), namesOf(group.names.slice(1, 4).map(([noun]) => noun)),
     group.size.toLocaleString("en"), `${((100 * group.size) / all).toFixed(1)} %`,
     bar(group.size / largest), fixed(group.typicality),
   ]);
