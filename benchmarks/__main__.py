@@ -27,6 +27,7 @@ BENCHMARKS = {
     "image_search": ("image_search", "run"),
     "search_quality": ("search_quality", "run"),
     "copies": ("copies", "run"),
+    "duplicates": ("duplicates", "run"),
     "fit": ("fit", "run"),
     "predict": ("fit", "run_predict"),
     "peers": ("peers", "run"),

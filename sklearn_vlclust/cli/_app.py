@@ -4,6 +4,7 @@ import typer
 
 from ._cluster import cluster
 from ._doctor import doctor
+from ._duplicates import duplicates
 from ._errors import EPILOG, OneLineErrors
 from ._predict import predict
 from ._report import report
@@ -21,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (cluster, predict, search, report, doctor):
+for command in (cluster, predict, search, duplicates, report, doctor):
     app.command()(command)
 
 

@@ -14,17 +14,19 @@ FORMAT = 1
 _START = 64  # bytes of a file by which its kind is known
 
 
-def check_target(path, kind, name):
+def check_target(path, kind, name, option="--out"):
     """Refuse a place where something else is than vlclust writes there.
 
     Parameters
     ----------
     path : path
-        What ``--out`` names.
+        What the option names.
     kind : re.Pattern of bytes
         How files of the kind start.
     name : str
         What they are called.
+    option : str, default="--out"
+        For the message.
 
     Returns
     -------
@@ -42,7 +44,7 @@ def check_target(path, kind, name):
         with open(path, "rb") as file:
             if kind.match(file.read(_START)):
                 return True
-    raise CommandError(f"--out {str(path)!r} is there and not {name}.", OCCUPIED)
+    raise CommandError(f"{option} {str(path)!r} is there and not {name}.", OCCUPIED)
 
 
 class Output:

@@ -2,12 +2,15 @@
 
 from ._image_search import ImageSearch
 from .copies import Copies, distinct_rows, group_copies
+from .duplicates import Duplicates, find_duplicates
 from .knn import kneighbors, nearest
 
 __all__ = [
     "Copies",
+    "Duplicates",
     "ImageSearch",
     "distinct_rows",
+    "find_duplicates",
     "group_copies",
     "kneighbors",
     "nearest",

@@ -254,3 +254,11 @@ def test_choosing(shared, tmp_path):
         assert best["what"] == "the best, by labels" and len(rows) > 8
         for row in rows:
             assert row["loss"] == pytest.approx(best[measure] - row[measure], abs=0.11)
+
+
+def test_duplicates(shared, tmp_path):
+    pytest.importorskip("efficientnet_lite_pytorch", reason="no extra 'offline'")
+    tables = toy("duplicates", tmp_path)["tables"]
+    bar, _, (timed,) = tables.values()
+    assert bar[0]["recall_%"] >= 90 and bar[0]["precision_%"] >= 95
+    assert timed["found"] >= timed["copies"]

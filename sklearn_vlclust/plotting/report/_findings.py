@@ -7,7 +7,7 @@ import numpy as np
 
 from ...data.rows import unit
 from ...metrics._clusters import cluster_means
-from ...neighbors import kneighbors, nearest
+from ...neighbors import nearest
 from .._features import absolute_cosines
 
 # Modified z-score from which a value is called an outlier (Iglewicz and Hoaglin, 1993).
@@ -59,23 +59,6 @@ def measure_clusters(rows, labels):
         is_nearest = (near[:, 0] == number) | (number == k)
         margin = typicality - np.where(is_nearest, cosines[:, 1], cosines[:, 0])
     return ClusterGeometry(clusters, typicality, margin, absolute_cosines(means))
-
-
-def find_duplicates(rows, least_cosine, most):
-    """Return at most `most` pairs of rows of high cosine: ``(row, row, cosine)``.
-
-    The highest come first. Each unit row is compared with its five nearest ones.
-    """
-    n = len(rows)
-    if n < 2:
-        return []
-    near, cosines = kneighbors(rows, min(5, n - 1), random_state=0)
-    first, column = np.nonzero(cosines >= least_cosine)
-    second, cosine = near[first, column], cosines[first, column]
-    low, high = np.minimum(first, second), np.maximum(first, second)
-    _, once = np.unique(np.stack([low, high]), axis=1, return_index=True)
-    once = once[np.lexsort((high[once], low[once], -cosine[once]))][:most]
-    return [(int(low[i]), int(high[i]), min(1.0, float(cosine[i]))) for i in once]
 
 
 def find_outliers(typicality, labels, most):

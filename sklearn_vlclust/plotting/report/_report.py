@@ -12,13 +12,14 @@ from numpy.typing import ArrayLike
 
 from ..._backend._files import write_bytes_atomically
 from ..._docs import documented
-from ..._typing import Float, Images, StrPath
+from ..._typing import Images, StrPath
 from ...data.images import check_images
 from ...data.rows import UnitRows
+from ...neighbors import find_duplicates
 from .._assignments import read_certainty, read_labels, read_names, read_rows
 from .._coding_length import CodingLengthDisplay, read_curves
 from .._embedding_map import lay_out
-from ._findings import choose_shown, find_duplicates, find_outliers, measure_clusters
+from ._findings import choose_shown, find_outliers, measure_clusters
 from ._page import render
 from ._thumbnails import make_thumbnails
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from ...model_selection import CodingLengthKSelector
     from ...semantics import ClusterCaptioner
 
-_DUPLICATES, _OUTLIERS = 100, 60  # at most
+_DUPLICATES, _COPIES, _OUTLIERS = 100, 12, 60  # groups, images of each; at most
 
 
 @documented()
@@ -61,8 +62,9 @@ class ClusterReport:
         Nouns of clusters and their scores, best first.
     nouns : list of `n` lists of (str, float), default=None
         Nearest nouns of each image, and their weights.
-    duplicates : list of (int, int, float) or None, default=()
-        Pairs of images that may be duplicates, and their cosine. None if not searched.
+    duplicates : list of (list of int, int, list of str), default=()
+        Groups of images that may be duplicates: those shown, the number of others, and
+        how they are known ("exact", "perceptual", "embedding").
     outliers : list of (int, float), default=()
         Outliers, and how far they are from their cluster.
     curves : list of CodingLengthDisplay, default=()
@@ -118,7 +120,7 @@ class ClusterReport:
         *,
         cluster_names: dict[int, list[tuple[str, float]]] | None = None,
         nouns: Sequence[list[tuple[str, float]]] | None = None,
-        duplicates: Sequence[tuple[int, int, float]] | None = (),
+        duplicates: Sequence[tuple[list[int], int, list[str]]] = (),
         outliers: Sequence[tuple[int, float]] = (),
         curves: Sequence[CodingLengthDisplay] = (),
         method: str = "",
@@ -157,7 +159,6 @@ class ClusterReport:
         selector: CodingLengthKSelector | None = None,
         title: str | None = None,
         max_images: int = 10_000,
-        duplicate_cosine: Float = 0.97,
     ) -> Self:
         """Report how a fitted clusterer divides images.
 
@@ -179,10 +180,6 @@ class ClusterReport:
             Largest number of images with a thumbnail and a place on the map. Of more,
             typical and doubtful ones of each cluster are shown, and others evenly
             between; numbers, duplicates and outliers are of all.
-        duplicate_cosine : float, default=0.97
-            Pairs of images with a higher cosine are listed as possible duplicates. None
-            are listed for an estimator that learned from pixels: its features make all
-            images of a cluster similar.
 
         Returns
         -------
@@ -202,11 +199,13 @@ class ClusterReport:
         geometry = measure_clusters(unit, labels)
         # Learned features make all images of a cluster similar.
         learned = embeddings is None and rows is not inputs
-        duplicates = (
-            [] if learned else find_duplicates(unit, duplicate_cosine, _DUPLICATES)
+        duplicates = _duplicates(
+            find_duplicates(images, embeddings=None if learned else unit)
         )
         outliers = find_outliers(geometry.typicality, labels, _OUTLIERS)
-        first = [i for pair in duplicates for i in pair[:2]] + [i for i, _ in outliers]
+        first = [i for group, *_ in duplicates for i in group] + [
+            i for i, _ in outliers
+        ]
         shown = choose_shown(
             labels, geometry.typicality, geometry.margin, first, max_images
         )
@@ -226,9 +225,10 @@ class ClusterReport:
             geometry.similarities,
             cluster_names=read_names(estimator, captioner),
             nouns=_nouns(estimator, rows[shown]),
-            duplicates=(
-                None if learned else [(place[i], place[j], c) for i, j, c in duplicates]
-            ),
+            duplicates=[
+                ([place[i] for i in group if i in place], others, reasons)
+                for group, others, reasons in duplicates
+            ],
             outliers=[(place[i], score) for i, score in outliers],
             curves=_curves(estimator, selector),
             method=type(estimator).__name__,
@@ -269,6 +269,18 @@ class ClusterReport:
 def _sizes(labels):
     clusters, counts = np.unique(np.maximum(labels, -1), return_counts=True)
     return {int(c): int(n) for c, n in zip(clusters, counts)}
+
+
+def _duplicates(found):
+    """Return some images of some groups, the number of others, and the reasons."""
+    group = {int(i): number for number, own in enumerate(found.groups) for i in own}
+    reasons: list[list[str]] = [[] for _ in found.groups]
+    for (i, _), reason in zip(found.pairs, found.reasons):
+        reasons[group[int(i)]].append(str(reason))
+    return [
+        (own[:_COPIES].tolist(), len(own[_COPIES:]), list(dict.fromkeys(known)))
+        for own, known in zip(found.groups[:_DUPLICATES], reasons)
+    ]
 
 
 def _image_names(images, shown):

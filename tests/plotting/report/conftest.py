@@ -70,7 +70,7 @@ def report():
             c: [(f"noun {c}", 0.5), ("shared", 0.2), ("tiny", 1e-5)] for c in range(5)
         },
         nouns=nouns,
-        duplicates=[(0, 6, 0.99), (1, 2, 0.98)],
+        duplicates=[([0, 6], 0, ["exact"]), ([1, 2, 7], 5, ["perceptual"])],
         outliers=[(3, 7.5), (10, 4.0)],
         curves=[CodingLengthDisplay([2, 3, 4, 5], [1.0, 3.0, np.nan, 2.0], 3)],
         method="KMeans",

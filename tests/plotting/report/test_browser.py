@@ -105,7 +105,7 @@ def test_hostile_text_is_shown_as_it_is(text, open_report):
         params={text: text},
         cluster_names={0: [(text, 0.5)], 1: [(text, 0.4)]},
         nouns=[[(text, 1.0)]] * 3,
-        duplicates=[(0, 1, 0.99)],
+        duplicates=[([0, 1], 0, ["exact"])],
         outliers=[(0, 5.0)],
     )
     page = open_report(report)
@@ -386,7 +386,7 @@ def test_a_phone_needs_no_sideways_scrolling(open_report, width):
         title="y" * 200,
         cluster_names={c: [("z" * 100, 0.5), ("long " * 30, 0.2)] for c in range(3)},
         params={"p" * 60: "v" * 200},
-        duplicates=[(0, 1, 0.99)],
+        duplicates=[([0, 1], 0, ["exact"])],
         outliers=[(2, 5.0)],
     )
     page = open_report(report, width=width)

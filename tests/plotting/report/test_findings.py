@@ -11,7 +11,6 @@ from sklearn_vlclust.plotting import CodingLengthDisplay
 from sklearn_vlclust.plotting.report._curve import draw_curve
 from sklearn_vlclust.plotting.report._findings import (
     choose_shown,
-    find_duplicates,
     find_outliers,
     measure_clusters,
 )
@@ -40,17 +39,6 @@ def test_measures_are_cosines_to_means():
 def test_one_cluster_has_no_margin():
     found = measure_clusters(UnitRows(np.eye(3)), np.zeros(3, int))
     assert np.isnan(found.margin).all() and found.similarities.shape == (1, 1)
-
-
-def test_each_pair_once_highest_first():
-    X = np.eye(8)
-    X[5] = X[1] + [0, 0, 0, 0, 0, 0.1, 0, 0]
-    X[7] = X[2]
-    pairs = find_duplicates(UnitRows(X), 0.9, 10)
-    assert [(i, j) for i, j, _ in pairs] == [(2, 7), (1, 5)]
-    assert pairs[0][2] == pytest.approx(1)
-    assert len(find_duplicates(UnitRows(X), 0.9, 1)) == 1
-    assert find_duplicates(UnitRows(X[:1]), 0.9, 1) == []
 
 
 def test_outliers_are_far_below_their_own_cluster():

@@ -189,10 +189,9 @@ class PixelClusterer(BaseEstimator):
 
 def test_learned_features_tell_no_duplicates(images, X):
     report = ClusterReport.from_estimator(PixelClusterer(), images)
-    assert report.duplicates is None and len(report.sizes) == 2
-    assert "Not looked for" in report.to_html()
-    report = ClusterReport.from_estimator(PixelClusterer(), images, embeddings=X)
-    assert report.duplicates == [] and "Not looked for" not in report.to_html()
+    assert report.duplicates == [] and len(report.sizes) == 2
+    report = ClusterReport.from_estimator(PixelClusterer(), [*images, images[0]])
+    assert report.duplicates == [([0, len(images)], 0, ["exact"])]
 
 
 def test_hostile_file_names(X, tmp_path):
@@ -285,14 +284,12 @@ def test_more_images_than_are_shown(X, images):
     X = np.concatenate([X, X[:1]])  # the last is a duplicate of the first
     pictures = [*images, images[0]]
     kmeans = KMeans(4, n_init=3, random_state=0).fit(X)
-    report = ClusterReport.from_estimator(
-        kmeans, pictures, embeddings=X, max_images=40, duplicate_cosine=0.9999
-    )
+    report = ClusterReport.from_estimator(kmeans, pictures, embeddings=X, max_images=40)
     assert len(report.thumbnails) == len(report.labels) == 40
     assert sum(report.sizes.values()) == 61
-    ((i, j, cosine),) = report.duplicates
+    (((i, j), others, reasons),) = report.duplicates
+    assert (others, reasons) == (0, ["exact"])
     assert report.image_names[i] == "image 0" and report.image_names[j] == "image 60"
-    assert cosine == pytest.approx(1)
     assert "40 of 61 images have a picture here" in report.to_html()
     assert set(np.bincount(report.labels)) <= set(range(8, 13))
 

@@ -1,13 +1,14 @@
 // Pairs that may be the same image, and images that do not fit in.
 
 function renderDuplicates() {
-  const shown = data.duplicates.filter(([i, j]) => state.visible[i] || state.visible[j]);
-  byId("duplicate-list").replaceChildren(...shown.map(([i, j, cosine]) => {
-    const [one, other] = [clusterOf(i), clusterOf(j)];
+  const shown = data.duplicates.filter(([group]) => group.some((i) => state.visible[i]));
+  byId("duplicate-list").replaceChildren(...shown.map(([group, others, reasons]) => {
+    const apart = new Set(group.map(clusterOf)).size > 1;
+    const names = group.flatMap((i) => [nameOf(images.name[i]), el("br")]).slice(0, -1);
     return el("li", {},
-      el("div", { class: "two" }, el("div", { class: "thumbs" }, stop(i), stop(j))),
-      el("p", {}, `cosine ${cosine.toFixed(4)}`, one === other ? "" : ", in two clusters"),
-      el("p", {}, nameOf(images.name[i]), el("br"), nameOf(images.name[j])));
+      el("div", { class: "thumbs" }, ...group.map(stop)),
+      el("p", {}, reasons.join(", "), apart ? ", in several clusters" : ""),
+      el("p", {}, ...names, others ? `, and ${others.toLocaleString("en")} more` : ""));
   }));
   byId("duplicate-list").hidden = !shown.length;
   emptyNote("duplicates", shown.length, data.duplicates.length);
@@ -32,7 +33,6 @@ function renderOutliers() {
 function emptyNote(id, shown, all) {
   byId(`${id}-empty`)?.remove();
   if (shown) return;
-  if (id === "duplicates" && !data.duplicatesKnown) return;
   const text = all ? "None of the images that match." : "None were found.";
   byId(id).append(el("p", { id: `${id}-empty`, class: "note" }, text));
 }

@@ -1,0 +1,163 @@
+"""``vlclust duplicates``."""
+
+import csv
+import io
+import os
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .._backend._text import counted
+from . import _options
+from ._encoders import HELP as ENCODER_HELP
+from ._terminal import Terminal, print_table, say
+
+_COLUMNS = "group", "path", "other", "reason", "similarity"
+_SHOWN = 20
+
+
+def duplicates(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            exists=True,
+            file_okay=False,
+            metavar="FOLDER",
+            help="Pictures, including those in subfolders.",
+        ),
+    ],
+    table: Annotated[
+        Path | None,
+        typer.Option("--csv", metavar="FILE", help="Write all pairs as a table."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an existing table.")
+    ] = False,
+    encoder: Annotated[
+        str,
+        typer.Option(
+            metavar="ENCODER",
+            help=f"none (compares bytes and pixels alone, faster); {ENCODER_HELP}",
+        ),
+    ] = "offline",
+    cache: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Where embeddings are kept."),
+    ] = None,
+    exclude: _options.Exclude = None,
+    device: _options.Device = "auto",
+    batch_size: _options.BatchSize = None,
+    json: _options.Json = False,
+    debug: _options.Debug = False,
+):
+    """Find pictures of a folder that are there more than once.
+
+    Shows groups of copies: of the same bytes (exact), of the same picture saved again,
+    resized, cropped a little or mirrored (perceptual), or unusually near for the
+    encoder (embedding). Nothing is deleted.
+    """
+    from .._backend._files import write_bytes_atomically
+    from ..neighbors import find_duplicates
+    from ._encoders import embed, make_encoder, resolve_encoder
+    from ._images import list_pictures, show_left_out
+
+    if table is not None:
+        _check_csv(table, overwrite)
+    terminal = Terminal(debug)
+    with terminal.remarks_of_the_library():
+        paths, errors = list_pictures(folder, exclude=exclude or ())
+        X = None
+        if encoder != "none":
+            spec = resolve_encoder(encoder)
+            embedder = make_encoder(
+                spec, device=device, batch_size=batch_size, cache=cache
+            )
+            X, kept, unreadable = embed(embedder, paths, terminal)
+            paths, errors = paths[kept], errors + unreadable
+        with terminal.stage(f"Comparing {counted(len(paths), 'image')}"):
+            found = find_duplicates(paths, embeddings=X, on_error="skip")
+    errors += [{"path": path, "reason": reason} for path, reason in found.errors]
+    group = {int(i): number for number, own in enumerate(found.groups) for i in own}
+    order = sorted(range(len(found.pairs)), key=lambda p: group[int(found.pairs[p, 0])])
+    pairs = [
+        {
+            "group": group[int(found.pairs[p, 0])],
+            "path": str(paths[found.pairs[p, 0]]),
+            "other": str(paths[found.pairs[p, 1]]),
+            "reason": str(found.reasons[p]),
+            "similarity": round(float(found.similarities[p]), 6),
+        }
+        for p in order
+    ]
+    if table is not None:
+        write_bytes_atomically(table, _to_csv(pairs))
+    result = {
+        "command": "duplicates",
+        "csv": None if table is None else os.path.abspath(table),
+        "n_images": len(found.kept),
+        "groups": [[str(paths[i]) for i in own] for own in found.groups],
+        "pairs": pairs,
+        "thresholds": {
+            # JSON has no infinity.
+            reason: round(least, 6) if least < float("inf") else None
+            for reason, least in found.thresholds.items()
+        },
+        "errors": errors,
+        "warnings": terminal.warnings,
+    }
+    show_left_out(errors, terminal.remark, "what --json prints")
+    if not json:
+        _show(result, folder)
+    return result
+
+
+def _show(result, folder):
+    """Print the groups of copies, the largest first."""
+    reasons: dict[int, set[str]] = {}
+    for pair in result["pairs"]:
+        reasons.setdefault(pair["group"], set()).add(pair["reason"])
+    groups = sorted(enumerate(result["groups"]), key=lambda item: -len(item[1]))
+    root = os.path.abspath(os.path.expanduser(folder))
+    rows = []
+    for number, paths in groups[:_SHOWN]:
+        names = ", ".join(os.path.relpath(path, root) for path in paths[:4])
+        names += f", {len(paths) - 4:,} more" if len(paths) > 4 else ""
+        rows.append((number, len(paths), ", ".join(sorted(reasons[number])), names))
+    if rows:
+        print_table([">group", ">size", "known by", "pictures"], rows)
+    if len(groups) > _SHOWN:
+        say(f"{len(groups) - _SHOWN:,} more groups: --csv FILE writes all.")
+    spare = sum(map(len, result["groups"])) - len(groups)
+    say(
+        f"{counted(result['n_images'], 'image')}: {counted(len(groups), 'group')} of "
+        f"copies, {spare:,} more pictures than without copies"
+    )
+    if result["csv"] is not None:
+        say(f"Table: {result['csv']}")
+
+
+def _to_csv(pairs):
+    """Return the pairs as a CSV file.
+
+    Paths are absolute: no spreadsheet takes one for a formula.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _COLUMNS)
+    writer.writeheader()
+    writer.writerows(pairs)
+    return text.getvalue().encode("utf-8", "surrogateescape")
+
+
+def _check_csv(path, overwrite):
+    """Raise if writing to `path` would replace a file of the user."""
+    from ._errors import OCCUPIED, CommandError
+    from ._output import check_target
+
+    heading = re.compile(",".join(_COLUMNS).encode())
+    kind = "a table of vlclust duplicates"
+    if check_target(path, heading, kind, "--csv") and not overwrite:
+        raise CommandError(
+            f"--csv {str(path)!r} is there; --overwrite replaces it.", OCCUPIED
+        )
