@@ -32,13 +32,14 @@ FOR_ALL = {"_compat", "_docs", "_exports", "_typing", "_version"}
 # what users or methods read.
 READ_PRIVATE_NAMES = {
     "cluster/test_device_waits.py": "copies that do not make a GPU wait",
-    "cluster/test_words.py": "the equation of a mixture of nouns",
+    "cli/test_prepared_folders.py": "lists of sorted images that somebody has changed",
     "docs/test_shared_entries.py": "texts that docstrings share",
     "embedding/test_cache.py": "damage to the file of a cache, between two reads of it",
     "metrics/test_coding_rate.py": "three forms of one equation, chosen by the device",
-    "persistence/test_files.py": "files that are whole or absent, whatever fails",
+    "persistence/test_damage.py": "damage to files, and files whole or absent",
     "persistence/test_model_files.py": "names in files, which code may not change",
     "plotting/report/test_findings.py": "numbers that a report rounds and draws",
+    "semantics/test_noun_cache.py": "a cache of few nouns, whose writers are killed",
     "training/test_products.py": "products that look the same, made another way",
 }
 METHODS = ["vl", "mca", "rate_reduction", "contrastive_masked", "generative"]

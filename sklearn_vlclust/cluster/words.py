@@ -15,8 +15,8 @@ from .._backend._products import linear
 from .._compat import StrOptions
 from ..metrics._clusters import cluster_means
 from ..semantics import SemanticSpace, Vocabulary
-from ..semantics._mixture import NounMixture, top_mixture
 from ..semantics._space import fit_space
+from ..semantics.mixture import NounMixture, top_mixture
 from ._word_weight import weigh_words
 from .joint import JointRows, StandardRows
 from .partition import kmeans

@@ -2,6 +2,7 @@
 
 from ..data.images import check_images, is_images
 from ..data.shards import open_shards
+from ._base import BaseEmbedder as BaseEmbedder
 from ._clip import CLIPEmbedder
 from ._offline import OfflineEmbedder
 

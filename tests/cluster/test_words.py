@@ -16,7 +16,7 @@ from sklearn_vlclust.cluster import joint as joint_module
 from sklearn_vlclust.cluster.words import Words, join
 from sklearn_vlclust.data.rows import UnitRows
 from sklearn_vlclust.metrics import clustering_accuracy
-from sklearn_vlclust.semantics._mixture import NounMixture
+from sklearn_vlclust.semantics.mixture import NounMixture
 
 QUICK = {
     ContrastiveMaskedClustering: {"pretrain_epochs": 2, "train_epochs": 5},

@@ -13,8 +13,7 @@ from PIL import Image
 from sklearn.compose import ColumnTransformer
 
 from sklearn_vlclust import ImageSearch, RateReductionClustering
-from sklearn_vlclust.embedding import check_images, is_images
-from sklearn_vlclust.embedding._base import BaseEmbedder
+from sklearn_vlclust.embedding import BaseEmbedder, check_images, is_images
 
 PATHS = ["a.jpg", "b.jpg"]
 GRAY = np.random.default_rng(0).integers(0, 256, (5, 8, 9), dtype=np.uint8)
