@@ -53,6 +53,7 @@ BENCHMARKS = {
     "k_estimates": ("k_selection", "run_estimates"),
     "k_suite": ("k_suite", "run"),
     "captions": ("captions", "run"),
+    "names": ("names", "run"),
     "contrastive_masked": ("contrastive_masked", "run"),
     "generative": ("generative", "run"),
     "generative_round": ("generative_round", "run"),

@@ -34,6 +34,7 @@ from ..neighbors import nearest
 from ..training import resolve_device
 from ._encoding import noun_vectors, read_vocabulary
 from ._kinds import generalize, join_synonyms
+from ._points import Points
 from ._vocabulary import Vocabulary
 
 # Scores of a block of images with all nouns take this much memory.
@@ -282,17 +283,24 @@ class ClusterCaptioner(BaseEstimator):
         """Return the mean votes per image of each cluster for each noun: eqs. 8-10."""
         n_clusters, top = len(self.clusters_), min(self.top, len(nouns))
         image_mean, noun_mean = self._what_is_common(rows, labels, nouns)
+        points = Points(nouns)
         device = resolve_device(self.device)
-        nouns = torch.from_numpy(unit(nouns - noun_mean)).to(device)  # (m, d)
+        vectors = unit(nouns[points.first] - noun_mean)
+        vectors = torch.from_numpy(vectors).to(device)  # (m, d)
+        sizes = torch.from_numpy(points.sizes.astype(np.float32)).to(device)
         voters = np.flatnonzero(labels < n_clusters)
         index = np.empty((len(voters), top), dtype=np.int32)
         scores = np.empty((len(voters), top), dtype=np.float32)
-        size = max(1, BLOCK_BYTES // (4 * len(nouns)))
+        size = max(1, BLOCK_BYTES // (4 * len(vectors)))
         for i in range(0, len(voters), size):
             block = slice(i, i + size)
             images = torch.from_numpy(unit(rows[voters[block]] - image_mean))
-            best, place = _scores(images.to(device), nouns, self.logit_scale, top)
-            index[block], scores[block] = place.cpu().numpy(), best.cpu().numpy()
+            best, place = _scores(
+                images.to(device), vectors, sizes, self.logit_scale, top
+            )
+            index[block], scores[block] = points.nouns(
+                place.cpu().numpy(), best.cpu().numpy(), top
+            )
         cluster = np.repeat(labels[voters], top)
         votes = csr_array(
             (scores.ravel().astype(np.float64), (cluster, index.ravel())),
@@ -381,14 +389,18 @@ def _auto_centering(means, nouns):
 
 
 @torch.inference_mode()
-def _scores(images, nouns, logit_scale, top):
-    """Return the `top` scores of each image, and the nouns they are of: eqs. 8, 9."""
-    cosines = images @ nouns.T  # (b, m)
+def _scores(images, points, sizes, logit_scale, top):
+    """Return the best scores of each image, and the points they are of: eqs. 8, 9.
+
+    `sizes` nouns lie at each point.
+    """
+    cosines, top = images @ points.T, min(top, len(points))  # (b, m)
     if logit_scale is None:
         return cosines.topk(top, dim=1)
     logits = cosines.mul_(logit_scale)
     best, place = logits.topk(top, dim=1)
-    return (best - logits.logsumexp(dim=1, keepdim=True)).exp(), place
+    total = logits.sub_(best[:, :1]).exp_() @ sizes
+    return (best - best[:, :1]).exp() / total[:, None], place
 
 
 def _sorted(votes):

@@ -12,6 +12,7 @@ from benchmarks import (
     coding_rate,
     k_suite,
     memory,
+    names,
     offline,
     rate_reduction,
     semantic_space,
@@ -166,6 +167,26 @@ def test_offline(shared):
 def test_captions(shared, tmp_path):
     (rows,) = toy("captions", tmp_path)["tables"].values()
     assert all(0 < row["named"] <= row["or a kind"] <= 100 for row in rows)
+
+
+def test_names(shared, tmp_path):
+    rows, words = toy("names", tmp_path)["tables"].values()
+    assert all(0 < row["classes"] <= 100 and row["found"] > 0 for row in rows)
+    assert [row["a person's word"] for row in words][3:5] == ["basset hound", "beagle"]
+
+
+@pytest.mark.parametrize(
+    ("name", "accepted"),
+    [
+        ("Sailing-boats", True),
+        ("yacht, racing yacht", True),
+        ("sailing boat (vessel)", True),
+        ("boat", False),
+        ("vessel (sailing boat)", False),
+    ],
+)
+def test_accepted_names(name, accepted):
+    assert names.accepts(["sailing boat", "yacht"], name) is accepted
 
 
 def test_k_selection(shared, tmp_path):

@@ -168,6 +168,32 @@ def test_images_are_compared_with_many_nouns_in_blocks():
         np.testing.assert_allclose(alone.scores_, scores[cluster], rtol=1e-4)
 
 
+@given(
+    sizes=st.lists(st.integers(1, 4), min_size=1, max_size=6),
+    top=st.integers(1, 8),
+    seed=st.integers(0, 99),
+)
+@settings(deadline=None, max_examples=40)
+def test_nouns_with_one_vector_vote_like_any(sizes, top, seed):
+    rng = np.random.RandomState(seed)
+    places = rng.permutation(np.repeat(range(len(sizes)), sizes))
+    nouns = rng.normal(size=(len(sizes), 5))[places]
+    X, labels = rng.normal(size=(12, 5)), np.arange(12) % 3
+    names = [f"noun {i}" for i in range(len(nouns))]
+    captioner = ClusterCaptioner(
+        Vocabulary(names, nouns), top, n_candidates=99, centering=0, logit_scale=5
+    ).fit(X, labels)
+    # Which of equal nouns are the last of the best is not said; their sum is.
+    vectors = nouns / np.linalg.norm(nouns, axis=1, keepdims=True)
+    votes = slow_votes(X, labels, vectors, top, 5, 0)
+    for row, found, scores in zip(
+        votes, captioner.candidates_, captioner.candidate_scores_
+    ):
+        own = np.bincount(places[[names.index(n) for n in found]], scores, len(sizes))
+        expected = np.bincount(places, row, len(sizes))
+        np.testing.assert_allclose(own, expected, rtol=1e-4, atol=1e-7)
+
+
 def test_a_share_of_what_is_common_is_taken_where_there_is_a_gap():
     rng = np.random.RandomState(0)
     images, nouns = np.eye(5, 16)[:, None], np.eye(5, 16)
