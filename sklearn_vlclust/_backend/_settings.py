@@ -1,11 +1,15 @@
 """Settings of torch and scikit-learn that the caller has made, and ours inside."""
 
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack, contextmanager
 from functools import wraps
+from typing import Any, TypeVar, cast
 
 import sklearn
 import torch
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _inside = threading.local()
 _LOCK = threading.Lock()
@@ -14,7 +18,7 @@ _calls = 0
 _dtype = torch.float32
 
 
-def own_settings(function):
+def own_settings(function: F) -> F:
     """Run a function or method under torch's and scikit-learn's own defaults.
 
     With gradients, without autocast, in single precision on the CPU unless told
@@ -29,7 +33,7 @@ def own_settings(function):
         with _defaults():
             return function(*args, **kwargs)
 
-    return call
+    return cast(F, call)
 
 
 @contextmanager
