@@ -8,6 +8,7 @@ import secrets
 import socket
 import time
 from contextlib import contextmanager, suppress
+from functools import lru_cache, wraps
 from pathlib import Path
 
 try:
@@ -118,7 +119,7 @@ def locked(path, *, wait=True):
 
 
 def file_hash(path):
-    """Return a checksum of the bytes of a file."""
+    """Return a checksum of the bytes of a file, given by path or descriptor."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, new_hash).hexdigest()
 
@@ -143,6 +144,23 @@ def _hashes(folder):
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     names = {path: path.relative_to(folder).as_posix() for path in files}
     return {name: file_hash(path) for path, name in names.items() if name != SEAL}
+
+
+def once_per_state(check):
+    """Return a check of a folder that is made again only after a file has changed."""
+    known = lru_cache(maxsize=16)(lambda folder, state: check(folder))
+
+    @wraps(check)
+    def checked(folder):
+        return known(folder, tuple(map(_state, sorted(folder.rglob("*")))))
+
+    return checked
+
+
+def _state(path):
+    found = path.stat() if path.exists() else path.lstat()
+    times = found.st_mtime_ns, found.st_ctime_ns
+    return path, path.is_symlink(), found.st_ino, found.st_size, *times
 
 
 def new_hash(data=b""):

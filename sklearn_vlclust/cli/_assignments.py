@@ -43,20 +43,21 @@ def first_name(names, cluster):
     return str(names[cluster][0])
 
 
-def to_csv(rows):
+def to_csv(rows, columns=COLUMNS):
     """Return rows as the text of a CSV file (RFC 4180), with a header.
 
-    A name that a spreadsheet would run as a formula gets an apostrophe in front. Paths
-    need none, as they are absolute.
+    A text that a spreadsheet would run as a formula gets an apostrophe in front.
     """
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(COLUMNS)
+    writer.writerow(columns)
     for row in rows:
-        name = row["name"]
-        safe = f"'{name}" if _is_formula(name) else name
-        writer.writerow([row["path"], row["cluster"], row["probability"], safe])
+        writer.writerow([_safe(row[column]) for column in columns])
     return text.getvalue()
+
+
+def _safe(value):
+    return f"'{value}" if isinstance(value, str) and _is_formula(value) else value
 
 
 def _is_formula(text):
@@ -74,9 +75,9 @@ def _is_formula(text):
     return False
 
 
-def write_csv(rows, path):
+def write_csv(rows, path, columns=COLUMNS):
     """Write rows to a file in UTF-8; file names in other encodings keep their bytes."""
-    write_bytes_atomically(path, _encode(to_csv(rows)))
+    write_bytes_atomically(path, _encode(to_csv(rows, columns)))
 
 
 def print_csv(rows, stream):
@@ -94,10 +95,12 @@ def _encode(text):
     return text.encode("utf-8", "surrogateescape")
 
 
-def check_csv_target(path, overwrite):
+def check_csv_target(
+    path, overwrite, columns=COLUMNS, name="a table of vlclust", option="--out"
+):
     """Raise if writing a table to `path` would replace a file of the user."""
-    heading = re.compile(",".join(COLUMNS).encode())
-    if check_target(path, heading, "a table of vlclust") and not overwrite:
+    heading = re.compile(",".join(columns).encode())
+    if check_target(path, heading, name, option) and not overwrite:
         raise CommandError(
-            f"--out {str(path)!r} is there; --overwrite replaces it.", OCCUPIED
+            f"{option} {str(path)!r} is there; --overwrite replaces it.", OCCUPIED
         )

@@ -1,9 +1,6 @@
 """``vlclust duplicates``."""
 
-import csv
-import io
 import os
-import re
 from pathlib import Path
 from typing import Annotated
 
@@ -58,13 +55,15 @@ def duplicates(
     resized, cropped a little or mirrored (perceptual), or unusually near for the
     encoder (embedding). Nothing is deleted.
     """
-    from .._backend._files import write_bytes_atomically
     from ..neighbors import find_duplicates
+    from ._assignments import check_csv_target, write_csv
     from ._encoders import embed, make_encoder, resolve_encoder
     from ._images import list_pictures, show_left_out
 
     if table is not None:
-        _check_csv(table, overwrite)
+        check_csv_target(
+            table, overwrite, _COLUMNS, "a table of vlclust duplicates", "--csv"
+        )
     terminal = Terminal(debug)
     with terminal.remarks_of_the_library():
         paths, errors = list_pictures(folder, exclude=exclude or ())
@@ -92,7 +91,7 @@ def duplicates(
         for p in order
     ]
     if table is not None:
-        write_bytes_atomically(table, _to_csv(pairs))
+        write_csv(pairs, table, _COLUMNS)
     result = {
         "command": "duplicates",
         "csv": None if table is None else os.path.abspath(table),
@@ -136,28 +135,3 @@ def _show(result, folder):
     )
     if result["csv"] is not None:
         say(f"Table: {result['csv']}")
-
-
-def _to_csv(pairs):
-    """Return the pairs as a CSV file.
-
-    Paths are absolute: no spreadsheet takes one for a formula.
-    """
-    text = io.StringIO()
-    writer = csv.DictWriter(text, _COLUMNS)
-    writer.writeheader()
-    writer.writerows(pairs)
-    return text.getvalue().encode("utf-8", "surrogateescape")
-
-
-def _check_csv(path, overwrite):
-    """Raise if writing to `path` would replace a file of the user."""
-    from ._errors import OCCUPIED, CommandError
-    from ._output import check_target
-
-    heading = re.compile(",".join(_COLUMNS).encode())
-    kind = "a table of vlclust duplicates"
-    if check_target(path, heading, kind, "--csv") and not overwrite:
-        raise CommandError(
-            f"--csv {str(path)!r} is there; --overwrite replaces it.", OCCUPIED
-        )

@@ -1,10 +1,6 @@
 """The pictures of a folder, without what vlclust wrote there."""
 
-import csv
-import io
 import os
-
-from .._backend._files import write_bytes_atomically
 
 # Marks the folder that a run writes to.
 MARKER = "vlclust.json"
@@ -74,19 +70,6 @@ def list_pictures(folder, out=None, exclude=()):
     return paths[inputs], [
         {"path": path, "reason": reason} for path, reason in left_out if is_input(path)
     ]
-
-
-def write_left_out(rows, path):
-    """Write path and reason of the files that were left out to a CSV file.
-
-    Paths are absolute and reasons are our own words: no spreadsheet takes one for a
-    formula. Bytes of names that are not UTF-8 go through as they are.
-    """
-    text = io.StringIO()
-    writer = csv.DictWriter(text, ("path", "reason"))
-    writer.writeheader()
-    writer.writerows(rows)
-    write_bytes_atomically(path, text.getvalue().encode("utf-8", "surrogateescape"))
 
 
 def show_left_out(rows, write, where):

@@ -8,7 +8,7 @@ from pathlib import Path
 from ._assignments import assignments, write_csv
 from ._encoders import embed, make_encoder, resolve_encoder
 from ._errors import USAGE, CommandError
-from ._images import list_pictures, write_left_out
+from ._images import list_pictures
 from ._methods import choose_n_clusters, fit_method
 from ._model import Model
 from ._options import Sorting
@@ -71,7 +71,7 @@ def run(request, terminal):
             terminal.remark(f"Resuming the run in {str(output.folder)!r}")
         model, errors = _cluster(request, settings, paths, words, output, terminal)
         errors = left_out + errors
-        write_left_out(errors, output.left_out)
+        write_csv(errors, output.left_out, ("path", "reason"))
         rows = assignments(
             model.search.paths_,
             model.estimator.predict_proba(model.embeddings),

@@ -1,6 +1,5 @@
 """Images as links or copies, in one folder per cluster."""
 
-import hashlib
 import json
 import os
 import re
@@ -9,7 +8,7 @@ import stat
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .._backend._files import file_hash, new_hash, write_bytes_atomically
+from .._backend._files import file_hash, write_bytes_atomically
 from ._errors import OCCUPIED, CommandError
 from ._options import Sorting
 
@@ -116,7 +115,7 @@ def _read_manifest(folder):
 
 
 def _is_inside(name):
-    """Whether a name is that of a file in a folder: "3-crane/a.jpg"."""
+    """Whether a name leads to a file in a folder, as "3-crane/a.jpg" does."""
     parts = name.split("/")
     return len(parts) == 2 and not {"", ".", ".."} & set(parts) and "\0" not in name
 
@@ -217,5 +216,4 @@ def _is_as_written(name, there, entry):
     if "hash" not in entry:  # of a run that was killed
         return True
     file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=there)
-    with open(file, "rb") as opened:
-        return hashlib.file_digest(opened, new_hash).hexdigest() == entry["hash"]
+    return file_hash(file) == entry["hash"]

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
+from .._backend._files import locked, seal
 from .._typing import StrPath
 
 
@@ -61,3 +64,38 @@ def _default_home() -> Path:
     else:
         caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(caches) / "sklearn_vlclust"
+
+
+def install(
+    target: Path,
+    fill: Callable[[Path], None],
+    is_intact: Callable[[Path], bool],
+    prefix: str,
+) -> None:
+    """Fill a folder and move it to `target` in one step, one process at a time.
+
+    Parameters
+    ----------
+    target : Path
+        The folder; replaced if it is there and not intact.
+    fill : callable
+        Writes the files to an empty folder, whose parent is for anything else.
+    is_intact : callable
+        Whether a folder is as it was installed; then nothing is done.
+    prefix : str
+        How the names of temporary folders beside `target` start.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with locked(target.parent):
+        if is_intact(target):
+            return  # another process was first
+        for leftover in target.parent.glob(f"{prefix}*"):  # a process was ended
+            shutil.rmtree(leftover, ignore_errors=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=prefix) as scratch:
+            folder = Path(scratch, target.name)
+            folder.mkdir()
+            fill(folder)
+            seal(folder)
+            if target.exists():
+                os.replace(target, Path(scratch, "damaged"))
+            os.rename(folder, target)

@@ -12,6 +12,7 @@ from typing import Literal, overload
 
 import numpy as np
 
+from .._backend._text import counted
 from .._typing import StrPath
 from ..data.decoding import opens
 from ..data.formats import HEAD, SHORT_MAGIC, format_of, kind_of
@@ -235,5 +236,4 @@ def _summary(root, left_out):
         what = reason if " pictures need " in reason else f"because {reason}"
         names = ", ".join(map(repr, paths[:_NAMED])) + ", ..." * (len(paths) > _NAMED)
         parts.append(f"{len(paths):,} {what} ({names})")
-    files = "1 file" if len(left_out) == 1 else f"{len(left_out):,} files"
-    return f"{files} in {root!r} left out: {'; '.join(parts)}."
+    return f"{counted(len(left_out), 'file')} in {root!r} left out: {'; '.join(parts)}."

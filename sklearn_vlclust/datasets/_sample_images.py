@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 import warnings
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from .._backend._files import is_sealed, locked, seal
+from .._backend._files import is_sealed, once_per_state
 from .._typing import StrPath
-from ._data_home import get_data_home
+from ._data_home import get_data_home, install
 from ._debian import unpack_packages
 from ._folder import list_images
 
@@ -74,33 +72,25 @@ def fetch_sample_images(data_home: StrPath | None = None) -> np.ndarray:
     home = get_data_home(data_home)
     target = home / "sample_images"
     if not _is_intact(target):
-        with locked(home):
-            for leftover in home.glob(".stamps-*"):  # of a process that was ended
-                shutil.rmtree(leftover, ignore_errors=True)
-            if not _is_intact(target):  # else another process was first
-                _install(target)
+
+        def fill(folder):
+            root = Path("/") if _STAMPS.is_dir() else _download(folder.parent)
+            _write_pictures(root, folder)
+            if target.is_dir():
+                warnings.warn(
+                    f"The pictures in {str(target)!r} were changed: they are made "
+                    "again.",
+                    stacklevel=4,
+                )
+
+        install(target, fill, _is_intact, ".stamps-")
     return list_images(target)
 
 
+@once_per_state
 def _is_intact(folder: Path) -> bool:
     """Whether the pictures are as they were made; old ones have no checksums."""
     return folder.is_dir() and is_sealed(folder) is not False
-
-
-def _install(target: Path) -> None:
-    """Make the folder of the pictures, in one step."""
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".stamps-") as tmp:
-        root = Path("/") if _STAMPS.is_dir() else _download(Path(tmp))
-        folder = Path(tmp, "sample_images")
-        _write_pictures(root, folder)
-        seal(folder)
-        if target.is_dir():
-            warnings.warn(
-                f"The pictures in {str(target)!r} were changed: they are made again.",
-                stacklevel=3,
-            )
-            os.rename(target, Path(tmp, "damaged"))
-        os.rename(folder, target)
 
 
 def _write_pictures(root: Path, folder: Path) -> None:

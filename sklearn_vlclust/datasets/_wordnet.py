@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
 import shutil
-import tempfile
 import urllib.request
 import warnings
 import zipfile
@@ -13,9 +11,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from .._backend._files import is_sealed, locked, seal
+from .._backend._files import is_sealed, once_per_state
 from .._typing import StrPath
-from ._data_home import get_data_home
+from ._data_home import get_data_home, install
 from ._debian import unpack_packages
 
 DEBIAN_FOLDER = Path("/usr/share/wordnet")
@@ -96,7 +94,7 @@ def fetch_wordnet(
     reasons = []
     for fill in _sources(download, debian):
         try:
-            _install(target, fill)
+            install(target, _whole(fill), _is_intact, ".wordnet-")
         except (OSError, LookupError, ValueError, zipfile.BadZipFile) as error:
             reasons.append(str(error))
         else:
@@ -124,26 +122,18 @@ def _sources(download: bool, debian: bool) -> Iterator[Callable[[Path], None]]:
         yield _download_debian
 
 
-def _install(target: Path, fill: Callable[[Path], None]) -> None:
-    """Fill a folder and move it to `target` at once, one process at a time."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with locked(target.parent):
-        if _is_intact(target):
-            return  # another process was first
-        for leftover in target.parent.glob(".wordnet-*"):  # of a process that was ended
-            shutil.rmtree(leftover, ignore_errors=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".wordnet-") as new:
-            folder = Path(new, "wordnet")
-            folder.mkdir()
-            fill(folder)
-            if not _is_whole(folder):
-                raise LookupError("what was found is not the whole of WordNet 3.0")
-            seal(folder)
-            if target.exists():
-                os.replace(target, Path(new, "damaged"))
-            os.rename(folder, target)
+def _whole(fill: Callable[[Path], None]) -> Callable[[Path], None]:
+    """Return `fill` with a check of what it has put into the folder."""
+
+    def fill_and_check(folder: Path) -> None:
+        fill(folder)
+        if not _is_whole(folder):
+            raise LookupError("what was found is not the whole of WordNet 3.0")
+
+    return fill_and_check
 
 
+@once_per_state
 def _is_intact(folder: Path) -> bool:
     """Whether our copy is as it was installed; old ones have no checksums."""
     return _is_whole(folder) and is_sealed(folder) is not False

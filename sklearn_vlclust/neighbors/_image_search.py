@@ -337,7 +337,8 @@ class ImageSearch(BaseEstimator):
                 raise
             if self._cells is not None and self._cells.file is not None:
                 self._cells.file = str(folder / new["cells"])  # its own may go now
-            _remove(folder, (old | _orphans(folder)) - set(new.values()))
+            known = old | set(new.values())
+            _remove(folder, (old | _orphans(folder, known)) - set(new.values()))
 
     @classmethod
     def load(cls, path: StrPath, *, mmap: Bool = True) -> Self:
@@ -518,12 +519,15 @@ def _saved_parts(folder):
         return set()
 
 
-def _orphans(folder):
-    """Return names of parts by the checksum that they have: a killed save's."""
+def _orphans(folder, known):
+    """Return the parts, beside known ones, that are named by their checksums.
+
+    A save that was killed has left them.
+    """
     found = set()
     for part, end in _SUFFIXES.items():
         for file in folder.glob(f"{part}-{'[0-9a-f]' * _HASH}{end}"):
-            if file.is_file() and _has_its_name(file):
+            if file.name not in known and file.is_file() and _has_its_name(file):
                 found.add(file.name)
     return found
 
