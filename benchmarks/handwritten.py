@@ -1,9 +1,10 @@
 """Parts written by hand, and their library counterparts, within whole fits.
 
 Each call of a part in a fit is followed by one of the library on the same input, in one
-thread. The gain is the share by which the fit would take longer with the library. A
-part is kept if it gains 5 % of a fit, or if the library cannot do what it does: a flat
-index of faiss neither reads rows in blocks nor runs on the device of the fit.
+thread. The gain says by how much longer the fit would take with the library, as a share
+of the fit. A part is kept if it gains 5 % of a fit, or if the library cannot do what it
+does: a flat index of faiss neither reads rows in blocks nor runs on the device of the
+fit.
 
 The kept figures have two parts that are no more: an exponential by exp2 of padded
 entries, and packed outer products where few columns of the membership are drawn.

@@ -9,16 +9,16 @@ noun with commas, such as "cougar, puma", any part does.
 
 Percent of the clusters whose first name is accepted for the class of their majority,
 among classes that the vocabulary has an accepted word for, and percent of distinct
-first names; with the classes as clusters and with those of `VLClustering`, which is
-given their number, as means over seeds. CLIP rows have the nouns of LVIS and ImageNet;
-photographs are embedded by the offline encoder, with the nouns of WordNet. Classes are
-used for the figures alone.
+first names. Clusters are the classes themselves, or are found by `VLClustering`, which
+is given their number; figures are means over seeds. CLIP rows have the nouns of LVIS
+and ImageNet; photographs are embedded by the offline encoder, with the nouns of
+WordNet. Classes are used for the figures alone.
 
 Bars, classes / clusters found: caltech-photos 80 / 75, pacs-photos 6 of 7,
 cifar10-photos 90 / 70, caltech101 90 / 85, pets 88 / 82.
 
-The environment variable VLCLUST_BENCHMARK_CACHE names a folder that keeps the rows of
-the offline encoder from one run to the next.
+The environment variable VLCLUST_BENCHMARK_CACHE names a folder where the rows of the
+offline encoder are kept from one run to the next.
 """
 
 import csv

@@ -2,10 +2,9 @@
 
 In a docstring, a line ``<device, verbose>`` stands for the numpydoc entries of these
 names, and ``Parameters: <device, verbose>`` for a section that starts with them. The
-decorator :func:`documented` puts them in. They are written in `SHARED`, or once in the
-class: a method finds those of the other methods and of base classes, and the docstring
-of a class those of its base classes. If one name has several texts, ``<fit.X>`` is that
-of the method `fit`, and ``<shared.X>`` that of `SHARED`.
+decorator :func:`documented` puts them in. An entry is written in `SHARED`, or once in a
+class: its other methods and its subclasses then find it. If a name has several texts,
+``<fit.X>`` takes the one in the method `fit`, and ``<shared.X>`` the one in `SHARED`.
 """
 
 import re
