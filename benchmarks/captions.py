@@ -38,11 +38,17 @@ SIZES = {
 }
 CAPTIONERS = {
     "Algorithm 2, cosines (as printed)": {
+        "method": "votes",
         "centering": 0,
         "logit_scale": None,
         "generality": None,
     },
-    "Algorithm 2, softmax (authors' code)": {"centering": 0, "generality": None},
+    "Algorithm 2, softmax (authors' code)": {
+        "method": "votes",
+        "centering": 0,
+        "generality": None,
+    },
+    'method="votes"': {"method": "votes"},
     "ClusterCaptioner()": {},
 }
 # Caltech-101 has classes for parts of a thing.
