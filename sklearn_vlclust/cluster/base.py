@@ -137,9 +137,14 @@ default=None
     cluster_centers_ : ndarray of shape (`n_clusters_`, n_features)
         Mean direction of each cluster, unit rows.
     cluster_names_ : list of `n_clusters_` arrays of str
-        Nouns of each cluster, best first. Absent without words, as are their scores.
+        Nouns of each cluster, the name first; see
+        :class:`~sklearn_vlclust.ClusterCaptioner`. Absent without words, as are what
+        follows.
     name_scores_ : list of `n_clusters_` arrays of float
-        Share of the cluster's votes that each of these nouns has, between 0 and 1.
+        Share of the cluster's images that show each of these nouns, between 0 and 1.
+    name_confidences_ : ndarray of shape (`n_clusters_`,)
+        How far the first name of each cluster can be believed, between 0 and 1: of
+        those from .8 on about nine in ten are right; below .5 say "perhaps".
     semantic_space_ : SemanticSpace or None
         The fitted space.
     semantic_weight_ : float
@@ -556,8 +561,9 @@ default=None
         self.cluster_centers_ = centers.astype(dtype)
 
     def _describe(self, rows):
-        """Name the clusters by the votes of their images: Algorithm 2 of CPP."""
-        for name in ("cluster_names_", "name_scores_"):  # of an earlier fit
+        """Name the clusters by the nouns that detect them; see ClusterCaptioner."""
+        fitted = "cluster_names_", "name_scores_", "name_confidences_"
+        for name in fitted:  # of an earlier fit
             self.__dict__.pop(name, None)
         space = getattr(self, "semantic_space_", None)
         if space is None:
@@ -568,9 +574,15 @@ default=None
         for members in cluster_members(self.labels_[order]):
             parts.append(order[members[:NAMING_ROWS_PER_CLUSTER]])
         voters = np.unique(np.concatenate(parts))
-        self.cluster_names_, self.name_scores_ = name_clusters(
-            space, rows[voters], self.labels_[voters], self.device
+        found = name_clusters(
+            space,
+            rows[voters],
+            self.labels_[voters],
+            device=self.device,
+            n_candidates=getattr(self, "n_names", 5),
         )
+        for name, value in zip(fitted, found):
+            setattr(self, name, value)
 
     def _as_images(self, samples):
         """Return what the network makes as embeddings: without the noun mixtures."""

@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from scipy.sparse import csr_array
 from torch.nn import functional as F
 
 from .._docs import documented
@@ -28,6 +29,10 @@ _SIDE, _CROP, _MEAN, _SCALE = 224, 0.875, 127.0, 128.0
 # How far a noun's cosines shrink: by each step up to the nearest noun that the
 # classes picture, and for a word that nobody uses against one that everybody does.
 _STEP, _RARE, _COMMON_COUNT = 0.8, 0.1, 20
+# Logits of the classes are this long, as a share of what a softmax at 100 has.
+_CLASS_LENGTH = 0.4
+# How much less a noun stands for the classes of its hypernym, per step up.
+_PART_STEP = 0.5
 # Softmax temperature of sentence similarities, for texts that WordNet lacks.
 _TEMPERATURE = 0.05
 _SENTENCE_STEPS = 2
@@ -179,6 +184,47 @@ class OfflineEmbedder(BaseEmbedder):
             rows[unknown] = self.encode_texts([nouns[i] for i in unknown])
         return rows
 
+    def noun_classes(
+        self,
+        nouns: Strings,
+        synsets: Sequence[str | None] | np.ndarray | None = None,
+    ) -> tuple[np.ndarray, csr_array]:
+        """What the network tells apart, and which of it each noun stands for.
+
+        Parameters
+        ----------
+        nouns : sequence of str, length m
+            The words.
+        synsets : sequence of str or None, length m, default=None
+            As of :meth:`encode_nouns`.
+
+        Returns
+        -------
+        classes : ndarray of shape (1000, 1001), float32
+            ImageNet's classes in the space of the images. Their length makes ``100 *
+            rows @ classes.T`` about the logits of the network.
+        parts : csr_array of shape (m, 1000)
+            1 for a class at or below a noun. A noun with no class below it has those
+            of its nearest hypernym that has some, halved with each step up; a text
+            that WordNet lacks, the similarities of a sentence encoder.
+        """
+        nouns = list(nouns)
+        synsets = [None] * len(nouns) if synsets is None else list(synsets)
+        network = self._network
+        space = network.space
+        places = [
+            space.sense(noun) if synset is None else space.nouns.position(synset)
+            for noun, synset in zip(nouns, synsets)
+        ]
+        parts = space.parts(places)
+        if unknown := [i for i, place in enumerate(places) if place is None]:
+            weights = network.class_weights([nouns[i] for i in unknown])
+            parts = parts.tolil()
+            parts[unknown] = weights / weights.max(axis=1, keepdims=True)
+            parts = parts.tocsr()
+        classes = np.eye(_N_CLASSES, self._n_features_out, dtype=np.float32)
+        return _CLASS_LENGTH * classes, csr_array(parts)
+
     def _load(self):
         from ..training import resolve_device
 
@@ -260,13 +306,16 @@ class _Network:
     def _embed(model, texts):
         return model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
 
-    def place_sentences(self, texts):
-        """Return rows of texts by their similarity to the names of the classes."""
+    def class_weights(self, texts):
+        """Return weights of the classes, by the similarity of texts to their names."""
         with self._lock:
             model, names = self._sentences
             similarities = self._embed(model, texts) @ names.T
-        weights = np.exp((similarities - similarities.max()) / _TEMPERATURE)
-        directions = self.space.directions(weights)
+        return np.exp((similarities - similarities.max()) / _TEMPERATURE)
+
+    def place_sentences(self, texts):
+        """Return rows of texts by their similarity to the names of the classes."""
+        directions = self.space.directions(self.class_weights(texts))
         return _with_last_axis(directions, _STEP**_SENTENCE_STEPS)
 
 
@@ -315,19 +364,46 @@ class _ClassSpace:
         return self._directions[classes]
 
     def find(self, text):
-        """Return the row of the longest noun that `text` ends in, or None.
+        """Return the row of the longest noun that `text` ends in, or None."""
+        noun, synset = self._last_noun(text)
+        return None if noun is None else self.place([synset], [noun])[0]
 
-        Of several senses, the most frequent one that the classes picture is taken.
-        """
+    def sense(self, text):
+        """Return the synset of the longest noun that `text` ends in, or None."""
+        return self._last_noun(text)[1]
+
+    def _last_noun(self, text):
+        """Of several senses, take the most frequent one that the classes picture."""
         words = re.findall(r"[\w'.-]*\w", text.lower())
         for start in range(len(words)):
             noun = "_".join(words[start:])
             synsets = self.nouns.senses(noun)
             if synsets:
                 steps = [self._nearest(synset)[1] for synset in synsets]
-                pictured = steps.index(0) if 0 in steps else 0
-                return self.place([synsets[pictured]], [noun])[0]
-        return None
+                return noun, synsets[steps.index(0) if 0 in steps else 0]
+        return None, None
+
+    def parts(self, synsets):
+        """Return which classes synsets stand for, (m, 1000); see `noun_classes`.
+
+        A synset is a position, or None, which has no class.
+        """
+        number: dict[frozenset, int] = {frozenset(): 0}
+        sets = [((frozenset(), 0) if s is None else self._nearest(s)) for s in synsets]
+        of_noun = [number.setdefault(ids, len(number)) for ids, _ in sets]
+        sizes = [len(ids) for ids in number]
+        distinct = csr_array(
+            (
+                np.ones(sum(sizes), dtype=np.float32),
+                [i for ids in number for i in sorted(ids)],
+                np.cumsum([0, *sizes]),
+            ),
+            shape=(len(number), _N_CLASSES),
+        )
+        weights = np.float32(_PART_STEP) ** np.array([steps for _, steps in sets])
+        parts = distinct[of_noun]
+        parts.data *= np.repeat(weights, np.diff(parts.indptr))
+        return parts
 
     def directions(self, weights):
         """Return unit rows for weights of the classes, (m, 1000) -> (m, 1000).

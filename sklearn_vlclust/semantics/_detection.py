@@ -1,168 +1,255 @@
 """Names as detectors: the nouns that tell clusters from each other."""
 
-from functools import lru_cache
+import re
+from collections import Counter, defaultdict
 
 import numpy as np
+import torch
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_array
 
+from ..data.rows import unit
 from ..datasets.nouns import noun_hierarchy
-from ._commonness import commonness
+from ._levels import COMMONNESS, usualness
+from ._points import Points
 
-# Votes per image below which a noun tells nothing of a cluster.
-LEAST_VOTES = 1e-4
-# Share of the commonness of a word in the score of a noun, as an exponent: of nouns
-# that detect about equally well, the word that people use wins.
-COMMONNESS = 1 / 8
-# A noun names two clusters only where all others are this much worse.
-REPEAT = 5
+# Images that name a cluster: more change nothing.
+IMAGES = 100
+# Rounds of expectation maximization. The first is the mean of the images' votes; five
+# move what the encoder confuses, and keep what a mixed cluster holds.
+ROUNDS = 5
+# Shares of a cluster below which a thing tells nothing of it.
+LEAST_SHARE = 1e-3
+# A noun names two clusters where the next is this much worse for one of them.
+REPEAT = 1.5
 # Nouns per cluster that are candidates of the joint choice.
 CANDIDATES = 20
-# What WordNet places above these is its scaffold, not what a person would say:
-# instrumentality, commodity, chordate, self-propelled vehicle.
-BASIC = [
-    "animal.n.01",
-    "bird.n.01",
-    "mammal.n.01",
-    "fish.n.01",
-    "insect.n.01",
-    "dog.n.01",
-    "cat.n.01",
-    "person.n.01",
-    "plant.n.02",
-    "tree.n.01",
-    "flower.n.01",
-    "food.n.01",
-    "food.n.02",
-    "fruit.n.01",
-    "vegetable.n.01",
-    "clothing.n.01",
-    "furniture.n.01",
-    "lamp.n.01",
-    "vehicle.n.01",
-    "car.n.01",
-    "airplane.n.01",
-    "boat.n.01",
-    "building.n.01",
-    "computer.n.01",
-    "tool.n.01",
-    "weapon.n.01",
-    "gun.n.01",
-    "musical_instrument.n.01",
-    "clock.n.01",
-    "bottle.n.01",
-    "box.n.01",
-    "ball.n.01",
-    "toy.n.01",
-    "book.n.01",
-    "mountain.n.01",
-]
-# Factor of the score of such a noun: it names only what nothing else names.
-SCAFFOLD = 1e-6
+# How much more usual a synonym has to be to stand for the first: ten times as common.
+MUCH_MORE_USUAL = 10**COMMONNESS
+# Images that a name has to be right for before it is believed.
+DOUBT = 2
 
 
-def detect(votes, vocabulary, synsets):
-    """Return nouns, scores and mean votes of each cluster, the best detectors first.
-
-    Precision of a noun is the share of its votes that a cluster has, every cluster
-    being as large as any other; recall is its mean vote per image there. Votes for what
-    WordNet places below a noun are votes for it. The score is their F-measure, times a
-    power of the word's commonness in this sense.
-
-    Parameters
-    ----------
-    votes : csr_array of shape (n_clusters, n_nouns)
-        Mean votes per image.
-    vocabulary : Vocabulary
-        The nouns.
-    synsets : list of str or None, length n_nouns
-        Their synsets, as `join_synonyms` returns them.
+def noun_evidence(vectors):
+    """Return what images vote for, and what that says for each noun.
 
     Returns
     -------
-    nouns : ndarray of shape (n_candidates,), int
-        Positions in the vocabulary.
-    scores, mean_votes : ndarray of shape (n_clusters, n_candidates)
+    things : ndarray of shape (n_things, d)
+        The distinct vectors of the nouns.
+    parts : callable
+        ``parts(shares)``, with shares of shape (k, n_things), returns the shares of
+        the nouns, (k, n_nouns): nouns with one vector divide its share.
     """
-    nouns, below = _subtrees(votes, synsets)
-    mean_votes = (votes @ below).toarray()
-    totals = mean_votes.sum(axis=0)
-    precision = mean_votes / np.where(totals > 0, totals, 1)
-    both = precision + mean_votes
-    scores = 2 * precision * mean_votes / np.where(both > 0, both, 1)
-    prior = [_prior(vocabulary.nouns[i], synsets[i]) for i in nouns]
-    return nouns, scores * np.array(prior), mean_votes
+    points = Points(vectors)
+
+    def parts(shares):
+        return csr_array(csr_array(shares / points.sizes)[:, points.of_noun])
+
+    return vectors[points.first], parts
 
 
-def assign(scores):
-    """Return the candidate that names each cluster, chosen for all of them together.
+@torch.inference_mode()
+def cluster_shares(rows, members, things, common, scale, device):
+    """Return the share of the images of each cluster that show each thing, (k, m).
 
-    Names differ, but where a cluster has no other noun nearly as good as one that is
-    taken: it then takes its best.
+    An image shows thing `t` with a likelihood proportional to ``exp(scale * cosine)``.
+    The shares of most likelihood are found by expectation maximization, as Saerens,
+    Latinne and Decaestecker (2002) adjust a classifier to unknown priors: the mean
+    vote of images spreads over what the encoder confuses, while shares gather at what
+    explains all images together.
+
+    Parameters
+    ----------
+    rows : Rows of shape (n, d)
+    members : list of k arrays of int
+        Rows of each cluster.
+    things : ndarray of shape (m, d)
+    common : ndarray of shape (d,)
+        Taken from each image.
+    scale : float
+    device : torch.device
     """
-    k = len(scores)
-    logs = np.log(scores + 1e-12)
-    best = logs.argmax(axis=1)
-    size = min(CANDIDATES, logs.shape[1])
-    kept = np.unique(np.argpartition(-logs, size - 1, axis=1)[:, :size])
-    repeated = np.full((k, k), 2 * np.log(1e-12) - np.log(REPEAT))
-    np.fill_diagonal(repeated, logs[np.arange(k), best] - np.log(REPEAT))
-    _, column = linear_sum_assignment(
-        np.hstack([logs[:, kept], repeated]), maximize=True
-    )
-    return np.where(column < len(kept), kept[np.minimum(column, len(kept) - 1)], best)
+    things = torch.from_numpy(np.ascontiguousarray(things)).to(device)
+    shares = np.zeros((len(members), len(things)), np.float32)
+    for own, chosen in zip(shares, members):
+        images = torch.from_numpy(unit(rows[_spread(chosen, IMAGES)] - common))
+        logits = (images.to(device) @ things.T).mul_(scale)
+        votes = logits.softmax(dim=1)
+        # What no image votes for stays at nothing.
+        there = (votes.amax(dim=0) > LEAST_SHARE / 10).nonzero()[:, 0]
+        votes = votes[:, there]
+        mixture = torch.full_like(votes[0], 1 / max(1, len(there)))
+        for _ in range(1 + ROUNDS):
+            weighted = votes * mixture
+            total = weighted.sum(dim=1, keepdim=True).clamp_min(1e-30)
+            mixture = (weighted / total).mean(dim=0)
+        own[there.cpu().numpy()] = mixture.cpu().numpy()
+    return shares
 
 
-def _subtrees(votes, synsets):
-    """Return candidate nouns and which nouns' votes each has, (n_nouns, n_candidates).
+def _spread(members, n):
+    """Return `n` of the members at most, evenly from all of them."""
+    return members[:: 1 + (len(members) - 1) // n]
 
-    Candidates are the nouns with votes, and those above them.
+
+class Detectors:
+    """Nouns as detectors of clusters.
+
+    The recall of a noun is the share of a cluster's images that show it or what
+    WordNet places below it; its precision is the cluster's part of these shares, every
+    cluster counting the same.
+
+    Parameters
+    ----------
+    shares : csr_array of shape (k, n_nouns)
+        Of the images of each cluster that show each noun.
+    vocabulary : Vocabulary
+    synsets : list of str or None, length n_nouns
+        As :func:`join_synonyms` returns them.
+    weights : ndarray of shape (n_nouns,) or None, default=None
+        If given, the shares of a noun include those of its hyponyms already, and this
+        is how far they are its own.
+
+    Attributes
+    ----------
+    nouns : list of str
+        Candidates.
+    recall, f_measure, scores : ndarray of shape (k, n_candidates)
+        Scores are F-measures times how usual the noun is as a name.
     """
-    voted = np.unique(votes.indices[votes.data >= LEAST_VOTES])
-    if not len(voted):  # of very many nouns, none stands out
-        voted = np.unique(votes.indices)
-    if all(synset is None for synset in synsets):
-        shape = (votes.shape[1], len(voted))
-        ones = np.ones(len(voted))
-        return voted, csr_array((ones, (voted, np.arange(len(voted)))), shape)
-    hierarchy = noun_hierarchy()
-    # A synset's noun is the one with the votes for its synonyms.
-    noun_of: dict[int, int] = {}
-    for i in np.argsort(-votes.sum(axis=0), kind="stable"):
-        if synsets[i] is not None:
-            noun_of.setdefault(hierarchy.position(synsets[i]), i)
-    nouns: dict[int, int] = {}
-    rows, columns = [], []
-    for i in voted:
-        above = [i]
-        if synsets[i] is not None:
-            places = hierarchy.ancestors(hierarchy.position(synsets[i]))
-            above = [noun_of[place] for place in sorted(places) if place in noun_of]
-        rows += [i] * len(above)
-        columns += [nouns.setdefault(noun, len(nouns)) for noun in above]
-    shape = (votes.shape[1], len(nouns))
-    return np.array(list(nouns)), csr_array(
-        (np.ones(len(rows)), (rows, columns)), shape
-    )
+
+    def __init__(self, shares, vocabulary, synsets, weights=None):
+        whole = weights is not None
+        hierarchy = noun_hierarchy() if any(s is not None for s in synsets) else None
+        shares = csr_array(shares)
+        voted = np.unique(shares.indices[shares.data > LEAST_SHARE / 10])
+        if not len(voted):  # of very many nouns, none stands out
+            voted = np.unique(shares.indices)
+        # Nouns of one synset are one candidate.
+        meaning = {
+            i: (None, i) if synsets[i] is None else hierarchy.position(synsets[i])
+            for i in (range(len(synsets)) if hierarchy and not whole else voted)
+        }
+        names = defaultdict(list)
+        for i, own in meaning.items():
+            names[own].append(i)
+        columns: dict = {}
+        rows, cols = [], []
+        for i in voted:
+            above = [meaning[i]]
+            if not whole and synsets[i] is not None:
+                above = sorted(names.keys() & hierarchy.ancestors(meaning[i]))
+            rows += [i] * len(above)
+            cols += [columns.setdefault(a, len(columns)) for a in above]
+        below = csr_array(
+            (np.ones(len(rows)), (rows, cols)), (shares.shape[1], len(columns))
+        )
+        recall = (shares @ below).toarray()
+        kept = recall.max(axis=0) > LEAST_SHARE
+        if not kept.any():
+            kept[:] = True
+        meanings = [own for own, there in zip(columns, kept) if there]
+        self.synsets = [None if isinstance(own, tuple) else own for own in meanings]
+        self.recall = recall[:, kept]
+        totals = self.recall.sum(axis=0)
+        precision = self.recall / np.where(totals > 0, totals, 1)
+        both = precision + self.recall
+        self.f_measure = 2 * precision * self.recall / np.where(both > 0, both, 1)
+        if whole:
+            own = [max(weights[i] for i in names[meaning]) for meaning in meanings]
+            self.f_measure *= np.array(own)
+        self.nouns, usual = [], []
+        for own, synset in zip(meanings, self.synsets):
+            # Of synonyms, the most usual.
+            best = max(
+                (vocabulary.nouns[i] for i in names[own]),
+                key=lambda noun: usualness(hierarchy, noun, synset),
+            )
+            self.nouns.append(best)
+            usual.append(usualness(hierarchy, best, synset))
+        self.scores = self.f_measure * np.array(usual)
+        self._usual, self._hierarchy = np.array(usual), hierarchy
+
+    def choose(self):
+        """Return the candidate that names each cluster, chosen for all together.
+
+        Names differ, but where all others are far worse for a cluster: it then takes
+        its best.
+        """
+        k = len(self.scores)
+        logs = np.log(self.scores + 1e-12)
+        best = logs.argmax(axis=1)
+        size = min(CANDIDATES, logs.shape[1])
+        kept = np.unique(np.argpartition(-logs, size - 1, axis=1)[:, :size])
+        repeated = np.full((k, k), 2 * np.log(1e-12))
+        np.fill_diagonal(repeated, logs[np.arange(k), best] - np.log(REPEAT))
+        _, column = linear_sum_assignment(
+            np.hstack([logs[:, kept], repeated]), maximize=True
+        )
+        taken = column < len(kept)
+        return np.where(taken, kept[np.minimum(column, len(kept) - 1)], best)
+
+    def qualifiers(self, chosen):
+        """Return the candidate that tells each cluster from those of its name, or None.
+
+        It has the best F-measure among them, times how usual it is.
+        """
+        found: list[int | None] = [None] * len(chosen)
+        counts = Counter(chosen.tolist())
+        for noun in (noun for noun, count in counts.items() if count > 1):
+            same = np.flatnonzero(chosen == noun)
+            recall = self.recall[same]
+            precision = recall / np.maximum(recall.sum(axis=0), 1e-12)
+            score = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+            score *= self._usual
+            score[:, self._at_or_above(noun)] = 0
+            score[recall < LEAST_SHARE] = 0
+            for cluster, own in zip(same, score):
+                if own.max() > 0:
+                    found[cluster] = int(own.argmax())
+        return found
+
+    def plain_names(self, places):
+        """Return the names of candidates, as people write them."""
+        return plain(
+            [self.nouns[i] for i in places],
+            [self.synsets[i] for i in places],
+            self._hierarchy,
+        )
+
+    def _at_or_above(self, noun):
+        if self.synsets[noun] is None:
+            return [noun]
+        above = self._hierarchy.ancestors(self.synsets[noun])
+        return [i for i, synset in enumerate(self.synsets) if synset in above]
 
 
-def _prior(noun, synset):
-    """Return the factor of a noun's score for how usual it is as a name."""
-    common = commonness(noun)
-    if synset is None:
-        return common**COMMONNESS
-    hierarchy = noun_hierarchy()
-    place = hierarchy.position(synset)
-    scaffold = SCAFFOLD if place in _scaffold(hierarchy) else 1.0
-    # How much of the use of the word is in this sense.
-    word = noun.partition("(")[0].partition(",")[0].strip()
-    uses = [1 + hierarchy.frequency(sense, word) for sense in hierarchy.senses(word)]
-    share = (1 + hierarchy.frequency(place, word)) / sum(uses) if uses else 1.0
-    return scaffold * (common * min(1.0, share)) ** COMMONNESS
+def plain(nouns, synsets, hierarchy):
+    """Return nouns as people write them, the same as given where they would be equal.
+
+    Of names between commas the most usual is kept; the sense in brackets goes where no
+    other of the nouns has the same word.
+    """
+    short = [usual_name(*pair, hierarchy) for pair in zip(nouns, synsets)]
+    of_word = defaultdict(set)
+    for noun, word in zip(nouns, short):
+        of_word[word.casefold()].add(noun)
+    return [
+        word if word and len(of_word[word.casefold()]) == 1 else noun
+        for noun, word in zip(nouns, short)
+    ]
 
 
-@lru_cache(1)
-def _scaffold(hierarchy):
-    """Return the positions of the synsets above those of `BASIC`."""
-    basic = {hierarchy.position(synset) for synset in BASIC}
-    return frozenset().union(*map(hierarchy.ancestors, basic)) - basic
+def usual_name(noun, synset, hierarchy):
+    """Return the first of the names between commas, without brackets.
+
+    A later one is taken where it is a single word that is `MUCH_MORE_USUAL`: lists
+    have "hog, pig" and "brassiere, bra".
+    """
+    parts = [part.strip() for part in re.sub(r"\s*\(.*?\)", "", noun).split(",")]
+    usual = [usualness(hierarchy, part, synset) for part in parts]
+    for i in sorted(range(1, len(parts)), key=lambda i: -usual[i]):
+        if parts[i].isalpha() and usual[i] > MUCH_MORE_USUAL * usual[0]:
+            return parts[i]
+    return parts[0]

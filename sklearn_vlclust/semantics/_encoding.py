@@ -63,17 +63,22 @@ def noun_vectors(vocabulary, make_embedder, prompt, n_features):
     embedder = None if vocabulary.embeddings is not None else make_embedder()
 
     def check(vectors):
-        if (width := vectors.shape[1]) == n_features:
-            return
-        of = getattr(embedder, "encoder_id", ENCODERS.get(width))
-        fits = ENCODERS.get(n_features)
-        raise ValueError(
-            f"The nouns' vectors have {width} columns{f' ({of})' if of else ''} "
-            f"but X has {n_features}: both must come from the same encoder"
-            + (f"; {fits} gives {n_features}." if fits else ".")
-        )
+        check_width(vectors.shape[1], n_features, embedder)
 
     return vocabulary_embeddings(vocabulary, embedder, prompt, check)
+
+
+def check_width(width, n_features, embedder):
+    """Raise a ValueError if nouns' vectors have another width than `n_features`."""
+    if width == n_features:
+        return
+    of = getattr(embedder, "encoder_id", ENCODERS.get(width))
+    fits = ENCODERS.get(n_features)
+    raise ValueError(
+        f"The nouns' vectors have {width} columns{f' ({of})' if of else ''} "
+        f"but X has {n_features}: both must come from the same encoder"
+        + (f"; {fits} gives {n_features}." if fits else ".")
+    )
 
 
 def vocabulary_embeddings(vocabulary, embedder, prompt, check=lambda vectors: None):

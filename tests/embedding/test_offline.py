@@ -11,6 +11,7 @@ from PIL import Image
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 
+from sklearn_vlclust import ClusterCaptioner
 from sklearn_vlclust.embedding import OfflineEmbedder
 from sklearn_vlclust.metrics import clustering_accuracy
 
@@ -77,6 +78,38 @@ def test_the_most_used_noun_names_a_class(embedder, pacs):
     for name in ("dog", "elephant", "guitar", "horse", "person"):
         center = rows[np.array(classes) == name].mean(axis=0)
         assert nouns[(vectors @ center).argmax()] == name
+
+
+def test_what_the_network_tells_apart(embedder, pacs):
+    nouns = ["dog", "poodle", "puppy", "person", "gizmo of no use"]
+    synsets = ["dog.n.01", "poodle.n.01", None, "person.n.01", None]
+    classes, parts = embedder.noun_classes(nouns, synsets)
+    assert classes.shape == (1000, 1001) and parts.shape == (5, 1000)
+    dog, poodle, puppy, person, _ = parts.toarray()
+    assert dog.sum() == 118 and poodle.sum() == 3 and (dog >= poodle).all()
+    # ImageNet has no puppy: it stands for a dog, but less than "dog" does.
+    np.testing.assert_array_equal(puppy, dog / 2)
+    assert person.any() and not (person * dog).any()
+    assert (
+        (parts.max(axis=1).toarray() > 0) & (parts.max(axis=1).toarray() <= 1)
+    ).all()
+    rows, names = pacs
+    votes = (100 * rows @ classes.T).astype(float)
+    votes = np.exp(votes) / np.exp(votes).sum(axis=1, keepdims=True)
+    of_dogs = (votes @ dog)[np.array(names) == "dog"]
+    assert (
+        of_dogs.mean() > 0.8 > 0.2 > (votes @ dog)[np.array(names) == "guitar"].mean()
+    )
+
+
+def test_names_of_photographs(embedder, pacs):
+    """As a person would say them, of all 82,115 nouns of WordNet."""
+    rows, classes = pacs
+    captioner = ClusterCaptioner(embedder=embedder)
+    captioner.fit(rows, np.unique(classes, return_inverse=True)[1])
+    names = dict(zip(sorted(set(classes)), captioner.captions_))
+    for name in ("dog", "elephant", "guitar", "horse", "person"):
+        assert names[name] == name
 
 
 def test_preprocessing_takes_the_middle_of_the_shorter_side(embedder):

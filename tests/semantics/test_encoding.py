@@ -78,7 +78,7 @@ def test_few_nouns_leave_no_file(embedder, tmp_path):
 
 def test_ready_vectors_need_no_encoder():
     nouns = Vocabulary(["dog", "cat"], [[3, 4], [0, 2]])
-    captioner = ClusterCaptioner(nouns, logit_scale=None, centering=0)
+    captioner = ClusterCaptioner(nouns, method="votes", logit_scale=None, centering=0)
     captioner.fit([[0.6, 0.8]], [0])
     assert captioner.captions_ == ["dog"]
     np.testing.assert_allclose(captioner.candidate_scores_, [[1, 0.8]])

@@ -118,7 +118,7 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
     <cluster_centers_, image_shape_>
     patch_size_ : int or None
         Side of a patch in pixels.
-    <cluster_names_, name_scores_, semantic_space_, semantic_weight_>
+    <cluster_names_, name_scores_, name_confidences_, semantic_space_, semantic_weight_>
     network_ : torch.nn.Module
         Transformer, decoder and both MLPs, on the CPU.
     <history_, n_iter_, n_features_in_, feature_names_in_>

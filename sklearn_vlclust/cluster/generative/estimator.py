@@ -89,7 +89,8 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
     <amp, compile, n_jobs, device, checkpoint, callbacks, verbose, random_state>
 
     Attributes: <labels_, n_clusters_, k_candidates_, k_values_, k_scores_>
-    <cluster_centers_, image_shape_, cluster_names_, name_scores_, semantic_space_>
+    <cluster_centers_, image_shape_, cluster_names_, name_scores_>
+    <name_confidences_, semantic_space_>
     <semantic_weight_>
     network_ : torch.nn.Module
         Residual network and diffusion model, on the CPU.

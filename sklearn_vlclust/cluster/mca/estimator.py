@@ -119,9 +119,7 @@ default="wordnet"
 
     Attributes: <labels_, n_clusters_, k_candidates_, k_values_, k_scores_>
     <cluster_centers_, cluster_names_>
-    name_scores_ : list of `n_clusters_` arrays of float
-        Share of the cluster's attention that goes to the noun, times the noun's
-        probability of the cluster: between 0 and 1.
+    <name_scores_, name_confidences_>
     noun_labels_ : ndarray of shape (n_nouns,), int64
         Cluster of every noun of the space, if there are words.
     <semantic_space_, semantic_weight_>
@@ -408,20 +406,9 @@ default="wordnet"
 
     @torch.inference_mode()
     def _describe(self, rows):
-        """Name the clusters: attention that a noun gets, times its assignment."""
+        """Name the clusters, and assign the nouns."""
         if self.semantic_space_ is None:
             return
-        space = self.semantic_space_
-        p = self.network_.assign_nouns(torch.from_numpy(space.embeddings_)).numpy()
-        self.noun_labels_ = p.argmax(axis=1)
-        attention = np.zeros((self.n_clusters_, len(p)))
-        start = 0
-        for near, weights in self._attend(rows):
-            labels = self.labels_[start : start + len(near), None]
-            np.add.at(attention, (labels, near), weights)
-            start += len(near)
-        attention /= np.bincount(self.labels_)[:, None]
-        scores = attention * p.T[: self.n_clusters_]
-        best = np.argsort(-scores, axis=1, kind="stable")[:, : self.n_names]
-        self.cluster_names_ = [space.nouns_[row] for row in best]
-        self.name_scores_ = [score[row] for score, row in zip(scores, best)]
+        nouns = torch.from_numpy(self.semantic_space_.embeddings_)
+        self.noun_labels_ = self.network_.assign_nouns(nouns).numpy().argmax(axis=1)
+        super()._describe(rows)

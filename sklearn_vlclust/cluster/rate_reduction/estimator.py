@@ -121,7 +121,7 @@ class RateReductionClustering(BaseDeepClusterer):
     cuts_ : list of objects
         The graphs of the samples (of copies, one) and their eigenvectors, for
         :meth:`set_n_clusters`.
-    <cluster_names_, name_scores_, semantic_space_, semantic_weight_>
+    <cluster_names_, name_scores_, name_confidences_, semantic_space_, semantic_weight_>
     network_ : torch.nn.Module
         Layers and clusters, on the CPU.
     <embedder_, history_, n_iter_, n_features_in_, feature_names_in_>

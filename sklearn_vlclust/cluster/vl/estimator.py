@@ -65,7 +65,8 @@ class VLClustering(BaseDeepClusterer):
     <device, checkpoint, callbacks, verbose, random_state>
 
     Attributes: <labels_, n_clusters_, k_candidates_, k_values_, k_scores_>
-    <cluster_centers_, cluster_names_, name_scores_, semantic_space_, semantic_weight_>
+    <cluster_centers_, cluster_names_, name_scores_, name_confidences_>
+    <semantic_space_, semantic_weight_>
     samples_ : ndarray of shape (n_rows, n_features), float32
         The embeddings that were clustered, unit rows: one of each group of copies, and
         a sample of them if there are many.
