@@ -28,6 +28,7 @@ BENCHMARKS = {
     "search_quality": ("search_quality", "run"),
     "copies": ("copies", "run"),
     "duplicates": ("duplicates", "run"),
+    "reading": ("reading", "run"),
     "fit": ("fit", "run"),
     "predict": ("fit", "run_predict"),
     "peers": ("peers", "run"),
