@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._backend._files import file_hash, locked, write_atomically
 from .._backend._settings import own_settings
+from .._backend._text import counted
 from .._compat import (
     HasMethods,
     Interval,
@@ -202,7 +203,8 @@ class ImageSearch(BaseEstimator):
             found_paths = found_paths[self.embedder_.kept_]  # on_error="skip"
         if found_paths is not None and len(found_paths) != len(X):
             raise ValueError(
-                f"paths has {len(found_paths)} entries for {len(X)} images."
+                f"paths has {counted(len(found_paths), 'entry')} for "
+                f"{counted(len(X), 'image')}."
             )
         self.paths_ = found_paths
         self.n_samples_fit_ = len(X)
@@ -402,7 +404,10 @@ class ImageSearch(BaseEstimator):
             if self._rows.dtype != np.float32 or self._rows.ndim != 2:
                 raise ValueError("it holds no rows of float32")
             if len(self._rows) != n:
-                raise ValueError(f"it has {len(self._rows)} rows for {n} images")
+                raise ValueError(
+                    f"it has {counted(len(self._rows), 'row')} for "
+                    f"{counted(n, 'image')}"
+                )
         if n_probe is not None:
             with _reading(folder, parts, "cells") as file:
                 self._cells = Cells.read(file, n_probe, mmap)
@@ -411,7 +416,10 @@ class ImageSearch(BaseEstimator):
             with _reading(folder, parts, "paths") as file:
                 paths = json.loads(file.read_text("utf-8"))
                 if len(paths) != n:
-                    raise ValueError(f"it has {len(paths)} paths for {n} images")
+                    raise ValueError(
+                        f"it has {counted(len(paths), 'path')} for "
+                        f"{counted(n, 'image')}"
+                    )
                 self.paths_ = _as_paths(paths)
 
     def _embed(self, images):
