@@ -40,6 +40,7 @@ from .._typing import (
     Transformer,
 )
 from ..data.distributed import gather, is_dask
+from ..data.file_rows import FileRows, is_large
 from ..data.images import check_images, is_images
 from ..data.read import read_embeddings
 from ..data.rows import BLOCK_ROWS, UnitRows, row_blocks
@@ -111,8 +112,9 @@ class ImageSearch(BaseEstimator):
     distances returned are exact.
 
     A float `X` (single or double) is not copied if its unit rows would take more than
-    256 MiB, and a memory-mapped one is read in blocks. After :meth:`load` the rows and
-    the index are memory-mapped, and shared by all processes that load them.
+    256 MiB, and a memory-mapped one is read in blocks. After :meth:`load`, rows and an
+    index of more than 256 MiB stay on disk: the rows are read from the open file, the
+    index is memory-mapped and shared by all processes that load it.
 
     References
     ----------
@@ -351,7 +353,8 @@ class ImageSearch(BaseEstimator):
         path : str or Path
             The folder.
         mmap : bool, default=True
-            Whether rows and index stay on disk and are read on demand.
+            Whether rows and index stay on disk and are read on demand, each if it has
+            more than 256 MiB.
 
         Returns
         -------
@@ -400,9 +403,9 @@ class ImageSearch(BaseEstimator):
             parts = _part_names(self._saved)
             n, n_probe, paths = self.n_samples_fit_, self._n_probe, self.paths_
         with _reading(folder, parts, "rows") as file:
-            self._rows = np.load(file, mmap_mode="r" if mmap else None)
-            if self._rows.dtype != np.float32 or self._rows.ndim != 2:
-                raise ValueError("it holds no rows of float32")
+            self._rows = FileRows(file)
+            if not (mmap and is_large(file)):
+                self._rows = self._rows[:]
             if len(self._rows) != n:
                 raise ValueError(
                     f"it has {counted(len(self._rows), 'row')} for "
@@ -410,7 +413,7 @@ class ImageSearch(BaseEstimator):
                 )
         if n_probe is not None:
             with _reading(folder, parts, "cells") as file:
-                self._cells = Cells.read(file, n_probe, mmap)
+                self._cells = Cells.read(file, n_probe, mmap and is_large(file))
                 self._cells.check(self._rows.shape)
         if paths is not None:
             with _reading(folder, parts, "paths") as file:
