@@ -29,6 +29,7 @@ BENCHMARKS = {
     "copies": ("copies", "run"),
     "duplicates": ("duplicates", "run"),
     "reading": ("reading", "run"),
+    "kills": ("kills", "run"),
     "fit": ("fit", "run"),
     "predict": ("fit", "run_predict"),
     "peers": ("peers", "run"),

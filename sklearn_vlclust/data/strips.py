@@ -88,7 +88,7 @@ class _PngStrips(Strips):
 
     def __init__(self, image):
         super().__init__(image)
-        self.mode, _, self._depth = str(image.tile[0].args).partition(";")
+        self.mode, _, self._depth = str(image.tile[0][3]).partition(";")
 
     @classmethod
     def can_read(cls, image):
@@ -129,7 +129,7 @@ class _PngStrips(Strips):
     def _packed(self):
         """Yield the compressed pixels, in pieces."""
         file = self._image.fp
-        place = self._image.tile[0].offset - 8  # of the first chunk of pixels
+        place = self._image.tile[0][2] - 8  # of the first chunk of pixels
         while True:
             file.seek(place)
             head = file.read(8)
