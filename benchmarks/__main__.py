@@ -28,6 +28,8 @@ BENCHMARKS = {
     "search_quality": ("search_quality", "run"),
     "copies": ("copies", "run"),
     "duplicates": ("duplicates", "run"),
+    "reading": ("reading", "run"),
+    "kills": ("kills", "run"),
     "fit": ("fit", "run"),
     "predict": ("fit", "run_predict"),
     "peers": ("peers", "run"),

@@ -12,6 +12,7 @@ from importlib.metadata import (
 )
 from pathlib import Path
 
+from .._backend._text import counted
 from .._version import __version__
 
 PACKAGE = "sklearn-vlclust"
@@ -130,7 +131,9 @@ def _check_device():
     found = str(device)
     if device.type == "cuda":
         found = f"cuda, {torch.cuda.get_device_name()}"
-    return Check("device", True, f"{found}, {os.cpu_count()} processors")
+    return Check(
+        "device", True, f"{found}, {counted(os.cpu_count() or 1, 'processor')}"
+    )
 
 
 def _check_clip():

@@ -127,11 +127,11 @@ def _show(result, folder):
     if rows:
         print_table([">group", ">size", "known by", "pictures"], rows)
     if len(groups) > _SHOWN:
-        say(f"{len(groups) - _SHOWN:,} more groups: --csv FILE writes all.")
+        say(f"{counted(len(groups) - _SHOWN, 'more group')}: --csv FILE writes all.")
     spare = sum(map(len, result["groups"])) - len(groups)
     say(
         f"{counted(result['n_images'], 'image')}: {counted(len(groups), 'group')} of "
-        f"copies, {spare:,} more pictures than without copies"
+        f"copies, {counted(spare, 'more picture')} than without copies"
     )
     if result["csv"] is not None:
         say(f"Table: {result['csv']}")

@@ -22,6 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._backend._device import new_generator, to_device
 from .._backend._settings import own_settings
+from .._backend._text import counted
 from .._compat import (
     CallbackSupportMixin,
     HasMethods,
@@ -544,12 +545,15 @@ default=None
         self.network_.split_cluster(new, old, torch.from_numpy(weight), float(bias))
 
     def _warn_of_fewer(self, wanted, rows):
-        found = f"{self.n_clusters_} of n_clusters={wanted} clusters have samples"
+        found = (
+            f"{self.n_clusters_} of n_clusters={wanted} clusters "
+            f"{'has' if self.n_clusters_ == 1 else 'have'} samples"
+        )
         why = ": there are no more groups in X that differ."
         if len(rows.shape) == 2:
             n_distinct = group_copies(rows, exact=True).n_groups
             if n_distinct < wanted:
-                why = f", as X has only {n_distinct} distinct rows."
+                why = f", as X has only {counted(n_distinct, 'distinct row')}."
         warnings.warn(found + why, ConvergenceWarning, stacklevel=5)
 
     def _find_clusters(self, rows, rng):

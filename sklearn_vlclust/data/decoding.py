@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from .formats import HEAD, RAW, Kind, format_of, is_tga, kind_of, readable_formats
 from .metadata import ORIENTATION, RawFile, orientation_of, without_metadata
+from .strips import Strips, strips_of
 
 
 class Limits(NamedTuple):
@@ -34,8 +36,8 @@ LIMITS = Limits()
 LARGE = 32_000_000
 # The shorter side that is left of them, at least.
 _LEAST_SIDE = 1024
-# Pixels that are converted at a time.
-_STRIP = 4_000_000
+# Bytes of a decoded picture that is not worth counting.
+_SMALL = 2**20
 
 # Bytes per pixel of decoded images; 4 for all others.
 _PIXEL_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
@@ -77,6 +79,9 @@ class _Room:
     @contextmanager
     def take(self, n_bytes: int):
         """Wait until there is room; a picture on its own may have any size."""
+        if n_bytes < _SMALL:
+            yield
+            return
         with self._changed:
             self._changed.wait_for(
                 lambda: not self._used or self._used + n_bytes <= self._size
@@ -147,14 +152,14 @@ def open_file(file, limits: Limits = LIMITS, path: str = ""):
         file, orientation = without_metadata(file, head)
     except RawFile:
         raise CannotDecode(Kind(RAW).reason) from None
-    known = format_of(head, path)
+    known = None if common else format_of(head, path)
     if known == "JXL":  # its plugin decodes when it opens
         _check_size(_jxl_size(file), limits)
     image, problem = _open(file, head, path)
     if image is None:
         if kind is not None and known is None:
             raise CannotDecode(kind.reason)
-        if known:
+        if known := known or format_of(head, path):
             raise CannotDecode(f"it starts as a {known} file, but {problem}")
         raise CannotDecode("it is of no known image format, or its start is damaged")
     _check_size(image.size, limits)
@@ -190,7 +195,8 @@ def _open(file, head, path):
             continue
         file.seek(0)
         try:
-            return factory(file, ""), ""
+            # JPEG's own factory looks for further pictures, which are left out.
+            return (JpegImageFile if name == "JPEG" else factory)(file, ""), ""
         except (SyntaxError, IndexError, TypeError, struct.error):
             pass
         except (ValueError, OSError) as error:
@@ -207,8 +213,8 @@ def to_rgb(
 ):
     """Return an open picture as upright 8-bit RGB: bits -> alpha -> RGB -> turn.
 
-    What is large is made smaller; beside the decoded picture itself only a strip of it
-    is held. The image is not changed, but loaded.
+    What is large is made smaller, strip by strip: of PNG and TIFF files whose rows can
+    be had apart, only strips are decoded. The image is not changed; others are loaded.
 
     Parameters
     ----------
@@ -226,25 +232,53 @@ def to_rgb(
     _check_size(image.size, limits)
     factor = _reduction(image.size)
     n_pixels = image.width * image.height
+    n_result = 8 * n_pixels // factor**2  # bytes, upright and as it lies
     needed = n_pixels * _PIXEL_BYTES.get(image.mode, 4) + extra_bytes
+    strips = None
+    if n_pixels > LARGE and getattr(image, "tile", None):
+        strips = strips_of(image)
+    if strips is not None:
+        in_strips = strips.n_bytes(factor) + n_result // 2
+        if in_strips < needed:
+            needed = in_strips
+        else:
+            strips = None
     if needed > limits.bytes:
         raise CannotDecode(
             f"decoding its {_mega(n_pixels)} would take {needed / 1e9:.1f} GB of "
             f"memory; the limit is {limits.bytes / 1e9:.1f} GB (max_bytes)"
+            f"{'' if strips else _way_out(image)}"
         )
-    with _ROOM.take(needed + 8 * n_pixels // factor**2):
-        deep = ";16" in str(getattr(image, "tile", ""))
+    with _ROOM.take(needed + n_result):
+        # The tiles of a JPEG file tell nothing.
+        deep = image.format != "JPEG" and ";16" in str(getattr(image, "tile", ""))
         with loading or nullcontext():
-            _load(image)
+            if strips is None:
+                _load(image)
             if orientation is None:
                 orientation = _own_orientation(image)
-        if image.mode == "RGB" and factor == 1 and "transparency" not in image.info:
-            result = image
-        else:
-            result = _convert(image, factor)
+            if strips is not None:
+                result = _convert(strips, factor)
+        if strips is None:
+            transparent = "transparency" in image.info
+            if image.mode == "RGB" and factor == 1 and not transparent:
+                result = image
+            else:
+                result = _convert(_Loaded(image), factor)
         if deep and image.mode != "I;16":
             result = _brightened(result)
         return result.transpose(_TURN[orientation]) if orientation > 1 else result
+
+
+def _way_out(image):
+    """Say how a picture can be saved so that it takes less memory."""
+    if image.format == "JPEG" and image.info.get("progressive"):
+        return "; it would take less as a JPEG file that is not progressive"
+    if image.format == "PNG" and image.info.get("interlace"):
+        return "; it would take less as a PNG file that is not interlaced"
+    if image.format == "TIFF":
+        return "; it would take less as a TIFF file in tiles, with its colors together"
+    return "; it would take less as a JPEG file"
 
 
 def _load(image):
@@ -304,12 +338,12 @@ def _mega(n_pixels):
     return f"{n_pixels / 1e6:,.0f} megapixels"
 
 
-def _convert(image, factor):
-    """Return `image` as RGB, `factor` times smaller, converted strip by strip."""
-    width, height = image.size
-    scale = _gray_scale(image)
+def _convert(source, factor):
+    """Return the strips of a picture as one RGB image, `factor` times smaller."""
+    width, height = source.size
+    scale = _gray_scale(source)
     result = Image.new("RGB", (-(-width // factor), -(-height // factor)))
-    for top, strip in _strips(image, factor):
+    for top, strip in source.strips(factor):
         rgb = _strip_to_rgb(strip, scale)
         if factor > 1:
             rgb = rgb.reduce(factor)
@@ -319,15 +353,17 @@ def _convert(image, factor):
     return result
 
 
-def _strips(image, factor=1):
-    """Yield the first row of each strip and the strip; `factor` divides the rows."""
-    width, height = image.size
-    rows = max(1, _STRIP // (width * factor)) * factor
-    if rows >= height:
-        yield 0, image
-        return
-    for top in range(0, height, rows):
-        yield top, image.crop((0, top, width, min(top + rows, height)))
+class _Loaded(Strips):
+    """The rows of a picture that is in memory."""
+
+    def strips(self, multiple):
+        width, height = self.size
+        rows = self._n_rows(multiple)
+        if rows >= height:
+            yield 0, self._image
+            return
+        for top in range(0, height, rows):
+            yield top, self._image.crop((0, top, width, min(top + rows, height)))
 
 
 def _strip_to_rgb(image, scale):
@@ -347,16 +383,16 @@ def _strip_to_rgb(image, scale):
     return image.convert("RGB")
 
 
-def _gray_scale(image):
-    """Return the value that is white in an image of more than 8 bits; else None.
+def _gray_scale(source):
+    """Return the value that is white in a picture of more than 8 bits; else None.
 
     Integers have as many bits as their brightest needs, an even number and 8 or more:
     cameras and scanners keep 10, 12 or 14 bits in files of 16. Floats run to 1 or 255.
     """
-    if image.mode != "F" and not image.mode.startswith("I"):
+    if source.mode != "F" and not source.mode.startswith("I"):
         return None
-    low, high = _finite_range(image)
-    if image.mode == "F":
+    low, high = _finite_range(source)
+    if source.mode == "F":
         limit = next((w for w in (1.0, 255.0) if high <= 1.001 * w), 255.0)
         sound = low >= -0.001 * limit and high <= 1.001 * limit
         expected = "0 to 1 or to 255"
@@ -366,7 +402,7 @@ def _gray_scale(image):
         sound, expected = low >= 0, "0 or more"
     if not sound:
         raise CannotDecode(
-            f"its gray values (mode {image.mode}) run from {low} to {high}, expected "
+            f"its gray values (mode {source.mode}) run from {low} to {high}, expected "
             f"{expected}"
         )
     return limit
@@ -384,9 +420,9 @@ def _brightened(image):
     return image.point([min(255, v * 255 // limit) for v in range(256)] * 3)
 
 
-def _finite_range(image):
+def _finite_range(source):
     low, high = np.inf, -np.inf
-    for _, strip in _strips(image):
+    for _, strip in source.strips(1):
         values = np.asarray(strip)
         values = values[np.isfinite(values)]
         if values.size:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from io import BytesIO
+from io import BufferedReader, BytesIO, FileIO
 from typing import Any
 
 import numpy as np
@@ -251,21 +251,28 @@ class ImageSource:
             yield BytesIO(self._bytes)
             return
         file, before = self._open_file()
+        data = None
         with file:
             if before.st_size <= _HELD_FILE:
-                self._bytes = file.read(_HELD_FILE + 1)
-                yield BytesIO(self._bytes)
-                return
-            yield file
-            after = os.fstat(file.fileno())
-        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+                data = file.read()
+                changed = len(data) != before.st_size
+            else:
+                buffered = BufferedReader(file)  # closes the file when it goes
+                yield buffered
+                after = os.fstat(file.fileno())
+                changed = before.st_size != after.st_size
+                changed = changed or before.st_mtime_ns != after.st_mtime_ns
+        if changed:
             raise UnreadableImageError(self.name, "it changed while it was read")
+        if data is not None:
+            self._bytes = data
+            yield BytesIO(data)
 
     def _open_file(self):
         """Return the file, and its status: a regular one, not empty, within limits."""
         try:
             self._check_kind(os.stat(self._image).st_mode)
-            file = open(self._image, "rb", opener=open_at_once)  # noqa: SIM115
+            file = FileIO(self._image, opener=open_at_once)
         except OSError as error:
             raise UnreadableImageError(self.name, reason_of(error)) from error
         try:

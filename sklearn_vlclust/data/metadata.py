@@ -158,6 +158,14 @@ def _size(file):
     return file.seek(0, io.SEEK_END)
 
 
+def _reader(file):
+    """Return what reads `size` bytes at a place of a file."""
+    if isinstance(file, io.BytesIO):
+        data = file.getvalue()  # not a copy
+        return lambda place, size: data[place : place + size]
+    return lambda place, size: _at(file, place, size)
+
+
 def _at(file, place, size):
     file.seek(place)
     return file.read(size)
@@ -166,23 +174,24 @@ def _at(file, place, size):
 def _jpeg(file):
     """Keep the segments that decoders need: none of APPn but JFIF and Adobe's."""
     end, place = _size(file), 2
-    parts: list = [b"\xff\xd8"]
+    at = _reader(file)
+    parts: list = []
     exif = xmp = None
+    kept_from = 0
     while True:
-        head = _at(file, place, 4)
+        head = at(place, 4)
         marker = head[1] if len(head) == 4 and head[0] == 0xFF else 0
         if marker == 0xFF:  # a byte that fills a gap
             place += 1
             continue
-        size = int.from_bytes(head[2:]) if len(head) == 4 else 0
+        size = head[2] << 8 | head[3] if marker else 0
         # Pixels, the end, or damage, which is left to the decoder.
         if marker < 0xC0 or 0xD0 <= marker <= 0xDA or size < 2:
             break
         if place + 2 + size > end:
             break
-        kept = not (0xE0 <= marker <= 0xEF or marker == 0xFE)
-        if not kept:
-            body = _at(file, place + 4, size - 2)
+        if 0xE0 <= marker <= 0xEF or marker == 0xFE:
+            body = at(place + 4, size - 2)
             if marker == 0xE1 and body.startswith(b"Exif\0"):
                 exif = exif or body
             elif marker == 0xE1 and body.startswith(b"http://ns.adobe.com/xap/1.0/"):
@@ -190,11 +199,14 @@ def _jpeg(file):
             kept = (marker == 0xE0 and body.startswith(b"JFIF\0") and size >= 16) or (
                 marker == 0xEE and body.startswith(b"Adobe") and size >= 14
             )
-        if kept:
-            parts.append((place, place + 2 + size))
+            if not kept:
+                parts.append((kept_from, place))
+                kept_from = place + 2 + size
         place += 2 + size
-    parts.append((place, end))
-    return _joined(file, parts), orientation_of(exif, xmp)
+    orientation = orientation_of(exif, xmp) if exif or xmp else 1
+    if not parts:
+        return file, orientation
+    return _joined(file, [*parts, (kept_from, end)]), orientation
 
 
 _PNG_START = b"\x89PNG\r\n\x1a\n"

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
+from .._backend._text import counted
 from .images import ImageSource, UnreadableImageError, check_images, iter_decoded
 
 # Pixels up to which an array is held in memory; above, it is a temporary file.
@@ -70,7 +71,8 @@ def read_pixels(images, size, n_channels=None, n_jobs=None, verbose=0):
         height, width, channels = images.shape[1:]
         if n_channels and channels != 4 and channels != n_channels:
             raise ValueError(
-                f"X has images of {channels} channel(s); the fit had {n_channels}."
+                f"X has images of {counted(channels, 'channel')}; the fit had "
+                f"{n_channels}."
             )
         if (height, width) == (size, size) and channels != 4:
             images = images.cpu() if hasattr(images, "cpu") else images

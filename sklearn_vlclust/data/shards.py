@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .._backend._text import counted
 from .._typing import StrPath
 from .memory import check_memory
 from .protocol import Rows
@@ -141,7 +142,8 @@ class ShardedRows(Rows):
         if index.dtype == bool:
             if index.shape != (len(self),):
                 raise IndexError(
-                    f"A mask of shape {index.shape} is not for {len(self)} rows."
+                    f"A mask of shape {index.shape} is not for "
+                    f"{counted(len(self), 'row')}."
                 )
             index = np.flatnonzero(index)
         if not index.size:
@@ -167,7 +169,8 @@ class ShardedRows(Rows):
     def __repr__(self):
         where = f"{str(self.files[0].parent)!r}, " if self.files else ""
         return (
-            f"<ShardedRows {where}{len(self._parts)} shards of {self.stored_dtype}, "
+            f"<ShardedRows {where}{counted(len(self._parts), 'shard')} of "
+            f"{self.stored_dtype}, "
             f"shape={self.shape}, read as {self.dtype}>"
         )
 
@@ -222,7 +225,7 @@ class ShardedRows(Rows):
         n = len(self)
         bad = rows[(rows < -n) | (rows >= n)]
         if len(bad):
-            raise IndexError(f"There is no row {bad[0]}: there are {n} rows.")
+            raise IndexError(f"There is no row {bad[0]}, of {counted(n, 'row')}.")
         return np.where(rows < 0, rows + n, rows).astype(np.intp, copy=False)
 
     def _read_range(self, start, stop):
@@ -307,7 +310,7 @@ def _warn_of_gaps(rows):
     if n_missing:
         after = found[np.flatnonzero(np.diff(found) > 1)[0]]
         warnings.warn(
-            f"{n_missing} numbers are missing among the shards in "
+            f"{counted(n_missing, 'number', 'is')} missing among the shards in "
             f"{str(rows.files[0].parent)!r}, the first one {after + 1}: rows are those "
             "of the files that are there, one after the other.",
             stacklevel=3,

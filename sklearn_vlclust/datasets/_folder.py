@@ -232,8 +232,11 @@ def _summary(root, left_out):
         by_reason.setdefault(reason, []).append(path)
     parts = []
     for reason, paths in by_reason.items():
-        # "412 HEIC pictures need ..." reads as it is.
-        what = reason if " pictures need " in reason else f"because {reason}"
+        format_name, needs, way_out = reason.partition(" pictures need ")
+        what = f"{len(paths):,} because {reason}"
+        if needs:
+            picture = counted(len(paths), f"{format_name} picture", "needs")
+            what = f"{picture} {way_out}"
         names = ", ".join(map(repr, paths[:_NAMED])) + ", ..." * (len(paths) > _NAMED)
-        parts.append(f"{len(paths):,} {what} ({names})")
+        parts.append(f"{what} ({names})")
     return f"{counted(len(left_out), 'file')} in {root!r} left out: {'; '.join(parts)}."

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from .._backend._progress import progress_bar
 from .._backend._settings import own_settings
+from .._backend._text import counted
 from .._compat import Interval, StrOptions
 from .._docs import documented
 from .._typing import Array, Images, Strings
@@ -204,7 +205,8 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         if not kept:
             name, reason = errors[0]
             raise ValueError(
-                f"None of the {n} images can be read; the first is {name!r}: {reason}."
+                f"None of {counted(n, 'image')} can be read; the first is {name!r}: "
+                f"{reason}."
             )
         self.errors_ = errors
         self.kept_ = np.array(kept, dtype=np.intp)

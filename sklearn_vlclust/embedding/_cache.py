@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .._backend._text import counted
+
 # SQLite, because it is in the standard library, survives a kill at any moment and
 # lets processes share a file. LMDB maps its file into memory, so a truncated
 # file ends the process (SIGBUS); diskcache pickles and is SQLite underneath.
@@ -113,8 +115,9 @@ class EmbeddingCache:
             found, rows = self._sound(records)
             if len(found) < len(records):
                 warnings.warn(
-                    f"{len(records) - len(found)} rows of the cache in "
-                    f"{str(self.folder)!r} are damaged: they are computed again.",
+                    f"The cache in {str(self.folder)!r} has "
+                    f"{counted(len(records) - len(found), 'damaged row')}, computed "
+                    "again.",
                     stacklevel=2,
                 )
             if found:

@@ -15,6 +15,7 @@ import torch
 from scipy.sparse import csr_array
 from torch.nn import functional as F
 
+from .._backend._text import counted
 from .._docs import documented
 from .._typing import Device, Int, Strings, StrPath
 from ..data.decoding import LIMITS
@@ -170,7 +171,8 @@ class OfflineEmbedder(BaseEmbedder):
         synsets = [None] * len(nouns) if synsets is None else list(synsets)
         if len(nouns) != len(synsets):
             raise ValueError(
-                f"{len(nouns)} nouns with {len(synsets)} synsets: expected one each."
+                f"{counted(len(nouns), 'noun')} with "
+                f"{counted(len(synsets), 'synset')}: expected one each."
             )
         space = self._network.space
         rows = np.empty((len(nouns), self._n_features_out), dtype=np.float32)

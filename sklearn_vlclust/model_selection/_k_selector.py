@@ -239,7 +239,8 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
         self.n_clusters_ = int(self.labels_.max()) + 1
         if self.n_clusters_ < k:
             warnings.warn(
-                f"{self.n_clusters_} of {k} clusters have samples: there may be "
+                f"{self.n_clusters_} of {k} clusters "
+                f"{'has' if self.n_clusters_ == 1 else 'have'} samples: there may be "
                 "duplicated rows.",
                 ConvergenceWarning,
                 stacklevel=4,

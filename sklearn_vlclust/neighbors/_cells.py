@@ -1,5 +1,6 @@
 """An inverted-file index of unit rows."""
 
+import os
 import shutil
 
 import numpy as np
@@ -27,6 +28,10 @@ class Cells:
         self.index = index
         self.n_probe = n_probe
         self.file = file
+        self._mapped = None
+        if file is not None:
+            self._mapped = open(file, "rb")  # noqa: SIM115
+            self._mapped_bytes = os.fstat(self._mapped.fileno()).st_size
 
     def __getstate__(self):
         # faiss would pickle only the file name of a mapped index.
@@ -86,6 +91,7 @@ class Cells:
     def _candidates(self, queries, n_candidates, k):
         """Return the best rows by their codes; -1 where the cells hold fewer."""
         n_probe = self.n_probe
+        self._check_file()
         with _faiss() as faiss:
 
             def search(x, n_probe):
@@ -114,6 +120,13 @@ class Cells:
             flags = faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY if mmap else 0
             index = faiss.read_index(str(name), flags)
         return cls(index, n_probe, str(name) if mmap else None)
+
+    def _check_file(self):
+        """Refuse a mapped file that is shorter now: reading would end the process."""
+        if self._mapped is None:
+            return
+        if os.fstat(self._mapped.fileno()).st_size < self._mapped_bytes:
+            raise ValueError(f"{self.file!r} was truncated after it was opened.")
 
     def check(self, shape):
         """Raise ValueError unless this is an index of rows of a shape."""

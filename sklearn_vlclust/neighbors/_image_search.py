@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._backend._files import file_hash, locked, write_atomically
 from .._backend._settings import own_settings
+from .._backend._text import counted
 from .._compat import (
     HasMethods,
     Interval,
@@ -39,6 +40,7 @@ from .._typing import (
     Transformer,
 )
 from ..data.distributed import gather, is_dask
+from ..data.file_rows import FileRows, is_large
 from ..data.images import check_images, is_images
 from ..data.read import read_embeddings
 from ..data.rows import BLOCK_ROWS, UnitRows, row_blocks
@@ -110,8 +112,9 @@ class ImageSearch(BaseEstimator):
     distances returned are exact.
 
     A float `X` (single or double) is not copied if its unit rows would take more than
-    256 MiB, and a memory-mapped one is read in blocks. After :meth:`load` the rows and
-    the index are memory-mapped, and shared by all processes that load them.
+    256 MiB, and a memory-mapped one is read in blocks. After :meth:`load`, rows and an
+    index of more than 256 MiB stay on disk: the rows are read from the open file, the
+    index is memory-mapped and shared by all processes that load it.
 
     References
     ----------
@@ -202,7 +205,8 @@ class ImageSearch(BaseEstimator):
             found_paths = found_paths[self.embedder_.kept_]  # on_error="skip"
         if found_paths is not None and len(found_paths) != len(X):
             raise ValueError(
-                f"paths has {len(found_paths)} entries for {len(X)} images."
+                f"paths has {counted(len(found_paths), 'entry')} for "
+                f"{counted(len(X), 'image')}."
             )
         self.paths_ = found_paths
         self.n_samples_fit_ = len(X)
@@ -349,7 +353,8 @@ class ImageSearch(BaseEstimator):
         path : str or Path
             The folder.
         mmap : bool, default=True
-            Whether rows and index stay on disk and are read on demand.
+            Whether rows and index stay on disk and are read on demand, each if it has
+            more than 256 MiB.
 
         Returns
         -------
@@ -398,20 +403,26 @@ class ImageSearch(BaseEstimator):
             parts = _part_names(self._saved)
             n, n_probe, paths = self.n_samples_fit_, self._n_probe, self.paths_
         with _reading(folder, parts, "rows") as file:
-            self._rows = np.load(file, mmap_mode="r" if mmap else None)
-            if self._rows.dtype != np.float32 or self._rows.ndim != 2:
-                raise ValueError("it holds no rows of float32")
+            self._rows = FileRows(file)
+            if not (mmap and is_large(file)):
+                self._rows = self._rows[:]
             if len(self._rows) != n:
-                raise ValueError(f"it has {len(self._rows)} rows for {n} images")
+                raise ValueError(
+                    f"it has {counted(len(self._rows), 'row')} for "
+                    f"{counted(n, 'image')}"
+                )
         if n_probe is not None:
             with _reading(folder, parts, "cells") as file:
-                self._cells = Cells.read(file, n_probe, mmap)
+                self._cells = Cells.read(file, n_probe, mmap and is_large(file))
                 self._cells.check(self._rows.shape)
         if paths is not None:
             with _reading(folder, parts, "paths") as file:
                 paths = json.loads(file.read_text("utf-8"))
                 if len(paths) != n:
-                    raise ValueError(f"it has {len(paths)} paths for {n} images")
+                    raise ValueError(
+                        f"it has {counted(len(paths), 'path')} for "
+                        f"{counted(n, 'image')}"
+                    )
                 self.paths_ = _as_paths(paths)
 
     def _embed(self, images):

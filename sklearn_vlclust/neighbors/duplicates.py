@@ -12,6 +12,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.special import ndtr, ndtri
 
+from .._backend._text import counted
 from .._typing import Images, Int
 from ..data.images import UnreadableImageError, check_images, is_images, iter_decoded
 from ..data.read import read_unit_rows
@@ -164,7 +165,9 @@ def find_duplicates(
     n = len(images)
     rows = None if embeddings is None else read_unit_rows(embeddings)
     if rows is not None and len(rows) != n:
-        raise ValueError(f"embeddings has {len(rows)} rows for {n} images.")
+        raise ValueError(
+            f"embeddings has {counted(len(rows), 'row')} for {counted(n, 'image')}."
+        )
     digests, pixels, kept, errors = _read(images, on_error, n_jobs)
     distinct = found.add_exact(digests, kept)
     thumbnails = Thumbnails(pixels[distinct])
@@ -195,8 +198,8 @@ def _read(images, on_error, n_jobs):
     if not kept:
         name, reason = errors[0]
         raise ValueError(
-            f"None of the {len(images)} images can be read; the first is {name!r}: "
-            f"{reason}."
+            f"None of {counted(len(images), 'image')} can be read; the first is "
+            f"{name!r}: {reason}."
         )
     return (
         np.array(digests, dtype="S20"),

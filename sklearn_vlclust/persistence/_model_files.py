@@ -13,6 +13,7 @@ from scipy.sparse import csr_array
 from sklearn.exceptions import InconsistentVersionWarning
 
 from .._backend._settings import own_settings
+from .._backend._text import counted
 from .._typing import StrPath
 from .._version import __version__
 from ._registry import class_name, find_class
@@ -257,4 +258,6 @@ def _check_clusters(model: Any) -> None:
     }
     for name, count in counts.items():
         if count != k or labels.min(initial=0) < 0:
-            raise ValueError(f"{name} has {count} clusters, n_clusters_ is {k}")
+            raise ValueError(
+                f"{name} has {counted(count, 'cluster')}, n_clusters_ is {k}"
+            )

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
+from .._backend._text import counted
 from ..data.images import check_images
 
 
@@ -19,7 +20,8 @@ def check_names(names, largest):
     """Raise ValueError if `names` are given, but not for clusters up to `largest`."""
     if names is not None and largest >= len(names):
         raise ValueError(
-            f"names has {len(names)} entries, but clusters go up to {largest}."
+            f"names has {counted(len(names), 'entry')}, but clusters go up to "
+            f"{largest}."
         )
 
 
@@ -28,7 +30,8 @@ def one_each(name, values, images, labels):
     values = np.asarray(values, dtype=float)
     if not len(images) == len(labels) == len(values):
         raise ValueError(
-            f"{len(images)} images, {len(labels)} labels and {len(values)} values of "
+            f"{counted(len(images), 'image')}, {counted(len(labels), 'label')} and "
+            f"{counted(len(values), 'value')} of "
             f"{name}: expected as many of each."
         )
     return values
@@ -53,8 +56,8 @@ def read_inputs(estimator, images, embeddings=None):
         embeddings = np.asarray(estimator.embedder_.transform(images))
     if len(embeddings) != len(images):
         raise ValueError(
-            f"There are {len(images)} images but {len(embeddings)} embeddings: "
-            "expected as many of each."
+            f"{counted(len(images), 'image')} but "
+            f"{counted(len(embeddings), 'embedding')}: expected as many of each."
         )
     return images if from_pixels else embeddings
 

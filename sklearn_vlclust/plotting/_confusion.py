@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from .._backend._text import counted
 from .._docs import documented
 from .._typing import Axes, Colormap, Data, Float, Names, Strings
 from ..metrics import match_clusters
@@ -309,7 +310,8 @@ def _name(cluster, names):
         return str(cluster)
     if cluster >= len(names):
         raise ValueError(
-            f"names has {len(names)} entries, but there is a cluster {cluster}."
+            f"names has {counted(len(names), 'entry')}, but there is a cluster "
+            f"{cluster}."
         )
     own = names[cluster]
     own = [own] if isinstance(own, str) else own

@@ -14,6 +14,7 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
+from .._backend._text import counted
 from .._docs import documented
 from .._typing import Axes, Colormap, Data, RandomState
 from ..data.memory import check_memory
@@ -147,7 +148,11 @@ class SimilarityDisplay:
         )
         self.figure_.colorbar(self.image_, ax=self.ax_, label="absolute cosine")
         n, k = len(self.similarities), len(self.sizes)
-        self.ax_.set(xticks=[], yticks=[], xlabel=f"{n:,} samples in {k} clusters")
+        self.ax_.set(
+            xticks=[],
+            yticks=[],
+            xlabel=f"{counted(n, 'sample')} in {counted(k, 'cluster')}",
+        )
         return self
 
 

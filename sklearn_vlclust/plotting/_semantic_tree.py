@@ -167,8 +167,8 @@ class SemanticTreeDisplay:
         nouns = [None] * len(synsets) if nouns is None else list(nouns)
         if len(nouns) != len(synsets):
             raise ValueError(
-                f"{len(synsets)} synsets and {len(nouns)} nouns: expected as many of "
-                "each."
+                f"{counted(len(synsets), 'synset')} and {counted(len(nouns), 'noun')}: "
+                "expected as many of each."
             )
         if not any(synsets):
             raise ValueError(
@@ -325,7 +325,7 @@ class SemanticTreeDisplay:
 
         ink = plt.rcParams["text.color"]
         kinds = {
-            f"removed: less than {self.min_depth} levels below the root": {
+            f"removed: less than {counted(self.min_depth, 'level')} below the root": {
                 "marker": "x",
                 "color": _REMOVED,
             },

@@ -18,6 +18,7 @@ from sklearn.utils.validation import (
 )
 
 from .._backend._settings import own_settings
+from .._backend._text import counted
 from .._compat import (
     HasMethods,
     Interval,
@@ -365,8 +366,8 @@ class ClusterCaptioner(BaseEstimator):
         if len(unknown := np.setdiff1d(labels[~noise], self.clusters_)):
             raise ValueError(
                 f"Labels without a caption: {unknown[:5].tolist()}; fit has seen "
-                f"{len(self.clusters_)} clusters, from {self.clusters_[0]!r} to "
-                f"{self.clusters_[-1]!r}."
+                f"{counted(len(self.clusters_), 'cluster')}, from "
+                f"{self.clusters_[0]!r} to {self.clusters_[-1]!r}."
             )
         captions = np.full(len(labels), None, dtype=object)
         place = np.searchsorted(self.clusters_, labels[~noise])
@@ -478,7 +479,8 @@ def _read_labels(y, X):
     noise = _is_noise(y)
     if noise.all():
         raise ValueError(
-            f"All {len(y)} labels are negative, which is noise: no cluster to name."
+            f"Of {counted(len(y), 'label')}, all are negative, which is noise: no "
+            "cluster to name."
         )
     clusters, numbers = np.unique(y[~noise], return_inverse=True)
     labels = np.full(len(y), len(clusters))

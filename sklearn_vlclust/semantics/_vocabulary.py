@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._backend._text import counted
 from .._typing import Strings
 from ..datasets.nouns import noun_hierarchy
 
@@ -145,11 +146,11 @@ class Vocabulary:
 
     def __repr__(self):
         shown = ", ".join(map(repr, self.nouns[:3])) + ", ..." * (len(self) > 3)
-        facts = [f"{len(self):,} nouns: {shown}"]
+        facts = [f"{counted(len(self), 'noun')}: {shown}"]
         if self.embeddings is not None:
             facts.append(f"{self.embeddings.shape[1]}-d embeddings")
         if n_known := sum(synset is not None for synset in self.synsets):
-            facts.append(f"{n_known:,} synsets")
+            facts.append(counted(n_known, "synset"))
         return f"Vocabulary({'; '.join(facts)})"
 
 
@@ -231,8 +232,8 @@ def _check_synsets(synsets, nouns):
     if unknown:
         # Lists in use have some: LVIS made up its "stop_sign.n.01".
         warnings.warn(
-            f"{len(unknown)} of {len(synsets)} synsets are not nouns of WordNet 3.0 "
-            f"and are taken as unknown: {', '.join(map(repr, unknown[:5]))}"
+            f"{len(unknown)} of {counted(len(synsets), 'synset')} taken as unknown, as "
+            f"WordNet 3.0 has no such nouns: {', '.join(map(repr, unknown[:5]))}"
             f"{', ...' * (len(unknown) > 5)}. Synsets are given by name ('dog.n.01'), "
             "by id ('n02084071'), or as None.",
             UserWarning,
@@ -255,7 +256,9 @@ def _check_embeddings(embeddings, nouns):
 
 def _check_length(name, length, n_nouns):
     if length != n_nouns:
-        raise ValueError(f"{name} has {length} entries for {n_nouns} nouns.")
+        raise ValueError(
+            f"{name} has {counted(length, 'entry')} for {counted(n_nouns, 'noun')}."
+        )
 
 
 def _unit(embeddings, nouns):

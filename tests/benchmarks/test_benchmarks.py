@@ -283,3 +283,8 @@ def test_duplicates(shared, tmp_path):
     bar, _, (timed,) = tables.values()
     assert bar[0]["recall_%"] >= 90 and bar[0]["precision_%"] >= 95
     assert timed["found"] >= timed["copies"]
+
+
+def test_reading(shared, tmp_path):
+    (rows,) = toy("reading", tmp_path)["tables"].values()
+    assert len(rows) == 8 and all(row["ratio"] > 0 for row in rows)

@@ -246,7 +246,7 @@ def test_damaged_row_is_computed_again(tmp_path):
 
     with (
         EmbeddingCache(tmp_path) as cache,
-        pytest.warns(UserWarning, match="1 rows of the cache.*damaged"),
+        pytest.warns(UserWarning, match="has 1 damaged row, computed again"),
     ):
         rows = cached_rows(cache, keys, compute, batch_size=4)
     np.testing.assert_array_equal(rows, rows_of(keys))
@@ -365,7 +365,7 @@ def test_rows_that_no_encoder_gives_are_computed_again(tmp_path, poison):
         cache.put(keys, np.tile(poison.astype(np.float32), (9, 1)))
     with (
         EmbeddingCache(tmp_path, 6) as cache,
-        pytest.warns(UserWarning, match="9 rows"),
+        pytest.warns(UserWarning, match="9 damaged rows"),
     ):
         rows = cached_rows(
             cache, keys, lambda c: unit_rows([keys[i] for i in c], 6), batch_size=4

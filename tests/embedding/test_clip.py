@@ -118,7 +118,7 @@ def test_unreadable_images(clip_folder, photos, rows, tmp_path):
     embedder.transform(photos)
     assert embedder.errors_ == []
     np.testing.assert_array_equal(embedder.kept_, np.arange(len(photos)))
-    with pytest.raises(ValueError, match=r"None of the 3 images.*empty\.jpg"):
+    with pytest.raises(ValueError, match=r"None of 3 images.*empty\.jpg"):
         embedder.transform(bad)
 
 

@@ -192,7 +192,7 @@ def test_unknown_synset_is_named(embedder, synset):
 
 
 def test_lengths_of_nouns_and_synsets_must_agree(embedder):
-    with pytest.raises(ValueError, match="2 nouns with 1 synsets"):
+    with pytest.raises(ValueError, match="2 nouns with 1 synset:"):
         embedder.encode_nouns(["dog", "cat"], ["dog.n.01"])
 
 

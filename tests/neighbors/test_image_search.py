@@ -2,6 +2,8 @@
 
 import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,8 @@ from sklearn.utils.estimator_checks import (
 )
 
 from sklearn_vlclust import CLIPEmbedder, MCAClustering
+from sklearn_vlclust.data import file_rows
+from sklearn_vlclust.data.file_rows import FileRows
 from sklearn_vlclust.neighbors import ImageSearch
 from tests._open_clip import save_random_clip
 
@@ -132,15 +136,17 @@ def test_recall_on_real_embeddings(clip_data):
 @pytest.mark.smoke
 @pytest.mark.parametrize("exact_limit", [0, 1000])
 @pytest.mark.parametrize("mmap", [True, False])
-def test_saved_with_its_index(exact_limit, mmap, tmp_path):
+def test_saved_with_its_index(exact_limit, mmap, tmp_path, monkeypatch):
+    monkeypatch.setattr(file_rows, "HELD_BYTES", 100)  # all files are large
     paths = [Path(f"photo {i}.jpg") for i in range(90)]
     X, queries = rows(90, 8), rows(4, 8, seed=1)
     search = ImageSearch(exact_limit=exact_limit, random_state=0).fit(X, paths=paths)
     expected = search.kneighbors(queries)
     search.save(tmp_path / "search")
     loaded = ImageSearch.load(tmp_path / "search", mmap=mmap)
-    assert isinstance(loaded._rows, np.memmap) == mmap
-    loaded.save(tmp_path / "search")  # over the files that it is mapped from
+    assert isinstance(loaded._rows, FileRows) == mmap
+    np.testing.assert_array_equal(loaded.embeddings, search.embeddings)
+    loaded.save(tmp_path / "search")  # over the files that it reads
     once_more = ImageSearch.load(tmp_path / "search", mmap=mmap)
     copied = pickle.loads(pickle.dumps(once_more))
     loaded.save(tmp_path / "elsewhere")
@@ -154,6 +160,60 @@ def test_saved_with_its_index(exact_limit, mmap, tmp_path):
         {".faiss"} if exact_limit else set()
     )
     np.load(next((tmp_path / "search").glob("rows-*")), allow_pickle=False)
+
+
+READ = """
+import sys
+from sklearn_vlclust import ImageSearch
+from sklearn_vlclust.data import file_rows
+folder, cut, limit = sys.argv[1], sys.argv[2], int(sys.argv[3])
+file_rows.HELD_BYTES = limit
+search = ImageSearch.load(folder)
+expected = search.kneighbors(n_neighbors=3, return_distance=False)
+with open(cut, "rb+") as file:
+    file.truncate(1000)
+try:
+    found = search.kneighbors(n_neighbors=3, return_distance=False)
+except ValueError as error:
+    print(error)
+else:
+    print((found == expected).all())
+"""
+
+
+@pytest.mark.parametrize("part", ["rows", "cells"])
+@pytest.mark.parametrize("limit", [0, 2**28])
+def test_a_file_that_is_truncated_later(tmp_path, part, limit):
+    """Small files are in memory; a large one is an error. None ends the process."""
+    ImageSearch(exact_limit=10, random_state=0).fit(rows(3000, 64)).save(tmp_path)
+    cut = next(tmp_path.glob(f"{part}-*"))
+    command = [sys.executable, "-c", READ, tmp_path, cut, str(limit)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    if limit:
+        assert done.stdout == "True\n"
+    else:
+        assert f"'{cut}' was truncated after it was opened." in done.stdout
+
+
+def test_rows_of_a_file(tmp_path):
+    X = rows(70, 5).astype(np.float32)
+    np.save(tmp_path / "rows.npy", X)
+    found = FileRows(tmp_path / "rows.npy")
+    assert found.shape == X.shape and len(found) == 70
+    mask = np.arange(70) % 3 == 0
+    whole = np.arange(6).reshape(2, 3)
+    for index in (
+        *(slice(None), slice(3, 60), slice(3, 60, 7), slice(9, 2), slice(60, 900)),
+        *(mask, whole, np.array([5, 5, 6, 7, 3, -1]), np.array([], dtype=int)),
+    ):
+        np.testing.assert_array_equal(found[index], X[index])
+    with pytest.raises(IndexError):
+        found[np.array([70])]
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(found))[:], X)
+    np.save(tmp_path / "double.npy", X.astype(float))
+    with pytest.raises(ValueError, match="no rows of float32"):
+        FileRows(tmp_path / "double.npy")
 
 
 def test_a_save_that_fails_leaves_the_one_before(tmp_path, monkeypatch):

@@ -138,7 +138,7 @@ def test_an_estimator_that_cannot_predict(groups):
         ([], [], {}, "y_true and labels are empty"),
         ([0, 1], [0.5, 1], {}, "labels are of dtype float64"),
         ([0, 1], [0, 1], {"normalize": "rows"}, "normalize='rows' is none of"),
-        ([0, 1], [0, 1], {"names": ["a"]}, "names has 1 entries"),
+        ([0, 1], [0, 1], {"names": ["a"]}, "names has 1 entry"),
     ],
 )
 def test_bad_input(y, labels, given, message):

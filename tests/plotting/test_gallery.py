@@ -124,7 +124,7 @@ def test_six_largest_without_noise(images):
         ({"certainty": np.zeros(3)}, "3 values of certainty"),
         ({"clusters": [0, 7]}, r"clusters=\[0, 7\] has \[7\], to which no image"),
         ({"clusters": []}, "clusters is empty"),
-        ({"names": [["a"]]}, "names has 1 entries, but clusters go up to 2"),
+        ({"names": [["a"]]}, "names has 1 entry, but clusters go up to 2"),
         ({"n_pictures": 0}, "n_pictures=0 is no integer above 0"),
     ],
 )

@@ -155,7 +155,7 @@ def test_bad_input(space):
         SemanticTreeDisplay.from_synsets([None, None])
     with pytest.raises(ValueError, match=r"Unknown synset 'dog\.n\.77'"):
         SemanticTreeDisplay.from_synsets(["dog.n.77"])
-    with pytest.raises(ValueError, match="1 synsets and 2 nouns"):
+    with pytest.raises(ValueError, match="1 synset and 2 nouns"):
         SemanticTreeDisplay.from_synsets(["dog.n.01"], nouns=["a", "b"])
     with pytest.raises(ValueError, match="max_rows=0 should be at least 1"):
         SemanticTreeDisplay.from_synsets(["dog.n.01"], max_rows=0)

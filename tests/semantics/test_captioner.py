@@ -466,7 +466,7 @@ def test_images_and_words_by_an_encoder():
     [
         (None, "requires y to be passed"),
         ([0, 1], "inconsistent numbers of samples"),
-        ([-1] * 30, "All 30 labels are negative"),
+        ([-1] * 30, "Of 30 labels, all are negative"),
         ([np.nan] * 30, "Input y contains NaN"),
     ],
 )

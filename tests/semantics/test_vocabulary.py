@@ -52,7 +52,7 @@ def test_is_a_value():
     assert a != Vocabulary(["dog", "cat", "gizmo"], np.eye(3))
     assert a != "wordnet"
     assert repr(a) == (
-        "Vocabulary(3 nouns: 'dog', 'cat', 'gizmo'; 3-d embeddings; 1 synsets)"
+        "Vocabulary(3 nouns: 'dog', 'cat', 'gizmo'; 3-d embeddings; 1 synset)"
     )
     assert a[1] == "cat"
     assert a[[2, 0]] == Vocabulary(
