@@ -2,7 +2,7 @@
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ._assignments import assignments, write_csv
@@ -14,7 +14,7 @@ from ._model import Model
 from ._options import Sorting
 from ._output import Output
 from ._sorted import check_sorted, sort_images
-from ._words import describe_words, encode_nouns, load_words
+from ._words import describe_words, encode_nouns, find_wordnet, load_words
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,8 @@ def run(request, terminal):
         JSON values: the files written, clusters, images, and images left out.
     """
     started = time.perf_counter()
+    if request.words == "wordnet" and not find_wordnet(terminal):
+        request = replace(request, words="none")
     words = load_words(request.words)
     settings, output = request.settings(), Output(request.out)
     output.check(request.folder, settings, request.overwrite)

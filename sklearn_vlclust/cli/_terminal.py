@@ -59,6 +59,13 @@ class Terminal:
         """Write a line."""
         self._console.print(printable(message))
 
+    def warn(self, message):
+        """Write a warning, once."""
+        text = one_line(message)
+        if text not in self.warnings:
+            self.warnings.append(text)
+            self.remark(f"Warning: {text}")
+
     @contextmanager
     def stage(self, title, total=None):
         """Show a bar while the block runs; yield ``advance(done, total=None)``.

@@ -19,7 +19,6 @@ def photos(tmp_path_factory):
 
     All of them take more than a minute to embed.
     """
-    pytest.importorskip("efficientnet_lite_pytorch", reason="no extra 'offline'")
     source = DATA / "images" / "pacs_photo"
     if not source.is_dir():
         pytest.skip(f"no shared data: {source} is missing")

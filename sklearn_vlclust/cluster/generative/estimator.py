@@ -106,7 +106,7 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
 
     The equations are in ``cluster/generative/losses.py`` and ``generator.py``; the
     stages are in ``CalibrationObjective`` beside them. The diffusion model comes from
-    the package diffusers: ``pip install "sklearn-vlclust[generative]"``.
+    the package diffusers: ``pip install ".[generative]"`` in the clone.
 
     References
     ----------
