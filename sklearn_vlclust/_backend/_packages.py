@@ -41,7 +41,9 @@ def install_command(extra=""):
     try:
         wanted = requirements(extra)
     except PackageNotFoundError:
-        return f'pip install ".[{extra}]"' if extra else "pip install ."
+        wanted = []
+    if not wanted:
+        return f'pip install ".[{extra}]" in the clone' if extra else "pip install ."
     missing = [r for r in wanted if not installed(r)[0]] or wanted
     return " ".join(["pip install", *(_quoted(r) for r in missing)])
 

@@ -16,6 +16,7 @@ from .._version import __version__
 EXTRAS = {
     "heif": "pictures in HEIC and JPEG XL format",
     "generative": "--method generative",
+    "parquet": "vlclust export --to parquet",
     "distributed": "Dask",
 }
 LEAST_DISK, LEAST_MEMORY = 2 * 10**9, 2 * 10**9  # bytes
