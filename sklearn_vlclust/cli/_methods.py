@@ -80,16 +80,11 @@ def refit(model, k, terminal):
 
 def _make_estimator(request, k, words, encoder):
     from .. import cluster
-    from ..semantics import SemanticSpace
 
     estimator = getattr(cluster, METHODS[request.method])(
         k, random_state=request.seed, device=request.device
     )
-    if "embedder" in estimator.get_params():
-        return estimator.set_params(semantic_space=words, embedder=encoder)
-    if words is not None:
-        words = SemanticSpace(words, embedder=encoder)
-    return estimator.set_params(semantic_space=words)
+    return estimator.set_params(semantic_space=words, embedder=encoder)
 
 
 class _Epochs:
