@@ -108,9 +108,9 @@ def recut(folder, k, out, overwrite, terminal):
     folder : path
         Of the model.
     k : int or None
-        Number of clusters; None is the estimate.
+        Number of clusters; the estimate if None.
     out : path or None
-        Where the results go; None is where the model is.
+        Where the results go; in place if None.
     overwrite : bool
         Whether `out` may hold something else.
     terminal : Terminal
