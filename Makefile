@@ -6,8 +6,10 @@ export VLCLUST_TEST_DATA ?= $(abspath ../shared/data)
 
 # The lowest versions that pyproject.toml allows, in an environment of their own.
 LOWEST := .venv-lowest
+# What `pip install` of the built wheel makes of an empty environment.
+WHEEL := .venv-wheel
 
-.PHONY: install demo test test-lowest lint bench bench-full docs clean
+.PHONY: install demo test test-lowest test-wheel lint bench bench-full docs clean
 
 install: $(VENV)/.installed
 
@@ -15,7 +17,7 @@ install: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip uv
-	$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --editable ".[offline,test,docs]"
+	$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --editable ".[test,docs]"
 	$(BIN)/python -m sklearn_vlclust.datasets wordnet
 	touch $@
 
@@ -38,12 +40,21 @@ test: install lint
 
 $(LOWEST)/.installed: pyproject.toml $(VENV)/.installed
 	$(BIN)/python -m uv venv --quiet --clear --python $(BIN)/python $(LOWEST)
-	$(BIN)/python -m uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --editable ".[offline,test]"
+	$(BIN)/python -m uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --editable ".[test]"
 	touch $@
 
 # Once per release: see CONTRIBUTING.md.
 test-lowest: $(LOWEST)/.installed
 	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -m smoke -q
+
+# Builds sdist and wheel, and clusters pictures by the wheel alone, as a user would.
+test-wheel: $(VENV)/.installed
+	rm -rf dist
+	$(BIN)/python -m uv build --quiet --out-dir dist
+	$(BIN)/python -m uv venv --quiet --clear --python $(BIN)/python $(WHEEL)
+	$(BIN)/python -m uv pip install --quiet --python $(WHEEL)/bin/python dist/*.whl
+	$(BIN)/python -m uv pip check --python $(WHEEL)/bin/python
+	$(WHEEL)/bin/python -P tests/check_wheel.py dist
 
 # The peers that benchmarks are run beside.
 $(VENV)/.peers: $(VENV)/.installed
@@ -60,4 +71,4 @@ docs: install
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
 clean:
-	rm -rf $(VENV) $(LOWEST) build dist docs/_build docs/auto_examples demo-output *.egg-info
+	rm -rf $(VENV) $(LOWEST) $(WHEEL) build dist docs/_build docs/auto_examples demo-output *.egg-info

@@ -28,7 +28,7 @@ def require(package, extra):
     if find_spec(package) is None:
         raise Lacking(
             f"{package} is not installed; "
-            f'python -m pip install "sklearn-vlclust[{extra}]" brings it'
+            f'pip install ".[{extra}]" in the clone brings it'
         )
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 EXAMPLES = Path(__file__).parents[1] / "examples" / "gallery"
 # What an example uses, the extra that brings it, and a package of that extra.
 EXTRAS = {
-    "OfflineEmbedder": ("offline", "efficientnet_lite_pytorch"),
     "GenerativeCalibrationClustering": ("generative", "diffusers"),
 }
 # In the order in which they are shown.
@@ -76,5 +75,5 @@ def say_what_is_missing(app, docname, source):
         extra = ",".join(extras)
         source[0] = (
             ".. note::\n\n   This example was not run when these pages were built: it "
-            f'needs ``pip install "sklearn-vlclust[{extra}]"``.\n\n{source[0]}'
+            f'needs ``pip install ".[{extra}]"`` in the clone.\n\n{source[0]}'
         )

@@ -16,7 +16,7 @@ import argparse
 from pathlib import Path
 
 from sklearn_vlclust.cli import main as vlclust
-from sklearn_vlclust.datasets import fetch_sample_images, get_data_home
+from sklearn_vlclust.datasets import fetch_sample_images
 
 
 def main(arguments=None):
@@ -39,7 +39,6 @@ def main(arguments=None):
         "--encoder": "offline",
         "--seed": options.seed,
         "--out": options.output,
-        "--cache": get_data_home() / "embeddings",
     }
     pairs = [str(part) for pair in settings.items() for part in pair]
     vlclust(["cluster", *pairs, "--overwrite", "--", str(folder)])

@@ -20,9 +20,9 @@ T = TypeVar("T")
 SHARED = """
 X : array-like of shape (n_samples, n_features), or images
     Embeddings (NumPy array, memmap, torch tensor, dask array, or a folder of
-    `.npy` files; only the direction of a row counts), or images: a list or
-    array of paths, PIL images, an array of shape (n_samples, height, width,
-    channels), or a dask bag or array of these.
+    `.npy` files; only the direction of a row counts), or images: a folder, a
+    list or array of paths, PIL images, an array of shape (n_samples, height,
+    width, channels), or a dask bag or array of these.
 <given> X : array-like or images
     What `estimator` takes.
 y : Ignored
@@ -32,13 +32,13 @@ y : Ignored
 <learned> score : float
     :func:`~sklearn_vlclust.metrics.learned_information` of :meth:`predict`, in
     nats: higher is better, for methods and for numbers of clusters.
-n_clusters : int or "auto", default=8
-    Number of clusters. "auto" estimates it without labels from embeddings or, where
-    there are none, small pixels; see
+n_clusters : int, "auto" or None, default=8
+    Number of clusters. "auto", or None, estimates it without labels from embeddings
+    or, where there are none, small pixels; see
     :class:`~sklearn_vlclust.CodingLengthKSelector`.
-<auto_n_clusters> n_clusters : int or "auto", default="auto"
-    Number of clusters. "auto" estimates it without labels from embeddings or, where
-    there are none, small pixels; see
+<auto_n_clusters> n_clusters : int, "auto" or None, default="auto"
+    Number of clusters. "auto", or None, estimates it without labels from embeddings
+    or, where there are none, small pixels; see
     :class:`~sklearn_vlclust.CodingLengthKSelector`.
 estimator : fitted clusterer
     Labels of `X` are its `predict`; of one that has none, such as
@@ -49,6 +49,15 @@ embedder : "auto", "offline", encoder instance or None, default=None
     :class:`~sklearn_vlclust.OfflineEmbedder`; "auto" the former where its weights
     are here or can be fetched, else the latter, with a warning. An instance is
     cloned.
+<auto_embedder> embedder : "auto", "offline", encoder instance or None, default="auto"
+    Embeds images, texts and nouns that have no vector, where needed. If None,
+    :class:`~sklearn_vlclust.CLIPEmbedder`; "offline"
+    :class:`~sklearn_vlclust.OfflineEmbedder`; "auto" the former where its weights
+    are here or can be fetched, else the latter, with a warning. An instance is
+    cloned.
+<pixel_embedder> embedder : None, "auto", "offline" or encoder instance, default=None
+    If given, images are embedded by it, and their embeddings are clustered. If
+    None, the network learns from the pixels, as in the paper.
 vocabulary : "wordnet", Vocabulary or array-like of str, default="wordnet"
     Nouns to choose from. "wordnet" is :meth:`Vocabulary.from_wordnet`.
 prompt : str, default="a photo of a {}"
@@ -74,6 +83,8 @@ k_candidates_ : list of (int, float)
     best first.
 k_values_ : ndarray of int
     Numbers of clusters that were compared.
+image_paths_ : ndarray of str
+    Paths of the images, one per label, if the fit was given paths or a folder.
 embedder_ : encoder or None
     The encoder of the images, if one was needed.
 n_features_in_ : int

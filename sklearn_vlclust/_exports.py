@@ -1,5 +1,8 @@
 """The public classes and where they are; read without importing any of them."""
 
+# Names of encoders, and their classes in `embedding`.
+ENCODERS = {"offline": "OfflineEmbedder"}
+
 # Class -> module. Files name these classes, the package imports one when it is first
 # used, and `vlclust --method` offers a class of `cluster` by the name of its folder.
 EXPORTS = {

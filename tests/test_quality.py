@@ -50,7 +50,6 @@ def test_digits_are_clustered_better_than_by_k_means(method, gain, digits):
 @pytest.fixture(scope="module")
 def photographs():
     """Rows of crops of two photographs, their numbers, and nouns with vectors."""
-    pytest.importorskip("efficientnet_lite_pytorch", reason="no extra 'offline'")
     embedder = OfflineEmbedder(device="cpu")
     crops = []
     for name in ("china.jpg", "flower.jpg"):

@@ -5,7 +5,7 @@ GCC: generated images calibrate clusters
 :class:`~sklearn_vlclust.GenerativeCalibrationClustering` trains a diffusion model on
 its own clusters, and corrects these by the images it generates.
 :doc:`../guide/generative` has the equations, :doc:`../papers/gcc` what is reproduced.
-It needs ``pip install "sklearn-vlclust[generative]"``. Where they are:
+It needs ``pip install ".[generative]"`` in the clone. Where they are:
 
 =========  ====================================================  =====================
 equation   function, in `sklearn_vlclust/cluster/generative/`    in `history_`

@@ -6,7 +6,9 @@ from ._cluster import cluster
 from ._doctor import doctor
 from ._duplicates import duplicates
 from ._errors import EPILOG, OneLineErrors
+from ._export import export
 from ._predict import predict
+from ._recut import recut
 from ._report import report
 from ._search import search
 
@@ -15,14 +17,13 @@ app = typer.Typer(
     cls=OneLineErrors,
     help="Cluster pictures, name the clusters, and search the pictures by image or "
     "text. Pictures are read, never changed.",
-    epilog=EPILOG,
+    epilog=f"Example: vlclust cluster photos --open. {EPILOG}",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (cluster, predict, search, duplicates, report, doctor):
+for command in (cluster, recut, predict, search, duplicates, export, report, doctor):
     app.command()(command)
 
 

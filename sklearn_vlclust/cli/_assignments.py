@@ -13,6 +13,9 @@ from ._output import check_target
 from ._terminal import printable
 
 COLUMNS = "path", "cluster", "probability", "name"
+# Of new pictures, as they may fit no cluster
+PREDICTED = *COLUMNS, "nearest", "fit"
+UNKNOWN = -1  # the cluster of pictures that fit none
 # Spreadsheets run cells that start with these as formulas.
 _FORMULA = "=+-@"
 
@@ -33,6 +36,23 @@ def assignments(paths, proba, names):
             "name": first_name(names, label),
         }
         for path, label, p in zip(paths, labels, best)
+    ]
+
+
+def mark_unknown(rows, p_values, share):
+    """Return `assignments` of new images with the keys `PREDICTED`.
+
+    `p_values` tell for each image what share of the images of the run is as unusual;
+    up to `share`, it is marked as fitting no cluster.
+    """
+    return [
+        {
+            **row,
+            **({"cluster": UNKNOWN, "name": ""} if p <= share else {}),
+            "nearest": row["cluster"],
+            "fit": round(float(p), 4),
+        }
+        for row, p in zip(rows, p_values)
     ]
 
 
@@ -75,24 +95,25 @@ def _is_formula(text):
     return False
 
 
+def encode_csv(rows, columns=COLUMNS):
+    """Return `to_csv` in UTF-8; file names in other encodings keep their bytes."""
+    return to_csv(rows, columns).encode("utf-8", "surrogateescape")
+
+
 def write_csv(rows, path, columns=COLUMNS):
-    """Write rows to a file in UTF-8; file names in other encodings keep their bytes."""
-    write_bytes_atomically(path, _encode(to_csv(rows, columns)))
+    """Write rows to a file, as of `encode_csv`."""
+    write_bytes_atomically(path, encode_csv(rows, columns))
 
 
-def print_csv(rows, stream):
+def print_csv(rows, stream, columns=COLUMNS):
     """Write rows to a stream, on a terminal without control characters."""
-    text = to_csv(rows)
+    text = to_csv(rows, columns)
     if stream.isatty():
         for line in text.split("\r\n")[:-1]:
             stream.write(printable(line) + "\n")
         return
     stream.flush()
-    stream.buffer.write(_encode(text))
-
-
-def _encode(text):
-    return text.encode("utf-8", "surrogateescape")
+    stream.buffer.write(encode_csv(rows, columns))
 
 
 def check_csv_target(

@@ -1,27 +1,23 @@
 """What ``vlclust doctor`` checks; nothing is downloaded."""
 
+import importlib.metadata
 import os
 import platform
 import shutil
 import sys
 from dataclasses import dataclass
-from importlib.metadata import (
-    PackageNotFoundError,
-    distribution,
-    version,
-)
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
+from .._backend._packages import install_command, installed, requirements
 from .._backend._text import counted
 from .._version import __version__
 
-PACKAGE = "sklearn-vlclust"
 # Extras that change what a run can do, and what each is for.
 EXTRAS = {
-    "offline": "the encoder that needs no download",
     "heif": "pictures in HEIC and JPEG XL format",
     "generative": "--method generative",
-    "gpu": "near images on a GPU",
+    "parquet": "vlclust export --to parquet",
     "distributed": "Dask",
 }
 LEAST_DISK, LEAST_MEMORY = 2 * 10**9, 2 * 10**9  # bytes
@@ -44,68 +40,60 @@ class Check:
 
 def run_checks():
     """Return all checks, in the order they are shown."""
-    extras = {name: _check_extra(name) for name in EXTRAS}
-    offline, clip = extras.pop("offline"), _check_clip()
     return [
         Check("Python", True, f"{platform.python_version()} ({sys.executable})"),
         Check("sklearn_vlclust", True, __version__),
         *_check_packages(),
         _check_device(),
-        offline,
-        clip,
-        _check_any_encoder(offline, clip),
+        _check_clip(),
         _check_wordnet(),
-        *extras.values(),
+        _check_plugins(),
+        *(_check_extra(name) for name in EXTRAS if name != "heif"),
         _check_data_folder(),
         _check_disk(),
         _check_memory(),
     ]
 
 
-def _requirements(extra=""):
-    """Return the requirements of this package, or those that an extra adds."""
-    from packaging.requirements import Requirement
-
-    def applies(requirement, extra):
-        return requirement.marker is None or requirement.marker.evaluate(
-            {"extra": extra}
-        )
-
-    found = [Requirement(line) for line in distribution(PACKAGE).requires or ()]
-    return [r for r in found if applies(r, extra) and not (extra and applies(r, ""))]
-
-
-def _installed(requirement):
-    """Return whether a requirement is met, and what is installed."""
-    try:
-        found = version(requirement.name)
-    except PackageNotFoundError:
-        return False, "not installed"
-    return requirement.specifier.contains(found, prereleases=True), found
-
-
 def _check_packages():
     try:
-        requirements = _requirements()
+        wanted = requirements()
     except PackageNotFoundError:
-        advice = f"install it: pip install {PACKAGE}"
-        yield Check("packages", False, "not an installed package", advice, needed=True)
+        found, advice = "not an installed package", install_command()
+        yield Check("packages", False, found, advice, needed=True)
         return
-    for requirement in requirements:
-        ok, found = _installed(requirement)
-        advice = f"pip install '{requirement}'"
+    for requirement in wanted:
+        if requirement.name == "faiss-cpu":
+            yield _check_faiss(requirement)
+            continue
+        ok, found = installed(requirement)
+        advice = f'pip install "{requirement}"'
         yield Check(requirement.name, ok, found, advice, needed=True)
+
+
+def _check_faiss(requirement):
+    """Check for one build of faiss: all of them install into the same folder."""
+    there = sorted(set(importlib.metadata.packages_distributions().get("faiss", ())))
+    if len(there) < 2 and not (there and requirement.name not in there):
+        ok, found = installed(requirement)
+        advice = f'pip install "{requirement}"'
+    elif len(there) == 1:
+        ok, found, advice = True, f"{there[0]} in its place", ""
+    else:
+        ok, found = False, f"{', '.join(there)} overwrite each other"
+        advice = f'pip uninstall {" ".join(there)}, then pip install "{requirement}"'
+    return Check(requirement.name, ok, found, advice, needed=True)
 
 
 def _check_extra(name):
     try:
-        requirements = _requirements(name)
+        wanted = requirements(name)
     except PackageNotFoundError:
-        requirements = []
-    states = [(r.name, *_installed(r)) for r in requirements]
+        wanted = []
+    states = [(r.name, *installed(r)) for r in wanted]
     ok = bool(states) and all(ok for _, ok, _ in states)
     found = ", ".join(f"{name} {found}" for name, _, found in states) or "unknown"
-    advice = f'for {EXTRAS[name]}: pip install "{PACKAGE}[{name}]"'
+    advice = f"for {EXTRAS[name]}: {install_command(name)}"
     return Check(f"extra {name}", ok, found, advice)
 
 
@@ -118,7 +106,7 @@ def _check_plugins():
     broken = [f"{name} is {problem}" for name, problem in found.items() if problem]
     if check.ok and broken:
         check.ok, check.found = False, "; ".join(broken)
-        check.advice = f'install it again: pip install "{PACKAGE}[heif]"'
+        check.advice = f"install it again: {install_command('heif')}"
     return check
 
 
@@ -148,20 +136,16 @@ def _check_clip():
     return Check(f"encoder {clip}", bool(found), found or "no weights here", advice)
 
 
-def _check_any_encoder(offline, clip):
-    found = [check.name.split()[-1] for check in (offline, clip) if check.ok]
-    shown = found[0] if found else "none"
-    return Check("an encoder", bool(found), shown, offline.advice, needed=True)
-
-
 def _check_wordnet():
     from ..datasets import fetch_wordnet
 
     try:
-        return Check("WordNet", True, str(fetch_wordnet(download=False)), needed=True)
+        return Check("WordNet", True, str(fetch_wordnet(download=False)))
     except (LookupError, OSError):
-        advice = "python -m sklearn_vlclust.datasets wordnet"
-        return Check("WordNet", False, "not found", advice, needed=True)
+        advice = (
+            "the first run downloads it: python -m sklearn_vlclust.datasets wordnet"
+        )
+        return Check("WordNet", False, "not here yet", advice)
 
 
 def _check_data_folder():

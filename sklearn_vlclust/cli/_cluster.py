@@ -1,6 +1,7 @@
 """``vlclust cluster``."""
 
 import os
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +9,7 @@ import typer
 
 from .._backend._text import counted
 from . import _options
-from ._encoders import HELP as ENCODER_HELP
+from ._encoders import AUTO
 from ._errors import EPILOG, open_in_browser
 from ._images import show_left_out
 from ._options import Sorting
@@ -29,9 +30,7 @@ def cluster(
         str, typer.Option("--k", metavar="auto|N", help="Number of clusters.")
     ] = "auto",
     method: _options.Method = "vl",
-    encoder: Annotated[
-        str, typer.Option(metavar="ENCODER", help=ENCODER_HELP)
-    ] = "offline",
+    encoder: _options.Encoder = AUTO,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -68,14 +67,7 @@ def cluster(
     seed: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="Same seed, same clusters.")
     ] = 0,
-    cache: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Where embeddings are kept; runs can share it.",
-            show_default="DIR/cache",
-        ),
-    ] = None,
+    cache: _options.Cache = None,
     exclude: _options.Exclude = None,
     device: _options.Device = "auto",
     batch_size: _options.BatchSize = None,
@@ -86,8 +78,10 @@ def cluster(
     """Cluster a folder of pictures and name the clusters.
 
     Writes DIR/report.html, DIR/clusters.csv (path, cluster, probability, name) and
-    DIR/model/, which vlclust predict, search and report read. The same command resumes
-    a run that was interrupted.
+    DIR/model/, which the other commands read. The same command resumes a run that was
+    interrupted. No picture is embedded twice, whatever the options.
+
+    Example: vlclust cluster photos --open
     """
     if link and copy:
         raise typer.BadParameter("--link and --copy exclude each other.")
@@ -96,7 +90,7 @@ def cluster(
     request = Request(
         folder=folder,
         out=out or Path(f"{_name_of(folder)}-clusters"),
-        k=_read_k(k),
+        k=read_k(k),
         method=method,
         encoder=encoder,
         words=words,
@@ -132,20 +126,34 @@ def show(result):
         ],
     )
     show_left_out(result["errors"], say, result["left_out"])
-    others = [k for k, _ in result["k_candidates"][1:]]
-    if others:
-        say(f"Other plausible numbers: {', '.join(map(str, sorted(others)))} (--k)")
     weight = result["semantic_weight"]
     trust = "" if weight is None else f", weight of words {weight:.2f}"
+    again = result.get("finished_before")
+    time = "" if again else f", {result['seconds']:.0f} s"
     say(
         f"{counted(result['n_images'], 'image')} in "
         f"{counted(result['n_clusters'], 'cluster')} by "
-        f"{result['method']} on {result['encoder']}{trust}, {result['seconds']:.0f} s"
+        f"{result['method']} on {result['encoder']}{trust}{time}"
     )
+    others = [k for k, _ in result["k_candidates"] if k != result["n_clusters"]][:2]
+    if others:
+        command = shlex.join(["vlclust", "recut", _shortest(result["out"])])
+        say(
+            f"Number of clusters: {result['n_clusters']}; also "
+            f"{' and '.join(map(str, others))} ({command} --k {others[0]})"
+        )
     say(f"Report: {result['report']}")
+    if again:
+        say("This run was finished before, and no picture has changed: nothing to do.")
 
 
-def _read_k(text):
+def _shortest(path):
+    """Return a path as seen from here, if that is shorter."""
+    return min(path, os.path.relpath(path), key=len)
+
+
+def read_k(text):
+    """Return the number that ``--k`` says; None for auto."""
     if text == "auto":
         return None
     if not text.isascii() or not text.isdigit() or int(text) < 1:

@@ -8,6 +8,7 @@ import typer
 
 from .._backend._text import counted
 from . import _options
+from ._encoders import AUTO
 from ._encoders import HELP as ENCODER_HELP
 from ._terminal import Terminal, print_table, say
 
@@ -38,11 +39,8 @@ def duplicates(
             metavar="ENCODER",
             help=f"none (compares bytes and pixels alone, faster); {ENCODER_HELP}",
         ),
-    ] = "offline",
-    cache: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="Where embeddings are kept."),
-    ] = None,
+    ] = AUTO,
+    cache: _options.Cache = None,
     exclude: _options.Exclude = None,
     device: _options.Device = "auto",
     batch_size: _options.BatchSize = None,
@@ -54,10 +52,12 @@ def duplicates(
     Shows groups of copies: of the same bytes (exact), of the same picture saved again,
     resized, cropped a little or mirrored (perceptual), or unusually near for the
     encoder (embedding). Nothing is deleted.
+
+    Example: vlclust duplicates photos --csv copies.csv
     """
     from ..neighbors import find_duplicates
     from ._assignments import check_csv_target, write_csv
-    from ._encoders import embed, make_encoder, resolve_encoder
+    from ._encoders import choose_encoder, default_cache, embed, make_encoder
     from ._images import list_pictures, show_left_out
 
     if table is not None:
@@ -69,9 +69,11 @@ def duplicates(
         paths, errors = list_pictures(folder, exclude=exclude or ())
         X = None
         if encoder != "none":
-            spec = resolve_encoder(encoder)
             embedder = make_encoder(
-                spec, device=device, batch_size=batch_size, cache=cache
+                choose_encoder(encoder, terminal),
+                device=device,
+                batch_size=batch_size,
+                cache=cache or default_cache(),
             )
             X, kept, unreadable = embed(embedder, paths, terminal)
             paths, errors = paths[kept], errors + unreadable

@@ -5,12 +5,37 @@ from pathlib import Path
 
 from .._backend._progress import report_progress
 from .._backend._text import counted
+from .._exports import ENCODERS
 from ._errors import USAGE, CommandError
 
+AUTO, CLIP = "auto", "ViT-B-32/openai"
 HELP = (
-    "offline; MODEL/WEIGHTS of open_clip, as ViT-B-32/openai (downloaded once) or "
-    "ViT-B-32/FILE; or a folder with open_clip_config.json and weights."
+    "auto: CLIP if its weights are here or can be downloaded, else offline; offline: a "
+    "small encoder that is installed; MODEL/WEIGHTS of open_clip, as ViT-B-32/openai "
+    "or ViT-B-32/FILE; or a folder with open_clip_config.json and weights."
 )
+
+
+def default_cache():
+    """Return the folder of embeddings that all runs of a user share."""
+    from ..datasets import get_data_home
+
+    return os.environ.get("VLCLUST_CACHE") or get_data_home() / "embeddings"
+
+
+def choose_encoder(spec, terminal):
+    """Return `spec`, or what "auto" stands for on this machine, which is told."""
+    if spec != AUTO:
+        return resolve_encoder(spec)
+    from ..embedding._resolve import clip_can_be_had
+
+    if clip_can_be_had():
+        terminal.remark(f"Encoder: CLIP (--encoder {CLIP})")
+        return CLIP
+    terminal.remark(
+        "Encoder: offline, as CLIP's weights are not here and cannot be downloaded"
+    )
+    return "offline"
 
 
 def resolve_encoder(spec):
@@ -21,9 +46,7 @@ def resolve_encoder(spec):
     CommandError
         If it is a path to nothing.
     """
-    from ..embedding._resolve import ENCODERS
-
-    if spec in ENCODERS or spec.startswith("hf-hub:"):
+    if spec in (AUTO, *ENCODERS) or spec.startswith("hf-hub:"):
         return spec
     path = os.path.expanduser(spec)
     if os.path.isdir(path):
@@ -40,10 +63,10 @@ def resolve_encoder(spec):
 def make_encoder(spec, *, device="auto", batch_size=None, cache=None):
     """Return the embedder of a resolved `spec`; it skips images that it cannot read.
 
-    If `batch_size` is None, the embedder has its default. `cache` is a folder.
+    If `batch_size` is None, the embedder has its default. `cache` is a folder, or
+    None for no cache.
     """
     from .. import embedding
-    from ..embedding._resolve import ENCODERS
 
     if spec in ENCODERS:
         encoder = getattr(embedding, ENCODERS[spec])()

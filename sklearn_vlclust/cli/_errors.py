@@ -8,6 +8,7 @@ from contextlib import contextmanager, redirect_stdout
 
 from typer.core import TyperGroup
 
+from ._phrases import rephrase
 from ._terminal import one_line, printable, to_json
 
 DONE, FAILED, USAGE, OCCUPIED = 0, 1, 2, 3
@@ -97,7 +98,7 @@ def _failure(error):
         return _error(one_line(error), error.code)
     expected = ValueError, TypeError, OSError, LookupError, ImportError, MemoryError
     what = "" if isinstance(error, expected) else f"{type(error).__name__}: "
-    return _error(what + one_line(error), FAILED)
+    return _error(what + rephrase(one_line(error)), FAILED)
 
 
 def _interruption(code, resumes):

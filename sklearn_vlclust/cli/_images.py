@@ -1,5 +1,6 @@
 """The pictures of a folder, without what vlclust wrote there."""
 
+import hashlib
 import os
 
 # Marks the folder that a run writes to.
@@ -70,6 +71,16 @@ def list_pictures(folder, out=None, exclude=()):
     return paths[inputs], [
         {"path": path, "reason": reason} for path, reason in left_out if is_input(path)
     ]
+
+
+def fingerprint(paths):
+    """Return a digest of the paths of pictures, their sizes and times of change."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in paths:
+        status = os.stat(path)
+        digest.update(os.fsencode(path))
+        digest.update(f"\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+    return digest.hexdigest()
 
 
 def show_left_out(rows, write, where):

@@ -54,18 +54,37 @@ def fit_method(request, k, X, words, encoder, folder, terminal):
     return estimator.set_params(checkpoint=None, callbacks=None)
 
 
+def refit(model, k, terminal):
+    """Cluster the images of a model into `k` clusters (None: the estimate), in place.
+
+    `VLClustering` cuts its graph anew; other methods are trained again.
+    """
+    from ._model import names_of
+
+    estimator, X = model.estimator, model.embeddings
+    if k is None:
+        candidates = getattr(model.selector or estimator, "k_candidates_", None)
+        k = int(candidates[0][0]) if candidates else "auto"
+    if k == estimator.n_clusters_:
+        return
+    if k != "auto" and hasattr(estimator, "set_n_clusters"):
+        with terminal.stage("Cutting the graph anew"):
+            everything = len(estimator.samples_) != len(X)
+            estimator.set_n_clusters(k, X if everything else None)
+    else:
+        with terminal.stage(f"Clustering by {model.method}") as advance:
+            estimator.set_params(n_clusters=k, callbacks=[_Epochs(advance)]).fit(X)
+        estimator.set_params(callbacks=None)
+    model.names = names_of(estimator)
+
+
 def _make_estimator(request, k, words, encoder):
     from .. import cluster
-    from ..semantics import SemanticSpace
 
     estimator = getattr(cluster, METHODS[request.method])(
         k, random_state=request.seed, device=request.device
     )
-    if "embedder" in estimator.get_params():
-        return estimator.set_params(semantic_space=words, embedder=encoder)
-    if words is not None:
-        words = SemanticSpace(words, embedder=encoder)
-    return estimator.set_params(semantic_space=words)
+    return estimator.set_params(semantic_space=words, embedder=encoder)
 
 
 class _Epochs:

@@ -105,6 +105,12 @@ class Model:
         )
 
 
+def names_of(estimator):
+    """Return the names of each cluster, best first; nothing without words."""
+    names = getattr(estimator, "cluster_names_", [])
+    return [[str(name) for name in row] for row in names]
+
+
 def _file(folder, part):
     return folder / f"{part}.safetensors"
 

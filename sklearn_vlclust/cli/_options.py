@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from .._exports import EXPORTS
+from ._encoders import HELP as ENCODER_HELP
 
 # Values of ``--method``, the folders of `cluster`, and their classes.
 METHODS = {
@@ -61,6 +62,15 @@ Exclude = Annotated[
         "or '2019/*'; may be repeated.",
     ),
 ]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Where embeddings are kept, by content of the picture, for all runs.",
+        show_default="VLCLUST_CACHE, or the user's cache folder",
+    ),
+]
+Encoder = Annotated[str, typer.Option(metavar="ENCODER", help=ENCODER_HELP)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
 Open = Annotated[bool, typer.Option("--open", help="Show the report in the browser.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]

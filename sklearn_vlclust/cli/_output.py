@@ -2,15 +2,21 @@
 
 import json
 import os
+import shlex
 import warnings
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from .._backend._files import file_hash, locked, write_bytes_atomically
 from ._errors import OCCUPIED, USAGE, CommandError
 from ._images import LEFT_OUT, MARKER, is_within
+from ._terminal import to_json
 
 FORMAT = 1
+# In model/: what the run returned, which needs no library to be read.
+RESULT = "result.json"
+# Names of settings that are not those of the options
+_OPTIONS = {"folder": "FOLDER", "max_k": "--max-k"}
 _START = 64  # bytes of a file by which its kind is known
 
 
@@ -63,7 +69,8 @@ class Output:
         self.left_out = self.folder / LEFT_OUT
         self.model = self.folder / "model"
         self.images = self.folder / "images"
-        self.cache = self.folder / "cache"
+        self.result = self.model / RESULT
+        self.checkpoints = self.folder / "cache"
 
     def check(self, source, settings, overwrite):
         """Refuse a folder that this run may not write to.
@@ -105,21 +112,61 @@ class Output:
             raise CommandError(self._refusal(found, settings), OCCUPIED)
         return same and not found["done"]
 
-    @contextmanager
-    def writing(self, source, settings, overwrite):
-        """Hold the folder for one run; yield whether it goes on with another one.
+    @property
+    def settings(self):
+        """Settings of the run that wrote here; {} if there was none."""
+        return (self._read_marker() or {}).get("settings", {})
 
-        Files of the user's in the places that the run writes to are renamed: FILE.old.
+    @property
+    def pictures(self):
+        """Fingerprint of the pictures of the finished run that wrote here, or None."""
+        return (self._read_marker() or {}).get("pictures")
+
+    def finished(self, settings, pictures):
+        """Return the result of a finished run, if it is the same and all is in place.
 
         Parameters
         ----------
-        source, settings, overwrite
-            As in `check`, whose answer may have changed meanwhile.
+        settings : dict
+            As in `check`.
+        pictures : str
+            Fingerprint of the pictures as they are now.
+
+        Returns
+        -------
+        result : dict or None
+            What :meth:`write_result` wrote.
+        """
+        marker = self._read_marker()
+        if marker is None or not marker["done"] or marker["settings"] != settings:
+            return None
+        if marker.get("pictures") != pictures:
+            return None
+        self._written = marker.get("files", {})
+        here = all(os.path.lexists(self.folder / name) for name in self._written)
+        if not here or not all(map(self._is_ours, self._written)):
+            return None
+        return self.read_result()
+
+    def read_result(self):
+        """Return the result of the run that wrote here; None if there is none."""
+        try:
+            return json.loads(self.result.read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def write_result(self, result):
+        """Keep the result of a run."""
+        write_bytes_atomically(self.result, to_json(result).encode() + b"\n")
+
+    @contextmanager
+    def held(self):
+        """Hold the folder, so that no other run writes to it.
 
         Raises
         ------
         CommandError
-            If another run writes to the folder, or as of `check`.
+            If another run does.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
@@ -131,10 +178,31 @@ class Output:
                     "it is done, or name another folder.",
                     OCCUPIED,
                 ) from None
+            yield
+
+    @contextmanager
+    def writing(self, source, settings, overwrite, pictures=None):
+        """Hold the folder for one run; yield whether it goes on with another one.
+
+        Files of the user's in the places that the run writes to are renamed: FILE.old.
+
+        Parameters
+        ----------
+        source, settings, overwrite
+            As in `check`, whose answer may have changed meanwhile.
+        pictures : str, default=None
+            Fingerprint of the pictures. Without one, the same run is repeated.
+
+        Raises
+        ------
+        CommandError
+            If another run writes to the folder, or as of `check`.
+        """
+        with self.held():
             resumed = self.check(source, settings, overwrite)
             self._claim(settings)
             yield resumed
-            self._finish(settings)
+            self._finish(settings, pictures)
 
     def _claim(self, settings):
         """Note that a run writes to the folder, after files of the user's moved."""
@@ -152,16 +220,18 @@ class Output:
         self._written = dict.fromkeys(self._places())
         self._write_marker(settings, done=False)
 
-    def _finish(self, settings):
+    def _finish(self, settings, pictures):
         """Note that the run is complete, and drop what only a resumed run needs."""
         self._written = {
             name: [os.path.getsize(self.folder / name), file_hash(self.folder / name)]
             for name in self._places()
             if (self.folder / name).is_file()
         }
-        self._write_marker(settings, done=True)
+        self._write_marker(settings, done=True, pictures=pictures)
         for name in set(self._checkpoints()) - set(self._kept):
-            (self.cache / name).unlink(missing_ok=True)
+            (self.checkpoints / name).unlink(missing_ok=True)
+        with suppress(OSError):  # not there, or not empty
+            self.checkpoints.rmdir()
 
     def _places(self):
         """Return names of the files that are replaced or removed."""
@@ -172,11 +242,12 @@ class Output:
             self.csv.name,
             self.left_out.name,
             f"{model}/model.json",
+            f"{model}/{RESULT}",
             *(f"{model}/{part}.safetensors" for part in parts),
         ]
 
     def _checkpoints(self):
-        return [file.name for file in self.cache.glob("fit-*.safetensors")]
+        return [file.name for file in self.checkpoints.glob("fit-*.safetensors")]
 
     def _is_ours(self, name):
         """Whether a file is as a run has written it, or not there."""
@@ -192,19 +263,26 @@ class Output:
         )
 
     def _is_free(self):
-        own = {MARKER, self.cache.name} if self._read_marker() else set()
+        own = {MARKER, self.checkpoints.name} if self._read_marker() else set()
         return not self.folder.exists() or {*os.listdir(self.folder)} <= own
 
     def _refusal(self, found, settings):
         what = "is not empty"
         if found is not None:
             there = found.get("settings", {})
-            differing = [
-                f"{name} {there.get(name)!r} there, {value!r} now"
+            differing = {
+                name: value
                 for name, value in settings.items()
                 if there.get(name) != value
+            }
+            changes = [
+                f"{_OPTIONS.get(name, f'--{name}')} {there.get(name)} there, {now} now"
+                for name, now in differing.items()
             ]
-            what = f"holds another run ({'; '.join(differing)})"
+            what = f"holds another run ({'; '.join(changes)})"
+            if found["done"] and differing.keys() == {"k"}:
+                command = ["vlclust", "recut", str(self.folder), "--k", differing["k"]]
+                what += f"; to change it: {shlex.join(map(str, command))}"
         return (
             f"--out {str(self.folder)!r} {what}. Name another folder, or add "
             "--overwrite, which replaces what vlclust wrote and nothing else."
@@ -221,11 +299,12 @@ class Output:
         except (OSError, ValueError, AttributeError, TypeError):
             return None
 
-    def _write_marker(self, settings, done):
+    def _write_marker(self, settings, done, pictures=None):
         marker = {
             "format": FORMAT,
             "done": done,
             "settings": settings,
+            "pictures": pictures,
             "files": self._written,
             "kept": self._kept,
         }

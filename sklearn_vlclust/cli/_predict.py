@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from .._backend._text import counted
 from . import _options
 from ._terminal import Terminal
 
@@ -26,10 +27,17 @@ def predict(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an existing table.")
     ] = False,
-    cache: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="Where embeddings are kept."),
-    ] = None,
+    cache: _options.Cache = None,
+    unknown: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE",
+            min=0,
+            max=1,
+            help="Mark pictures that are less like those of the run than all but this "
+            "share of these are like each other; 0 marks none.",
+        ),
+    ] = 0.05,
     exclude: _options.Exclude = None,
     device: _options.Device = "auto",
     batch_size: _options.BatchSize = None,
@@ -38,10 +46,24 @@ def predict(
 ):
     """Assign new pictures to the clusters of a model.
 
-    The table has the columns of clusters.csv: path, cluster, probability, name.
+    The table has the columns of clusters.csv (path, cluster, probability, name), and
+    two more: fit, the share of the pictures of the run that are as unusual as this one
+    or more; nearest, the likeliest cluster. A picture that fits no cluster has cluster
+    -1 and no name.
+
+    Example: vlclust predict photos-clusters more_photos --out more.csv
     """
-    from ._assignments import assignments, check_csv_target, print_csv, write_csv
-    from ._encoders import embed
+    from ..neighbors.novelty import novelty_p_values
+    from ._assignments import (
+        PREDICTED,
+        UNKNOWN,
+        assignments,
+        check_csv_target,
+        mark_unknown,
+        print_csv,
+        write_csv,
+    )
+    from ._encoders import default_cache, embed
     from ._images import list_pictures, show_left_out
     from ._model import Model
 
@@ -49,7 +71,8 @@ def predict(
         check_csv_target(out, overwrite)
     terminal = Terminal(debug)
     with terminal.remarks_of_the_library():
-        fitted = Model.load(model, device=device, batch_size=batch_size, cache=cache)
+        options = {"batch_size": batch_size, "cache": cache or default_cache()}
+        fitted = Model.load(model, device=device, **options)
         folder = Path(os.path.abspath(folder.expanduser()))
         fitted.check_encoder()
         paths, left_out = [str(folder)], []
@@ -59,15 +82,23 @@ def predict(
         errors = left_out + errors
         proba = fitted.estimator.predict_proba(X)
         rows = assignments([paths[i] for i in kept], proba, fitted.names)
+        rows = mark_unknown(rows, novelty_p_values(X, fitted.embeddings), unknown)
     if out is not None:
-        write_csv(rows, out)
+        write_csv(rows, out, PREDICTED)
     elif not json:
-        print_csv(rows, sys.stdout)
+        print_csv(rows, sys.stdout, PREDICTED)
+    n_unknown = sum(row["cluster"] == UNKNOWN for row in rows)
+    if n_unknown and not json:
+        terminal.remark(
+            f"{counted(n_unknown, 'picture')} of {len(rows):,} fit no cluster "
+            f"(cluster {UNKNOWN}; --unknown {unknown:g})"
+        )
     show_left_out(errors, terminal.remark, "what --json prints")
     return {
         "command": "predict",
         "out": None if out is None else os.path.abspath(out),
         "n_images": len(rows),
+        "n_unknown": n_unknown,
         "images": rows,
         "errors": errors,
         "warnings": terminal.warnings,

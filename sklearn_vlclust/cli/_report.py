@@ -29,6 +29,8 @@ def report(
     """Write the report of a model again.
 
     The pictures must still be where they were.
+
+    Example: vlclust report photos-clusters --open
     """
     from ._model import Model, find_model
     from ._output import check_target

@@ -31,17 +31,20 @@ def search(
 
     Distances are one minus the cosine, nearest first. A text is far from all pictures,
     so only the ranking means something.
+
+    Example: vlclust search photos-clusters "a dog on grass" -n 20
     """
     if text and image:
         raise typer.BadParameter("--text and --image exclude each other.")
     from ._assignments import first_name
+    from ._encoders import default_cache
     from ._model import Model
 
     path = os.path.abspath(os.path.expanduser(query))
     by_image = image or (not text and os.path.isfile(path))
     terminal = Terminal(debug)
     with terminal.remarks_of_the_library():
-        fitted = Model.load(model, device=device)
+        fitted = Model.load(model, device=device, cache=default_cache())
         index, labels = fitted.search, fitted.estimator.labels_
         n = min(n, index.n_samples_fit_)
         if by_image:

@@ -78,6 +78,14 @@ def check_sorted(folder):
     _read_manifest(folder)
 
 
+def sorted_how(folder):
+    """Return how an earlier run has sorted images into `folder`; None if none has."""
+    entries = _read_manifest(Path(folder))
+    if not entries:
+        return None
+    return Sorting.link if "link" in entries[0] else Sorting.copy
+
+
 def clear_sorted(folder):
     """Take away what an earlier run has put into `folder` and nobody has changed."""
     folder = Path(folder)

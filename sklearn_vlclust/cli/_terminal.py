@@ -1,10 +1,11 @@
 """Output of commands: results on stdout, progress and remarks on stderr."""
 
 import json
-import sys
 import unicodedata
 import warnings
 from contextlib import contextmanager
+
+from ._phrases import rephrase
 
 # Unicode categories that move the cursor, hide or reorder text, or cannot be encoded:
 # controls, formats (right-to-left overrides among them), surrogates, separators.
@@ -59,6 +60,13 @@ class Terminal:
         """Write a line."""
         self._console.print(printable(message))
 
+    def warn(self, message, place=""):
+        """Write a warning, once."""
+        text = rephrase(one_line(message))
+        if text and text not in self.warnings:
+            self.warnings.append(text)
+            self.remark(f"Warning: {text}{place}")
+
     @contextmanager
     def stage(self, title, total=None):
         """Show a bar while the block runs; yield ``advance(done, total=None)``.
@@ -95,11 +103,8 @@ class Terminal:
         """Show each warning of the block once, on one line."""
 
         def show(message, category, filename, lineno, file=None, line=None):
-            text = one_line(message)
-            if text not in self.warnings:
-                self.warnings.append(text)
-                place = f" ({filename}:{lineno})" if self.debug else ""
-                self.remark(f"Warning: {text}{place}")
+            place = f" ({filename}:{lineno})" if self.debug else ""
+            self.warn(message, place)
 
         with warnings.catch_warnings():
             if not self.debug:
@@ -111,21 +116,27 @@ class Terminal:
 
 
 def print_table(columns, rows):
-    """Print a table to stdout; columns with ``">"`` before their name align right."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    """Print a table to stdout; columns with ``">"`` before their name align right.
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        right = column.startswith(">")
-        table.add_column(column.lstrip(">"), justify="right" if right else "left")
-    for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
-    # A pipe has no width, so lines are not wrapped.
-    width = None if sys.stdout.isatty() else 10_000
-    Console(markup=False, highlight=False, emoji=False, width=width).print(table)
+    Nothing is cut or wrapped: the last column may hold paths.
+    """
+    from rich.cells import cell_len
+
+    names = [column.lstrip(">") for column in columns]
+    cells = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(names, *cells)]
+
+    def line(row):
+        padded = []
+        for column, text, width in zip(columns, row, widths):
+            space = " " * (width - cell_len(text))
+            padded.append(space + text if column[:1] == ">" else text + space)
+        return "  ".join(padded).rstrip()
+
+    print(line(names))
+    print(line(["-" * width for width in widths[:-1]] + ["-" * cell_len(names[-1])]))
+    for row in cells:
+        print(line(row))
 
 
 def say(text):

@@ -1,6 +1,7 @@
 """The nouns that name the clusters."""
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 
 from .._backend._progress import report_progress
@@ -42,6 +43,22 @@ def load_words(words):
             f"--words {words!r} holds no words; expected one noun per line.", USAGE
         )
     return Vocabulary(nouns)
+
+
+def find_wordnet(terminal):
+    """Return whether WordNet is on this machine; download it where it is not."""
+    from ..datasets import fetch_wordnet
+
+    with suppress(LookupError):
+        fetch_wordnet(download=False)
+        return True
+    try:
+        with terminal.stage("Downloading WordNet 3.0 (once, 11 MB)"):
+            fetch_wordnet(debian=True)
+    except LookupError as error:
+        terminal.warn(f"The clusters get no names. {error}")
+        return False
+    return True
 
 
 def encode_nouns(words, embedder, terminal):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import warnings
 from numbers import Integral, Real
 from pathlib import Path
@@ -32,10 +33,12 @@ from .._compat import (
 )
 from .._docs import documented
 from .._typing import Array, Data, Images, StrPath
-from ..data.distributed import by_blocks, without_fit
+from ..data.distributed import by_blocks, is_dask, without_fit
+from ..data.images import check_images, is_images
 from ..data.memory import check_memory
 from ..data.read import read_embeddings
 from ..data.rows import UnitRows, measured_blocks, row_blocks, unit
+from ..datasets._folder import images_in
 from ..embedding._resolve import embed_images, make_embedder
 from ..metrics import learned_information
 from ..metrics._clusters import cluster_means, cluster_members
@@ -164,6 +167,7 @@ default=None
     cluster_centers_: np.ndarray
     history_: list[dict]
     embedder_: Any  # an encoder, or None
+    image_paths_: np.ndarray
     semantic_space_: Any  # a SemanticSpace, or None
     semantic_weight_: float
     _copies: Any = None  # Copies: one row of each group is clustered
@@ -179,6 +183,7 @@ default=None
         "n_clusters": [
             Interval(Integral, 1, None, closed="left"),
             StrOptions({"auto"}),
+            None,
         ],
         "embedder": [
             HasMethods(["transform"]),
@@ -334,13 +339,29 @@ default=None
         """Return embeddings and whether rows of zeros are let through."""
         if reset:
             self.embedder_ = None
-        return read_embeddings(
+        X = self._open(X, reset)
+        X, zero_rows = read_embeddings(
             self,
             X,
             reset=reset,
             embed=self.embed,
             ensure_min_samples=2 if reset else 1,
         )
+        if reset and hasattr(self, "image_paths_") and len(X) < len(self.image_paths_):
+            # The encoder skips what it cannot read.
+            self.image_paths_ = self.image_paths_[self.embedder_.kept_]
+        return X, zero_rows
+
+    def _open(self, X, reset):
+        """Return the images of a folder, or `X`; a fit notes the paths of images."""
+        X = images_in(X)
+        if reset:
+            self.__dict__.pop("image_paths_", None)  # of an earlier fit
+            if is_images(X) and not is_dask(X):
+                images = check_images(X)
+                if len(images) and isinstance(images[0], str | os.PathLike):
+                    self.image_paths_ = np.array([os.fspath(path) for path in images])
+        return X
 
     def _to_workers(self):
         """Return a copy with what prediction needs, and nothing else."""
@@ -398,7 +419,7 @@ default=None
         """Set `_n_clusters`: the number that was given, or an estimate."""
         for name in ("k_candidates_", "k_values_", "k_scores_"):  # of an earlier fit
             self.__dict__.pop(name, None)
-        if self.n_clusters == "auto":
+        if self.n_clusters is None or self.n_clusters == "auto":
             rng = np.random.RandomState(seed)
             estimate = estimate_n_clusters(self._rows_to_count(distinct), rng)
             self.k_candidates_ = estimate.candidates
@@ -632,6 +653,22 @@ default=None
         )
         joint, self._joint = join(words)
         return UnitRows(np.concatenate([joint[b] for b in row_blocks(len(rows))]))
+
+    def _resolve_words(self):
+        """Return what `semantic_space` stands for."""
+        if not isinstance(self.semantic_space, str) or self.semantic_space != "auto":
+            return self.semantic_space
+        if self.embedder_ is not None or not isinstance(self.embedder, str | None):
+            return "wordnet"
+        warnings.warn(
+            "X is embeddings, and nothing tells which encoder made them: there are no "
+            "words, and the clusters get no names. Give the encoder as embedder, or "
+            "nouns with vectors as semantic_space=Vocabulary(nouns, embeddings=...); "
+            "semantic_space=None is the same without this warning.",
+            UserWarning,
+            stacklevel=6,
+        )
+        return None
 
     @own_settings
     def _predict(self, X, function):

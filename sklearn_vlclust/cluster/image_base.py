@@ -71,7 +71,7 @@ class BaseImageClusterer(BaseDeepClusterer):
         **{
             name: constraint
             for name, constraint in BaseDeepClusterer._parameter_constraints.items()
-            if name not in ("embedder", "max_iter")
+            if name != "max_iter"
         },
         "image_size": [Interval(Integral, 1, None, closed="left"), None],
         "instance_dim": [Interval(Integral, 1, None, closed="left"), None],
@@ -116,6 +116,13 @@ class BaseImageClusterer(BaseDeepClusterer):
 
     def _read(self, X, reset):
         """Return pixels, (n, channels, side, side), or embeddings."""
+        if reset:
+            self.embedder_ = None
+        X = self._open(X, reset)
+        if is_images(X) and self.embedder is not None:
+            if reset:
+                self.image_shape_ = None
+            return super()._read(X, reset)
         if not is_images(X):
             if not reset and self.image_shape_ is not None:
                 raise ValueError(
@@ -158,8 +165,10 @@ class BaseImageClusterer(BaseDeepClusterer):
         Returns
         -------
         embeddings : ndarray of shape (n_images, n_features), float32
-            What :meth:`transform` returns.
+            What :meth:`transform` returns; with an `embedder`, its embeddings.
         """
+        if self.embedder is not None:
+            return super().embed(images)
         return self.transform(images)
 
     def _rows(self, X, zero_rows):

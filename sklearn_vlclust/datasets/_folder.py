@@ -8,7 +8,7 @@ import stat
 import warnings
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from .._backend._text import counted
 from .._typing import StrPath
 from ..data.decoding import opens
 from ..data.formats import HEAD, SHORT_MAGIC, format_of, kind_of
-from ..data.images import kind_of_entry, open_at_once, reason_of
+from ..data.images import is_images, kind_of_entry, open_at_once, reason_of
 
 # Folders that systems and network drives make: previews, and files that were deleted.
 SYSTEM_FOLDERS = {
@@ -35,6 +35,17 @@ SYSTEM_FOLDERS = {
 _IMAGE_NAMES = (".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".webp")
 # Files that a warning names, per reason.
 _NAMED = 3
+
+
+def images_in(X: Any) -> Any:
+    """Return the images of a folder, or anything else as it is.
+
+    A folder with `.npy` files stands for the embeddings in them.
+    """
+    is_path = isinstance(X, str | os.PathLike)
+    if is_path and is_images(X) and os.path.isdir(os.path.expanduser(X)):
+        return list_images(X)
+    return X
 
 
 @overload

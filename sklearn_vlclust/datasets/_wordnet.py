@@ -100,9 +100,9 @@ def fetch_wordnet(
         else:
             return target
     raise LookupError(
-        "WordNet 3.0 is not on this machine. Install it by one of\n"
-        "    python -m nltk.downloader wordnet\n"
-        f"    sudo apt-get install {' '.join(DEBIAN_PACKAGES)}\n"
+        "WordNet 3.0 is not on this machine. Install it by `python -m "
+        "sklearn_vlclust.datasets wordnet`, or by `sudo apt-get install "
+        f"{' '.join(DEBIAN_PACKAGES)}`. "
         f"Tried: {'; '.join(reasons) or 'the folders of nltk'}."
     )
 

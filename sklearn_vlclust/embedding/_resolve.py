@@ -9,10 +9,9 @@ from urllib.parse import urlsplit
 import numpy as np
 from sklearn.base import clone
 
+from .._exports import ENCODERS
 from ..data.distributed import gather, is_dask
 
-# Names of encoders, and their classes in `embedding`.
-ENCODERS = {"offline": "OfflineEmbedder"}
 # The weights of CLIP that "auto" looks for: the defaults of CLIPEmbedder.
 CLIP = "ViT-B-32", "openai"
 # Seconds that the hub of models may take to answer.
@@ -38,7 +37,7 @@ def make_embedder(embedder, verbose=0):
 
 def _choose_encoder():
     """Return None for CLIP if its weights can be had, else "offline"."""
-    if find_clip_weights() or _hub_answers():
+    if clip_can_be_had():
         return None
     warnings.warn(
         "CLIP's weights are not on this machine and their hub cannot be reached: "
@@ -49,6 +48,11 @@ def _choose_encoder():
         stacklevel=2,
     )
     return "offline"
+
+
+def clip_can_be_had():
+    """Whether CLIP's weights are on this machine, or their hub answers."""
+    return bool(find_clip_weights()) or _hub_answers()
 
 
 def find_clip_weights():

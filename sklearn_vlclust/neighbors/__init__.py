@@ -4,6 +4,7 @@ from ._image_search import ImageSearch
 from .copies import Copies, distinct_rows, group_copies
 from .duplicates import Duplicates, find_duplicates
 from .knn import kneighbors, nearest
+from .novelty import novelty_p_values
 
 __all__ = [
     "Copies",
@@ -14,4 +15,5 @@ __all__ = [
     "group_copies",
     "kneighbors",
     "nearest",
+    "novelty_p_values",
 ]

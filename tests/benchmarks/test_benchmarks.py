@@ -278,7 +278,6 @@ def test_choosing(shared, tmp_path):
 
 
 def test_duplicates(shared, tmp_path):
-    pytest.importorskip("efficientnet_lite_pytorch", reason="no extra 'offline'")
     tables = toy("duplicates", tmp_path)["tables"]
     bar, _, (timed,) = tables.values()
     assert bar[0]["recall_%"] >= 90 and bar[0]["precision_%"] >= 95

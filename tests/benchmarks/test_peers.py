@@ -79,7 +79,7 @@ def test_mca_and_dec_see_each_sample_as_often(shared):
 def test_a_missing_package_is_said(monkeypatch, capsys):
     monkeypatch.setattr(machine, "find_spec", lambda name: None)
     assert main(["peers", "--size", "toy", "--set", "n_seeds=1"]) == 1
-    assert 'pip install "sklearn-vlclust[bench]"' in capsys.readouterr().out
+    assert 'pip install ".[bench]"' in capsys.readouterr().out
 
 
 def test_unknown_methods_are_named():

@@ -30,12 +30,26 @@ def vlclust(*arguments):
     return result
 
 
+def assigned(images):
+    """Return rows of `predict` without what only new pictures have."""
+    return [{k: row[k] for k in row if k not in ("nearest", "fit")} for row in images]
+
+
 def save_picture(path, color, seed):
     """Write a noisy picture of one color, 32 pixels wide."""
     noise = np.random.default_rng(seed).integers(-30, 30, (32, 32, 3))
     pixels = np.clip(np.array(color) + noise, 0, 255).astype(np.uint8)
     with open(path, "wb") as file:  # of any name
         Image.fromarray(pixels).save(file, "PNG")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """The folder of embeddings that all runs share, in place of the user's."""
+    folder = tmp_path_factory.mktemp("embeddings")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VLCLUST_CACHE", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")

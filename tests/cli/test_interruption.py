@@ -62,16 +62,16 @@ def ctrl_c_when(condition, number=signal.SIGINT):
 
 
 def test_a_process_that_is_interrupted(many, tiny_clip, tmp_path):
-    out = tmp_path / "out"
+    out, cache = tmp_path / "out", tmp_path / "cache"
     arguments = ["cluster", many, "--k", 3, "--out", out, "--encoder", tiny_clip]
-    arguments += ["--words", "none", "--batch-size", 2, "--json"]
+    arguments += ["--cache", cache, "--words", "none", "--batch-size", 2, "--json"]
     process = subprocess.Popen(
         [sys.executable, "-m", "sklearn_vlclust.cli", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    while process.poll() is None and count_rows(out / "cache") == 0:
+    while process.poll() is None and count_rows(cache) == 0:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=60)
@@ -82,11 +82,11 @@ def test_a_process_that_is_interrupted(many, tiny_clip, tmp_path):
         "on."
     )
     assert "Traceback" not in stderr
-    kept = count_rows(out / "cache")
+    kept = count_rows(cache)
     assert 0 < kept < N and not (out / "report.html").exists()
     run = vlclust(*arguments)
     assert run.code == 0 and "Resuming the run" in run.err
-    assert run.json["n_images"] == count_rows(out / "cache") == N
+    assert run.json["n_images"] == count_rows(cache) == N
 
 
 def test_a_training_that_is_interrupted_goes_on(many, tiny_clip, tmp_path):
@@ -110,9 +110,10 @@ def test_a_training_that_is_interrupted_goes_on(many, tiny_clip, tmp_path):
 
 
 def test_termination(many, tiny_clip, tmp_path):
-    out = tmp_path / "out"
+    out, cache = tmp_path / "out", tmp_path / "cache"
     arguments = ["cluster", many, "--encoder", tiny_clip, "--batch-size", 2]
-    with ctrl_c_when(lambda: count_rows(out / "cache") > 0, signal.SIGTERM):
+    arguments += ["--cache", cache]
+    with ctrl_c_when(lambda: count_rows(cache) > 0, signal.SIGTERM):
         run = vlclust(*arguments, "--out", out, "--words", "none", "--json")
     assert run.code == run.json["exit_code"] == 143
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

@@ -19,7 +19,6 @@ def photos(tmp_path_factory):
 
     All of them take more than a minute to embed.
     """
-    pytest.importorskip("efficientnet_lite_pytorch", reason="no extra 'offline'")
     source = DATA / "images" / "pacs_photo"
     if not source.is_dir():
         pytest.skip(f"no shared data: {source} is missing")
@@ -34,15 +33,16 @@ def photos(tmp_path_factory):
 def test_classes_are_found(photos, tmp_path):
     folder, classes = photos
     out = tmp_path / "out"
-    cache = get_data_home() / "embeddings"  # for the next time
-    run = vlclust("cluster", folder, "--out", out, "--cache", cache, "--json")
+    # The user's cache, for the next time
+    encoder = ["--encoder", "offline", "--cache", get_data_home() / "embeddings"]
+    run = vlclust("cluster", folder, "--out", out, *encoder, "--json")
     assert run.code == 0, run.err
     images = run.json["images"]
     assert len(images) == len(classes) == 418
     # Of 60 photographs per class, the number is known within a factor of 2.
     assert 4 <= run.json["n_clusters"] <= 14
     out = tmp_path / "seven"
-    run = vlclust("cluster", folder, "--k", 7, "--out", out, "--cache", cache, "--json")
+    run = vlclust("cluster", folder, "--k", 7, "--out", out, *encoder, "--json")
     images = run.json["images"]
     accuracy = clustering_accuracy(
         [classes[row["path"]] for row in images], [row["cluster"] for row in images]

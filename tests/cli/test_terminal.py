@@ -1,11 +1,13 @@
 """Errors are one line, stdout is for results, and terminals are not written to."""
 
+import re
+import shlex
 import subprocess
 import sys
 
 import pytest
 
-from tests.cli.conftest import vlclust
+from tests.cli.conftest import save_picture, vlclust
 
 
 @pytest.mark.parametrize(
@@ -110,3 +112,31 @@ def test_help_does_not_wait_for_what_runs_need():
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+COMMANDS = re.findall(r"^│ ([a-z]+) ", vlclust("--help").out, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_help_has_an_example_that_is_understood(command):
+    shown = " ".join(vlclust(command, "--help").out.split())
+    example = re.search(r"Example: vlclust (.+?)(?= ╭| Exit codes)", shown)
+    assert example[1].split()[0] == command
+    # An option that does not exist ends with code 2 and its name.
+    run = vlclust(*shlex.split(example[1]), "--no-such-option")
+    assert "No such option: --no-such-option" in run.err
+
+
+def test_messages_name_options_not_parameters(options, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for i in range(4):
+        save_picture(folder / f"{i}.png", (200, 30, 30), 0)
+    run = vlclust("cluster", folder, "--k", 3, "--out", tmp_path / "out", *options)
+    assert run.code == 0
+    assert "Only 1 of the 3 clusters hold pictures" in run.err
+    assert "n_clusters" not in run.err + run.out
+    run = vlclust("recut", tmp_path / "out", "--k", 2)
+    assert run.code == 0 and "Only 1 of the 2 clusters hold pictures" in run.err
+    run = vlclust("cluster", folder, "--encoder", "ViT-B-3/openai")
+    assert "--encoder 'ViT-B-3' is not known" in run.err

@@ -21,9 +21,7 @@ from sklearn_vlclust.cluster.generative.generator import (
 from sklearn_vlclust.training import load_model, save_model
 from tests.conftest import new_generator
 
-pytest.importorskip(
-    "diffusers", reason='needs pip install "sklearn-vlclust[generative]"'
-)
+pytest.importorskip("diffusers", reason='needs pip install ".[generative]"')
 
 K = 3
 BETAS = np.linspace(BETA_START, BETA_END, N_STEPS)

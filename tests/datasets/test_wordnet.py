@@ -135,7 +135,7 @@ def test_no_wordnet(bare, capsys):
     with pytest.raises(LookupError) as info:
         fetch_wordnet(bare / "home")
     message = str(info.value)
-    assert "python -m nltk.downloader wordnet" in message
+    assert "python -m sklearn_vlclust.datasets wordnet" in message
     assert "apt-get install wordnet-base wordnet-sense-index" in message
     assert "Connection refused" in message
     assert not (bare / "home" / "nltk_data" / "corpora" / "wordnet").exists()
@@ -165,4 +165,4 @@ def test_command_line(installed, capsys, bare, monkeypatch):
     monkeypatch.setenv("PATH", str(Path(bare)))
     with pytest.raises(SystemExit, match="1"):
         main(["wordnet", "--data-home", str(bare / "home")])
-    assert "nltk.downloader wordnet" in capsys.readouterr().err
+    assert "sklearn_vlclust.datasets wordnet" in capsys.readouterr().err

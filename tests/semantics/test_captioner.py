@@ -448,7 +448,6 @@ def test_things_of_caltech_by_their_common_names(clip_data, lvis_imagenet):
 
 
 def test_images_and_words_by_an_encoder():
-    pytest.importorskip("efficientnet_lite_pytorch", reason="no extra 'offline'")
     photos = DATA / "images" / "pacs_photo"
     if not photos.is_dir():
         pytest.skip(f"no shared data: {photos} is missing")

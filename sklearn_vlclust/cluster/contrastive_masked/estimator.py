@@ -19,6 +19,7 @@ from ..._typing import (
     Callbacks,
     Data,
     Device,
+    Encoder,
     Float,
     Int,
     RandomState,
@@ -62,7 +63,7 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
     view, the network starts as the identity on these axes, and the clusters start from
     a partition (a warm start). No words are needed.
 
-    Parameters: <n_clusters, semantic_space>
+    Parameters: <n_clusters, semantic_space, pixel_embedder>
     image_size : int, default=None
         Side in pixels to which images are brought: the shorter side is resized and the
         middle square is taken. If None, the (median) shorter side, at most 224, rounded
@@ -121,7 +122,7 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
     <cluster_names_, name_scores_, name_confidences_, semantic_space_, semantic_weight_>
     network_ : torch.nn.Module
         Transformer, decoder and both MLPs, on the CPU.
-    <history_, n_iter_, n_features_in_, feature_names_in_>
+    <image_paths_, embedder_, history_, n_iter_, n_features_in_, feature_names_in_>
 
     See Also
     --------
@@ -184,9 +185,10 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
 
     def __init__(
         self,
-        n_clusters: Int | Auto = 8,
+        n_clusters: Int | Auto | None = 8,
         *,
         semantic_space: Words | None = None,
+        embedder: Encoder | None = None,
         image_size: Int | None = None,
         patch_size: Int | None = None,
         mask_ratio: Float = 0.5,
@@ -219,6 +221,7 @@ class ContrastiveMaskedClustering(BaseImageClusterer):
     ) -> None:
         self.n_clusters = n_clusters
         self.semantic_space = semantic_space
+        self.embedder = embedder
         self.image_size = image_size
         self.patch_size = patch_size
         self.mask_ratio = mask_ratio

@@ -17,7 +17,17 @@ from sklearn.utils.validation import check_is_fitted
 from ..._backend._device import new_generator
 from ..._compat import Interval
 from ..._docs import documented
-from ..._typing import Auto, Bool, Callbacks, Device, Float, Int, RandomState, Words
+from ..._typing import (
+    Auto,
+    Bool,
+    Callbacks,
+    Device,
+    Encoder,
+    Float,
+    Int,
+    RandomState,
+    Words,
+)
 from ...training import RandomBatches
 from ..axes import half_whitening
 from ..batches import NeighborViews, given_views, knn_indices
@@ -46,7 +56,7 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
     of each cluster together and clusters apart, and the diffusion model learns the
     better clusters [1]_. Of embeddings, embeddings are generated (not in the paper).
 
-    Parameters: <n_clusters, semantic_space>
+    Parameters: <n_clusters, semantic_space, pixel_embedder>
     image_size : int, default=None
         Side in pixels to which images are brought: the shorter side is resized and the
         middle square is taken. If None, the (median) shorter side, at most 224.
@@ -94,7 +104,7 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
     <semantic_weight_>
     network_ : torch.nn.Module
         Residual network and diffusion model, on the CPU.
-    <history_, n_iter_, n_features_in_, feature_names_in_>
+    <image_paths_, embedder_, history_, n_iter_, n_features_in_, feature_names_in_>
 
     See Also
     --------
@@ -107,7 +117,7 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
 
     The equations are in ``cluster/generative/losses.py`` and ``generator.py``; the
     stages are in ``CalibrationObjective`` beside them. The diffusion model comes from
-    the package diffusers: ``pip install "sklearn-vlclust[generative]"``.
+    the package diffusers: ``pip install ".[generative]"`` in the clone.
 
     References
     ----------
@@ -155,9 +165,10 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
 
     def __init__(
         self,
-        n_clusters: Int | Auto = 8,
+        n_clusters: Int | Auto | None = 8,
         *,
         semantic_space: Words | None = None,
+        embedder: Encoder | None = None,
         image_size: Int | None = None,
         width: Int = 32,
         instance_dim: Int | None = None,
@@ -190,6 +201,7 @@ class GenerativeCalibrationClustering(BaseImageClusterer):
     ) -> None:
         self.n_clusters = n_clusters
         self.semantic_space = semantic_space
+        self.embedder = embedder
         self.image_size = image_size
         self.width = width
         self.instance_dim = instance_dim

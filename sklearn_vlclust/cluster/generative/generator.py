@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..._backend._device import to_device
+from ..._backend._packages import install_command
 from ..._backend._products import Linear, linear, pick_outputs
 
 # Linear noise schedule of DDPM (the paper leaves it open).
@@ -32,7 +33,7 @@ def import_diffusers():
     except ImportError as error:
         raise ImportError(
             "GenerativeCalibrationClustering generates with diffusers: "
-            'pip install "sklearn-vlclust[generative]".'
+            f"{install_command('generative')}"
         ) from error
     return diffusers
 

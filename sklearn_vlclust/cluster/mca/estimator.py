@@ -62,13 +62,15 @@ class MCAClustering(BaseDeepClusterer):
     :data:`sklearn_vlclust.cluster.mca.presets.MCA`.
 
     Parameters: <n_clusters>
-    semantic_space : "wordnet", Vocabulary, SemanticSpace, list of str or None, \
-default="wordnet"
+    semantic_space : "auto", "wordnet", Vocabulary, SemanticSpace, list of str or None,\
+ default="auto"
         The nouns. A vocabulary is filtered by a :class:`SemanticSpace` with its
         defaults. A :class:`SemanticSpace` is cloned and fitted, its `n_clusters` and
         `random_state` following this estimator's. "wordnet" is all nouns of WordNet.
-        With None there are no words, and image consistency works alone.
-    <embedder>
+        With None there are no words, and image consistency works alone. "auto" is
+        "wordnet" for pictures, and for embeddings if `embedder` says what made them;
+        otherwise None, with a warning.
+    <auto_embedder>
     semantic_weight : "auto" or float in [0, 1], default="auto"
         How far the nouns are trusted. "auto" compares how well noun mixtures and images
         keep neighboring images together (not in the paper).
@@ -125,7 +127,7 @@ default="wordnet"
     <semantic_space_, semantic_weight_>
     network_ : torch.nn.Module
         Heads and attention, on the CPU.
-    <embedder_, history_, n_iter_, n_features_in_, feature_names_in_>
+    <image_paths_, embedder_, history_, n_iter_, n_features_in_, feature_names_in_>
 
     See Also
     --------
@@ -164,7 +166,7 @@ default="wordnet"
 
     _parameter_constraints: dict = {
         **BaseDeepClusterer._parameter_constraints,
-        "semantic_space": SEMANTIC_SPACE,
+        "semantic_space": [*SEMANTIC_SPACE, StrOptions({"auto"})],
         "semantic_weight": [
             StrOptions({"auto"}),
             Interval(Real, 0, 1, closed="both"),
@@ -195,10 +197,10 @@ default="wordnet"
 
     def __init__(
         self,
-        n_clusters: Int | Auto = 8,
+        n_clusters: Int | Auto | None = 8,
         *,
-        semantic_space: Words | None = "wordnet",
-        embedder: Encoder | None = None,
+        semantic_space: Words | Auto | None = "auto",
+        embedder: Encoder | None = "auto",
         semantic_weight: Float | Auto = "auto",
         k_i: Int = 10,
         k_s: Int = 5,
@@ -320,7 +322,7 @@ default="wordnet"
 
     def _find_words(self, rows, sample, rng, device):
         return find_words(
-            self.semantic_space,
+            self._resolve_words(),
             rows,
             sample,
             self._n_clusters,

@@ -78,7 +78,7 @@ class RateReductionClustering(BaseDeepClusterer):
     hidden_dim : int or None, default=None
         Width of the pre-feature layer of Table 7a, which starts at random. If None,
         there is none, and features are linear in the embeddings.
-    <embedder, eps>
+    <auto_embedder, eps>
     gamma : float, default=0.2
         Entropy of the membership in training (eq. 3); the larger, the more images
         belong together.
@@ -124,7 +124,7 @@ class RateReductionClustering(BaseDeepClusterer):
     <cluster_names_, name_scores_, name_confidences_, semantic_space_, semantic_weight_>
     network_ : torch.nn.Module
         Layers and clusters, on the CPU.
-    <embedder_, history_, n_iter_, n_features_in_, feature_names_in_>
+    <image_paths_, embedder_, history_, n_iter_, n_features_in_, feature_names_in_>
 
     See Also
     --------
@@ -182,12 +182,12 @@ class RateReductionClustering(BaseDeepClusterer):
 
     def __init__(
         self,
-        n_clusters: Int | Auto = "auto",
+        n_clusters: Int | Auto | None = "auto",
         *,
         semantic_space: Words | None = None,
         n_components: Int | Auto = "auto",
         hidden_dim: Int | None = None,
-        embedder: Encoder | None = None,
+        embedder: Encoder | None = "auto",
         eps: Float = 0.1,
         gamma: Float = 0.2,
         n_columns: Int | None = 16,

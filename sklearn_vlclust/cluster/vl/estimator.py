@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
@@ -53,12 +52,7 @@ class VLClustering(BaseDeepClusterer):
         :class:`SemanticSpace`. If None, no words and no names. "auto" is "wordnet" for
         pictures, and for embeddings if `embedder` says what made them; otherwise None,
         with a warning.
-    embedder : "auto", "offline", encoder instance or None, default="auto"
-        Embeds images, texts and nouns that have no vector, where needed. If None,
-        :class:`~sklearn_vlclust.CLIPEmbedder`; "offline"
-        :class:`~sklearn_vlclust.OfflineEmbedder`; "auto" the former where its weights
-        are here or can be fetched, else the latter, with a warning. An instance is
-        cloned.
+    <auto_embedder>
     n_neighbors : int, default=32
         Largest number of nearest neighbors of an image in the graphs. Half of the mean
         size of a cluster, but at least 10, is the smallest.
@@ -72,7 +66,7 @@ class VLClustering(BaseDeepClusterer):
         a sample of them if there are many.
     network_ : torch.nn.Module
         The classifier, on the CPU.
-    <embedder_, history_, n_iter_, n_features_in_, feature_names_in_>
+    <image_paths_, embedder_, history_, n_iter_, n_features_in_, feature_names_in_>
 
     Warns
     -----
@@ -128,7 +122,7 @@ class VLClustering(BaseDeepClusterer):
 
     def __init__(
         self,
-        n_clusters: Int | Auto = "auto",
+        n_clusters: Int | Auto | None = "auto",
         *,
         semantic_space: Words | Auto | None = "auto",
         embedder: Encoder | None = "auto",
@@ -230,19 +224,3 @@ class VLClustering(BaseDeepClusterer):
     def _run_epochs(self, criterion, batches, **options):
         del options["device"]
         return criterion.run(self.network_, **options)
-
-    def _resolve_words(self):
-        """Return what `semantic_space` stands for."""
-        if not isinstance(self.semantic_space, str) or self.semantic_space != "auto":
-            return self.semantic_space
-        if self.embedder_ is not None or not isinstance(self.embedder, str | None):
-            return "wordnet"
-        warnings.warn(
-            "X is embeddings, and nothing tells which encoder made them: there are no "
-            "words, and the clusters get no names. Give the encoder as embedder, or "
-            "nouns with vectors as semantic_space=Vocabulary(nouns, embeddings=...); "
-            "semantic_space=None is no words, without this warning.",
-            UserWarning,
-            stacklevel=6,
-        )
-        return None
