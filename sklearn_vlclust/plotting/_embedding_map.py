@@ -19,8 +19,8 @@ from ..neighbors import nearest
 from ._assignments import check_labels, read_labels, read_names, read_rows
 from ._drawing import new_axes
 
-# Contrast of 3:1 with black and with white pages; distinct with normal vision and with
-# all kinds of color blindness (measured in tests/plotting).
+# Contrast of 3:1 with black and with white pages. All are distinct with normal vision,
+# the first eight also with all kinds of color blindness (measured in tests/plotting).
 PALETTE = (
     "#693cff",
     "#d27800",
@@ -30,8 +30,24 @@ PALETTE = (
     "#c30fc3",
     "#00785a",
     "#c369b4",
+    "#00a500",
+    "#e1001e",
+    "#5a6987",
+    "#c36969",
+    "#969600",
+    "#9669e1",
+    "#ff2db4",
+    "#3c780f",
+    "#879687",
+    "#0096a5",
+    "#0069ff",
+    "#c31e3c",
+    "#f0694b",
+    "#695aa5",
+    "#3ca55a",
+    "#ff00ff",
 )
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # 56 pairs before one is repeated
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # 168 pairs before one is repeated
 NOISE = "#808080"
 
 _AXES = 50  # principal axes that t-SNE sees

@@ -1,8 +1,10 @@
 startTheme();
 startDialog();
-startThumbnails();
+startGrids();
+startSelection();
 startClusters();
 startMatrix();
 startMap();
+startLasso();
 startFilter();
 applyFilter();

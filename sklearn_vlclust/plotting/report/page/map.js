@@ -1,4 +1,5 @@
-// The map of all images: a canvas with a thumbnail at the pointer or the focus.
+// The map of all images: a canvas with a thumbnail at the pointer or the focus, and
+// where it is enlarged, wherever there is room.
 
 const canvas = byId("map-canvas");
 const tip = byId("map-tip");
@@ -6,6 +7,8 @@ let current = null; // the image that is pointed at
 let pending = false;
 const layer = el("canvas"); // all marks, drawn anew when they move or change
 let stale = true;
+const PICTURE = 44; // side of a picture on the enlarged map, in pixels
+const ENLARGED = 1.5; // from this scale on there are pictures
 
 // Pointing at an image moves a ring over the layer; anything else draws it again.
 function redraw({ layerToo = true } = {}) {
@@ -31,7 +34,8 @@ function draw() {
   const context = canvas.getContext("2d");
   context.drawImage(layer, 0, 0);
   context.scale(ratio, ratio);
-  if (!tip.hidden) ring(context);
+  if (!tip.hidden) ring(context, current);
+  drawLasso(context);
 }
 
 function drawLayer(ratio) {
@@ -49,7 +53,41 @@ function drawLayer(ratio) {
     }
   }
   context.globalAlpha = 1;
-  writeNumbers(context);
+  if (view.scale >= ENLARGED) drawPictures(context);
+  markPickedOnMap(context);
+  writeNames(context);
+}
+
+// As many pictures as fit side by side; where they are crowded, the most typical ones.
+function drawPictures(context) {
+  typicalFirst ??= sortImages(images.place.keys(), "typicality");
+  const taken = new Map(); // corners of pictures, by cells of their size
+  const cellOf = (x, y) => `${Math.floor(x / PICTURE)} ${Math.floor(y / PICTURE)}`;
+  const steps = [-PICTURE, 0, PICTURE];
+  for (const i of typicalFirst) {
+    const [x, y] = toScreen(images.place[i]);
+    if (!state.visible[i] || x < 0 || y < 0 || x > view.width || y > view.height) continue;
+    const near = steps.flatMap((dx) => steps.map((dy) => taken.get(cellOf(x + dx, y + dy))));
+    if (near.some((at) => at && Math.abs(at[0] - x) < PICTURE && Math.abs(at[1] - y) < PICTURE)) continue;
+    taken.set(cellOf(x, y), [x, y]);
+    context.fillStyle = clusterOf(i).color;
+    context.fillRect(x - PICTURE / 2, y - PICTURE / 2, PICTURE, PICTURE);
+    drawPicture(context, i, x - PICTURE / 2 + 2, y - PICTURE / 2 + 2, PICTURE - 4, () => redraw());
+  }
+}
+let typicalFirst = null;
+
+function markPickedOnMap(context) {
+  context.lineWidth = 2;
+  context.strokeStyle = color("text");
+  context.beginPath();
+  for (let i = 0; i < N; i++) {
+    if (!picked[i]) continue;
+    const [x, y] = toScreen(images.place[i]);
+    context.moveTo(x + radius() + 1, y);
+    context.arc(x, y, radius() + 1, 0, 2 * Math.PI);
+  }
+  context.stroke();
 }
 
 function addMark(context, group, i) {
@@ -67,41 +105,56 @@ function median(values) {
   return values.sort((a, b) => a - b)[values.length >> 1];
 }
 
-function writeNumbers(context) {
-  context.font = "bold 14px system-ui, sans-serif";
+// Names of the clusters, the largest first, each beside its middle where it hides no
+// other; where there is no room, the number alone, or nothing until it is enlarged.
+function writeNames(context) {
+  const size = 14;
+  context.font = `bold ${size}px system-ui, sans-serif`;
   context.textAlign = "center";
   context.textBaseline = "middle";
   context.lineWidth = 4;
   context.lineJoin = "round";
   context.strokeStyle = color("ground");
   context.fillStyle = color("text");
-  const named = clusters.length <= 15 && view.width > 600 && clusters.some(({ names }) => names.length);
   const taken = [];
-  for (const cluster of clusters) {
-    cluster.middle ??= [0, 1].map((axis) => median(cluster.members.map((i) => images.place[i][axis])));
+  for (const cluster of [...clusters].sort((a, b) => b.size - a.size)) {
     if (!cluster.members.some((i) => state.visible[i])) continue;
+    cluster.middle ??= [0, 1].map((axis) => median(cluster.members.map((i) => images.place[i][axis])));
     const [x, y] = toScreen(cluster.middle);
-    const full = named ? shortened(clusterTitle(cluster)) : String(cluster.label);
-    const text = isFree(context, full, x, y, taken) ? full : String(cluster.label);
-    context.strokeText(text, x, y);
-    context.fillText(text, x, y);
+    if (x < 0 || y < 0 || x > view.width || y > view.height) continue;
+    const box = [shortened(clusterTitle(cluster)), String(cluster.label)]
+      .flatMap((text) => placesFor(context, text, x, y, size))
+      .find((one) => isFree(one, taken));
+    if (!box) continue;
+    taken.push(box);
+    context.strokeText(box.text, box.x, box.y);
+    context.fillText(box.text, box.x, box.y);
   }
 }
 
-// Whether a text hides none of those written before; if so, its place is taken.
-function isFree(context, text, x, y, taken) {
+// Boxes for a text: at a place, above, below, and beside it, all within the map.
+function placesFor(context, text, x, y, size) {
   const half = context.measureText(text).width / 2;
-  const free = taken.every((box) => Math.abs(box.y - y) > 16 || Math.abs(box.x - x) > box.half + half);
-  if (free) taken.push({ x, y, half });
-  return free;
+  const line = size + 4;
+  const steps = [[0, 0], [0, -1], [0, 1], [0, -2], [0, 2], [1, 0], [-1, 0], [1, -1], [-1, -1], [1, 1], [-1, 1]];
+  return steps.map(([right, down]) => ({
+    text, half,
+    x: Math.max(half + 2, Math.min(view.width - half - 2, x + right * (half + size))),
+    y: Math.max(size, Math.min(view.height - size, y + down * line)),
+  }));
+}
+
+function isFree(box, taken) {
+  return taken.every((other) =>
+    Math.abs(other.y - box.y) > 17 || Math.abs(other.x - box.x) > other.half + box.half + 4);
 }
 
 function shortened(text) {
   return text.length > 24 ? `${text.slice(0, 23)}…` : text;
 }
 
-function ring(context) {
-  const [x, y] = toScreen(images.place[current]);
+function ring(context, i) {
+  const [x, y] = toScreen(images.place[i]);
   context.lineWidth = 3;
   context.strokeStyle = color("text");
   context.beginPath();
@@ -114,7 +167,7 @@ function pointAt(i) {
   current = i;
   tip.hidden = i === null;
   if (i !== null) {
-    tip.replaceChildren(imageElement(i), nameOf(images.name[i]),
+    tip.replaceChildren(picture(i), nameOf(images.name[i]),
       el("span", { class: "muted" }, chip(clusterOf(i)), nameOf(clusterTitle(clusterOf(i)))));
     placeTip();
   }
@@ -165,15 +218,21 @@ const MAP_KEYS = {
   ArrowDown: () => goTo(imageTowards(current, 0, -1)),
   PageDown: () => goTo(anotherCluster(1)),
   PageUp: () => goTo(anotherCluster(-1)),
-  Enter: () => openImage(current),
-  " ": () => openImage(current),
+  Enter: () => openOnMap(current),
+  " ": () => openOnMap(current),
+  s: () => pick([current], !picked[current]),
   "+": () => zoom(1.5),
   "=": () => zoom(1.5),
   "-": () => zoom(1 / 1.5),
   0: () => zoom(0),
   Escape: () => pointAt(null),
 };
-const NEED_IMAGE = ["ArrowRight", "ArrowLeft", "ArrowUp", "ArrowDown", "Enter", " "];
+const NEED_IMAGE = ["ArrowRight", "ArrowLeft", "ArrowUp", "ArrowDown", "Enter", " ", "s"];
+
+// The dialog goes on through the images of its cluster.
+function openOnMap(i) {
+  openImage(i, sortImages(clusterOf(i).members.filter((j) => state.visible[j]), state.order));
+}
 
 function zoom(factor) {
   const at = current === null ? [] : toScreen(images.place[current]);
@@ -193,9 +252,12 @@ function startPointer() {
   let from = null, moved = false;
   canvas.addEventListener("pointerdown", (event) => {
     from = [event.clientX, event.clientY];
-    moved = false;
+    moved = lassoStarts(event);
   });
+  canvas.addEventListener("pointerup", lassoEnds);
+  canvas.addEventListener("pointercancel", lassoEnds);
   canvas.addEventListener("pointermove", (event) => {
+    if (lassoMoves(event)) return;
     if (from && event.buttons && view.scale > 1) {
       const [dx, dy] = [event.clientX - from[0], event.clientY - from[1]];
       moved ||= Math.hypot(dx, dy) > 4;
@@ -209,10 +271,10 @@ function startPointer() {
     }
     pointAt(imageAt(event.offsetX, event.offsetY));
   });
-  canvas.addEventListener("pointerleave", () => { from = null; pointAt(null); });
+  canvas.addEventListener("pointerleave", () => { from = null; if (!lasso.path) pointAt(null); });
   canvas.addEventListener("click", (event) => {
     const i = imageAt(event.offsetX, event.offsetY);
-    if (!moved && i !== null) openImage(i);
+    if (!moved && i !== null) openOnMap(i);
   });
   canvas.addEventListener("wheel", (event) => {
     if (!event.ctrlKey && document.activeElement !== canvas) return; // the page scrolls
