@@ -12,19 +12,18 @@ SIDE = 256
 _DARK, _EMPTY = 50, 4
 # The shorter side of a tiny picture, in pixels and as a share of the usual one.
 _TINY, _SMALL = 100, 0.5
+_GRAYS = np.arange(256)
 # Fewest pictures that show how sharp is usual.
 _FEWEST = 30
 
 
-def measure(picture, size):
+def measure(picture):
     """Return how good a picture is, as numbers.
 
     Parameters
     ----------
     picture : PIL image
-        Decoded; large ones may be reduced.
-    size : (int, int)
-        Its width and height as stored.
+        Decoded for `SIDE`: one that was larger may be reduced.
 
     Returns
     -------
@@ -35,16 +34,18 @@ def measure(picture, size):
     """
     gray = picture.convert("L")
     gray.thumbnail((SIDE, SIDE), Image.Resampling.BILINEAR)
-    values = np.asarray(gray, dtype=np.float32)
-    deviation = float(values.std())
+    share = np.array(gray.histogram()) / (gray.width * gray.height)
+    mean = share @ _GRAYS
+    deviation = float(np.sqrt(share @ (_GRAYS - mean) ** 2))
+    light = int(np.searchsorted(share.cumsum(), 0.95))
     sharpness = np.nan
-    if max(values.shape) >= SIDE // 2 and min(values.shape) > 2 and deviation > _EMPTY:
-        middle = values[1:-1, 1:-1]
+    if max(gray.size) >= SIDE // 2 and min(gray.size) > 2 and deviation > _EMPTY:
+        values = np.asarray(gray, dtype=np.int16)
         around = values[:-2, 1:-1] + values[2:, 1:-1]
-        around = around + values[1:-1, :-2] + values[1:-1, 2:]
-        detail = float(np.abs(4 * middle - around).mean())
+        around += values[1:-1, :-2] + values[1:-1, 2:]
+        detail = float(np.abs(4 * values[1:-1, 1:-1] - around).mean())
         sharpness = float(np.log(max(detail, 1e-6) / deviation))
-    return min(size), float(np.quantile(values, 0.95)), deviation, sharpness
+    return min(picture.size), light, deviation, sharpness
 
 
 def find_flaws(quality, most):

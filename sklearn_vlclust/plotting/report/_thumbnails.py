@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from ...data.images import ImageSource, UnreadableImageError, iter_decoded
 from ._quality import SIDE, measure
@@ -62,7 +62,7 @@ def make_thumbnails(images, order=None, budget=BUDGET, n_jobs=None):
 def _draw_sheets(images, side, n_jobs):
     def prepare(source):
         picture = source.decode(max(side, SIDE))
-        return _square(picture, side), measure(picture, source.size())
+        return _square(picture, side), measure(picture)
 
     columns = SHEET // side
     per_sheet = columns**2
@@ -84,7 +84,14 @@ def _draw_sheets(images, side, n_jobs):
 
 def _square(picture, side):
     """Return the central square of a picture with a given side."""
-    return ImageOps.fit(picture, (side, side), Image.Resampling.BICUBIC)
+    shortest = min(picture.size)
+    left, top = ((length - shortest) / 2 for length in picture.size)
+    return picture.resize(
+        (side, side),
+        Image.Resampling.BICUBIC,
+        (left, top, left + shortest, top + shortest),
+        reducing_gap=2,
+    )
 
 
 def _encode(sheet):
