@@ -73,6 +73,7 @@ def units(text):
     return np.frombuffer(raw, dtype="<u2").tolist()
 
 
+UNFOLD = "document.querySelectorAll('details').forEach(node => { node.open = true })"
 UNITS = "text => [...Array(text.length).keys()].map(i => text.charCodeAt(i))"
 
 
@@ -86,8 +87,9 @@ def test_all_sections_are_there(report, open_report):
     assert all(b - a <= 1 for a, b in pairwise(headings))
     assert page.locator("#sizes-table tbody tr").count() == 6
     assert page.locator("article.cluster").count() == 6
-    assert page.locator("#duplicate-list > li").count() == 2
-    assert page.locator("#outlier-list li").count() == 2
+    page.evaluate(UNFOLD)
+    sync_api.expect(page.locator("#duplicates-list .pairs > li")).to_have_count(2)
+    sync_api.expect(page.locator("#outliers-list li")).to_have_count(2)
     assert page.locator(".curve polyline").count() == 2  # a gap between
     assert page.inner_text("#status") == "All 90 images in 5 clusters"
 
@@ -119,12 +121,14 @@ def test_hostile_text_is_shown_as_it_is(text, open_report):
     )
     page = open_report(report)
     page.locator(".why summary").first.click()
+    page.evaluate(UNFOLD)
+    page.locator("#outliers-list .thumb").wait_for()
     page.locator(".why tbody tr").first.wait_for()
     page.locator(".cluster .thumb[data-image='0']").first.click()
     for selector, attribute in (
         ("#dialog-title", "textContent"),
-        ("#duplicate-list .name", "textContent"),
-        ("#outlier-list .thumb", "ariaLabel"),
+        ("#duplicates-list .name", "textContent"),
+        ("#outliers-list .thumb", "ariaLabel"),
         (".cluster .thumb", "title"),
         (".why tbody .name", "textContent"),
     ):
@@ -457,7 +461,9 @@ def test_folders_flaws_and_uncertain_names(report, open_report):
     titles = page.locator("article h3").all_inner_texts()
     assert titles[4] == "4 perhaps: noun 4" and titles[0] == "0 noun 0"
     assert "(3 images)" in page.inner_text("#flaws summary")
-    assert page.locator("#flaw-list h3").all_text_contents() == [
+    page.locator("#flaws summary").click()
+    sync_api.expect(page.locator("#flaws-list h3")).to_have_count(2)
+    assert page.locator("#flaws-list h3").all_text_contents() == [
         "Blurred (1)",
         "Tiny (2)",
     ]
@@ -465,7 +471,7 @@ def test_folders_flaws_and_uncertain_names(report, open_report):
     page = open_report(draw_report(names, np.arange(20) % 5 // 2))
     assert "folders: giraffe 4, horse 4" in page.inner_text("#cluster-0")
     page.locator("#folders summary").click()
-    page.locator("#folder-table button").click()
+    page.locator("#folders-list button").click()
     sync_api.expect(page.locator("#status")).to_contain_text("4 of 20 images")
     page.get_by_role("button", name="Clear").click()
     page.select_option("#filter-folder", "giraffe")
@@ -554,9 +560,7 @@ CONTRASTS = """() => {
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out(report, open_report, scheme):
     page = open_report(report, color_scheme=scheme)
-    page.evaluate(
-        "document.querySelectorAll('details').forEach(d => { d.open = true })"
-    )
+    page.evaluate(UNFOLD)
     found = page.evaluate(CONTRASTS)
     assert len(found) > 100
     assert [row for row in found if row[0] < 4.5] == []
@@ -587,9 +591,7 @@ def test_a_phone_needs_no_sideways_scrolling(open_report, width):
     )
     page = open_report(report, width=width)
     page.evaluate("cards.forEach(fillCard)")
-    page.evaluate(
-        "document.querySelectorAll('details').forEach(d => { d.open = true })"
-    )
+    page.evaluate(UNFOLD)
     assert page.evaluate("document.documentElement.scrollWidth") == width
     page.locator(".cluster .thumb").first.click()
     box = page.locator("#image-dialog").bounding_box()

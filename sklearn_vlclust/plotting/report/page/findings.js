@@ -2,42 +2,58 @@
 
 const FLAWS = { blurred: "Blurred", dark: "Dark", empty: "Empty", tiny: "Tiny" };
 
+// How many of each there are, and the pictures once they are unfolded.
 function renderFindings() {
-  renderDuplicates();
-  renderOutliers();
-  renderFlaws();
-  renderFolders();
+  for (const [id, finding] of Object.entries(FINDINGS)) {
+    const shown = finding.find();
+    const [summary, unit] = [byId(id).querySelector("summary"), finding.unit];
+    summary.dataset.text ??= summary.textContent;
+    summary.textContent = summary.dataset.text + (unit ? ` (${count(shown.length, unit)})` : "");
+    byId(`${id}-list`).replaceChildren(...(!byId(id).open ? []
+      : shown.length ? finding.draw(shown)
+        : [el("p", { class: "note" }, finding.all ? "None of the images that match." : "None were found.")]));
+  }
 }
 
-function renderDuplicates() {
-  const shown = data.duplicates.filter(([group]) => group.some((i) => state.visible[i]));
-  byId("duplicate-list").replaceChildren(...shown.map(([group, others, reasons]) => {
+const isVisible = (i) => state.visible[i];
+const FINDINGS = {
+  duplicates: {
+    unit: "group", all: data.duplicates.length, draw: drawDuplicates,
+    find: () => data.duplicates.filter(([group]) => group.some(isVisible)),
+  },
+  outliers: {
+    unit: "image", all: data.outliers.length, draw: drawOutliers,
+    find: () => data.outliers.filter(([i]) => isVisible(i)),
+  },
+  flaws: {
+    unit: "image", all: Object.keys(data.flaws).length, draw: drawFlaws,
+    find: () => Object.keys(FLAWS).flatMap((flaw) => (data.flaws[flaw] ?? []).filter(isVisible).map((i) => [flaw, i])),
+  },
+  folders: { all: N, draw: drawFolders, find: () => state.groups },
+};
+
+function drawDuplicates(shown) {
+  return [el("ul", { class: "pairs" }, ...shown.map(([group, others, reasons]) => {
     const apart = new Set(group.map(clusterOf)).size > 1;
     const names = group.flatMap((i) => [nameOf(images.name[i]), el("br")]).slice(0, -1);
     return el("li", {},
       thumbnailList(group, "Possible duplicates"),
       el("p", {}, reasons.join(", "), apart ? ", in several clusters" : ""),
       el("p", {}, ...names, others ? `, and ${others.toLocaleString("en")} more` : ""));
-  }));
-  byId("duplicate-list").hidden = !shown.length;
-  note("duplicates", shown.length, data.duplicates.length, "group");
+  }))];
 }
 
-function renderOutliers() {
-  const shown = data.outliers.filter(([i]) => state.visible[i]);
+function drawOutliers(shown) {
   const scores = new Map(shown);
-  const about = (i) => el("span", {}, `${fixed(scores.get(i), 1)} `, clusterLink(clusterOf(i)));
-  byId("outlier-list").replaceChildren(
-    ...shown.length ? [thumbnailList(shown.map(([i]) => i), "Outliers", { note: about })] : []);
-  note("outliers", shown.length, data.outliers.length, "image");
+  const note = (i) => el("span", {}, `${fixed(scores.get(i), 1)} `, clusterLink(clusterOf(i)));
+  return [thumbnailList(shown.map(([i]) => i), "Outliers", { note })];
 }
 
-function renderFlaws() {
-  const shown = Object.keys(FLAWS).map((flaw) => [flaw, (data.flaws[flaw] ?? []).filter((i) => state.visible[i])]);
-  byId("flaw-list").replaceChildren(...shown.filter(([, list]) => list.length).flatMap(([flaw, list]) => [
-    el("h3", {}, `${FLAWS[flaw]} (${list.length})`), thumbnailList(list, FLAWS[flaw])]));
-  const sum = (lists) => lists.reduce((total, list) => total + list.length, 0);
-  note("flaws", sum(shown.map(([, list]) => list)), sum(Object.values(data.flaws)), "image");
+function drawFlaws(shown) {
+  return Object.keys(FLAWS).flatMap((flaw) => {
+    const list = shown.filter(([other]) => other === flaw).map(([, i]) => i);
+    return list.length ? [el("h3", {}, `${FLAWS[flaw]} (${list.length})`), thumbnailList(list, FLAWS[flaw])] : [];
+  });
 }
 
 // Folders of some images, the one with most of them first: [number, images].
@@ -56,15 +72,13 @@ function foldersOf(group, most = 3) {
   return el("span", {}, namesOf(shown), all.length > most ? `, and ${count(all.length - most, "other")}` : "");
 }
 
-function renderFolders() {
-  byId("folders").hidden = folderNames.length < 2;
-  if (folderNames.length < 2) return;
-  const rows = state.groups.map((group) => {
-    const apart = foldersAmong(group.members).slice(1).flatMap(([, list]) => list).filter((i) => state.visible[i]);
+function drawFolders(shown) {
+  const rows = shown.map((group) => {
+    const apart = foldersAmong(group.members).slice(1).flatMap(([, list]) => list).filter(isVisible);
     const button = el("button", { type: "button", onclick: () => showOnly(apart) }, `Show ${apart.length.toLocaleString("en")}`);
     return [clusterLink(group), foldersOf(group, 5), apart.length ? button : ""];
   });
-  fillTable(byId("folder-table"), ["cluster", "folders", "in other folders"], rows);
+  return [fillTable(el("table"), ["cluster", "folders", "in other folders"], rows)];
 }
 
 // Select images, and show no others.
@@ -75,12 +89,7 @@ function showOnly(list) {
   byId("results").scrollIntoView();
 }
 
-function note(id, shown, all, thing) {
-  byId(`${id}-empty`)?.remove();
-  const summary = byId(id).querySelector("summary");
-  summary.dataset.text ??= summary.textContent;
-  summary.textContent = `${summary.dataset.text} (${count(shown, thing)})`;
-  if (shown) return;
-  const text = all ? "None of the images that match." : "None were found.";
-  byId(id).append(el("p", { id: `${id}-empty`, class: "note" }, text));
+function startFindings() {
+  byId("folders").hidden = folderNames.length < 2;
+  for (const id of Object.keys(FINDINGS)) byId(id).addEventListener("toggle", renderFindings);
 }

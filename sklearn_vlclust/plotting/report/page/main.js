@@ -6,5 +6,6 @@ startClusters();
 startMatrix();
 startMap();
 startLasso();
+startFindings();
 startFilter();
 applyFilter();

@@ -9,13 +9,19 @@ const layer = el("canvas"); // all marks, drawn anew when they move or change
 let stale = true;
 const PICTURE = 44; // side of a picture on the enlarged map, in pixels
 const ENLARGED = 1.5; // from this scale on there are pictures
+const PLAIN = 2.5; // marks of a smaller radius are squares: their shapes are not seen
+const CROWD = 8000; // so are more marks than this: squares are drawn ten times as fast
+let onScreen = false; // else nothing is drawn
 
 // Pointing at an image moves a ring over the layer; anything else draws it again.
 function redraw({ layerToo = true } = {}) {
   stale ||= layerToo;
   if (pending) return;
   pending = true;
-  requestAnimationFrame(() => { pending = false; draw(); });
+  requestAnimationFrame(() => {
+    pending = false;
+    if (onScreen) draw();
+  });
 }
 
 function radius() {
@@ -24,7 +30,6 @@ function radius() {
 
 function draw() {
   const ratio = devicePixelRatio || 1;
-  [view.width, view.height] = [canvas.clientWidth, canvas.clientHeight];
   if (!view.width) return;
   if (stale) drawLayer(ratio);
   stale = false;
@@ -43,13 +48,17 @@ function drawLayer(ratio) {
   layer.height = Math.round(view.height * ratio);
   const context = layer.getContext("2d");
   context.scale(ratio, ratio);
+  const inSight = groups.map((group) => group.members.map((i) => [i, ...toScreen(images.place[i])])
+    .filter(([, x, y]) => x > -9 && y > -9 && x < view.width + 9 && y < view.height + 9));
+  const crowd = inSight.reduce((sum, list) => sum + list.length, 0) > CROWD;
   for (const lit of [0, 1]) { // what is filtered out lies below
     context.globalAlpha = lit ? 1 : 0.12;
-    for (const group of [...groups].reverse()) {
-      context.fillStyle = group.color;
-      context.beginPath();
-      for (const i of group.members) if (state.visible[i] === lit) addMark(context, group, i);
-      context.fill(); // all at once: thousands of single marks take three times as long
+    for (let at = groups.length - 1; at >= 0; at--) {
+      context.fillStyle = groups[at].color;
+      const size = (groups[at] === noise ? 0.6 : 1) * radius();
+      const shown = inSight[at].filter(([i]) => state.visible[i] === lit);
+      if (crowd || size < PLAIN) for (const [, x, y] of shown) context.fillRect(x - size, y - size, 2 * size, 2 * size);
+      else fillMarks(context, MARKS[groups[at].marker], size, shown);
     }
   }
   context.globalAlpha = 1;
@@ -90,15 +99,17 @@ function markPickedOnMap(context) {
   context.stroke();
 }
 
-function addMark(context, group, i) {
-  const [x, y] = toScreen(images.place[i]);
-  if (x < -9 || y < -9 || x > view.width + 9 || y > view.height + 9) return;
-  const size = group === noise ? 0.6 * radius() : radius();
-  MARKS[group.marker].forEach(([right, down], corner) => {
-    if (corner) context.lineTo(x + size * right, y + size * down);
-    else context.moveTo(x + size * right, y + size * down);
-  });
-  context.closePath();
+// All at once: thousands of single marks take three times as long.
+function fillMarks(context, mark, size, places) {
+  context.beginPath();
+  for (const [, x, y] of places) {
+    mark.forEach(([right, down], corner) => {
+      if (corner) context.lineTo(x + size * right, y + size * down);
+      else context.moveTo(x + size * right, y + size * down);
+    });
+    context.closePath();
+  }
+  context.fill();
 }
 
 function median(values) {
@@ -299,7 +310,14 @@ function startMap() {
   byId("map-out").addEventListener("click", () => zoom(1 / 1.5));
   byId("map-all").addEventListener("click", () => zoom(0));
   startPointer();
-  new ResizeObserver(() => redraw()).observe(canvas);
+  new ResizeObserver(() => {
+    [view.width, view.height] = [canvas.clientWidth, canvas.clientHeight];
+    redraw();
+  }).observe(canvas);
+  new IntersectionObserver((entries) => {
+    onScreen = entries.at(-1).isIntersecting;
+    redraw({ layerToo: false });
+  }, { rootMargin: "300px" }).observe(canvas);
   themeListeners.push(() => redraw());
 }
 
