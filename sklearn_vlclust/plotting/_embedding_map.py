@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+import textwrap
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from PIL import Image
+from PIL import Image, ImageOps
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_consistent_length
 
@@ -18,6 +19,9 @@ from ..data.rows import UnitRows
 from ..neighbors import nearest
 from ._assignments import check_labels, read_labels, read_names, read_rows
 from ._drawing import new_axes
+
+if TYPE_CHECKING:
+    from matplotlib.transforms import Bbox
 
 # Contrast of 3:1 with black and with white pages. All are distinct with normal vision,
 # the first eight also with all kinds of color blindness (measured in tests/plotting).
@@ -63,8 +67,8 @@ class EmbeddingMapDisplay:
     """All images on one plane, like ones near each other, colored by cluster.
 
     Only nearness means something: distances between islands, their sizes and the axes
-    do not. Clusters have numbers at their medians, and a pair of color and marker
-    each.
+    do not. Clusters have their names at their medians, or their numbers where there are
+    no names or no room, and a pair of color and marker each.
 
     Build it by :meth:`from_estimator` or :meth:`from_embeddings`.
 
@@ -75,7 +79,7 @@ class EmbeddingMapDisplay:
     labels : ndarray of shape (n,), int
         Cluster of each image; a negative one is noise, which is gray.
     names : dict of int to str, or list of str, default=None
-        What clusters are called, for the legend.
+        What clusters are called.
     thumbnails : dict of int to PIL.Image.Image, default=None
         Pictures of some images by their number, drawn at their places.
 
@@ -83,7 +87,7 @@ class EmbeddingMapDisplay:
     scatters_ : list of matplotlib PathCollection
         One per cluster, in the order of their labels; noise comes first.
     texts_ : list of matplotlib Text
-        Numbers of the clusters.
+        Names or numbers of the clusters.
     images_ : list of matplotlib AnnotationBbox
         The thumbnails.
     legend_ : matplotlib Legend or None
@@ -209,7 +213,7 @@ class EmbeddingMapDisplay:
         labels : array-like of shape (n,), int
             Cluster of each row; a negative one is noise.
         names : dict of int to str, or list of str, default=None
-            What clusters are called, for the legend.
+            What clusters are called.
         <from_estimator.images, n_samples, random_state, ax, s, thumbnail_size>
 
         Returns: <drawn>
@@ -245,7 +249,7 @@ class EmbeddingMapDisplay:
         s : float, default=None
             Area of a marker in square points. If None, chosen by the number of images.
         thumbnail_size : float, default=48
-            Longer side of the thumbnails, in points.
+            Side of the thumbnails, central squares, in points.
 
         Returns: <itself>
         """
@@ -275,7 +279,37 @@ class EmbeddingMapDisplay:
                 fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5)
             )
         self.ax_.set(xticks=[], yticks=[], aspect="equal")
+        self._write_names(labels)
         return self
+
+    def _write_names(self, labels):
+        """Replace numbers by names where these hide no other, large clusters first.
+
+        A name that finds no room at the median is tried above and below it.
+        """
+        if not self.names:
+            return
+        self.figure_.draw_without_rendering()  # sets the sizes of axes and texts
+        clusters, sizes = np.unique(labels[labels >= 0], return_counts=True)
+        taken: list[Bbox] = []
+        for i in np.argsort(-sizes, kind="stable"):
+            text, number = self.texts_[i], self.texts_[i].get_text()
+            x, y = self.ax_.transData.transform(text.get_position())
+            text.set_text(
+                textwrap.shorten(self._name(clusters[i]), 22, placeholder="…")
+            )
+            height = text.get_window_extent().height
+            for step in (0, 1, -1, 2, -2):
+                place = self.ax_.transData.inverted().transform((x, y + step * height))
+                text.set_position(place)
+                box = text.get_window_extent()
+                if box.count_overlaps(taken) == 0:
+                    break
+            else:
+                text.set_text(number)
+                text.set_position(self.ax_.transData.inverted().transform((x, y)))
+                box = text.get_window_extent()
+            taken.append(box)
 
     def _name(self, cluster):
         names = self.names or {}
@@ -297,6 +331,7 @@ class EmbeddingMapDisplay:
                 ha="center",
                 va="center",
                 path_effects=[halo],
+                in_layout=False,  # else the axes would shrink for a long name
             )
         )
 
@@ -305,11 +340,10 @@ class EmbeddingMapDisplay:
 
         self.images_ = []
         for i, picture in (self.thumbnails or {}).items():
-            picture = picture.copy()
-            picture.thumbnail((4 * size, 4 * size))
-            zoom = size / max(picture.size)
+            side = min(int(4 * size), *picture.size)
+            square = ImageOps.fit(picture, (side, side))
             box = AnnotationBbox(
-                OffsetImage(np.asarray(picture), zoom=zoom),
+                OffsetImage(np.asarray(square), zoom=size / side),
                 self.coordinates[i],
                 xybox=(0, 0.9 * size),
                 boxcoords="offset points",

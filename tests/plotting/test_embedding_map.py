@@ -128,6 +128,32 @@ def test_own_axes_names_and_thumbnails(groups):
     plt.close("all")
 
 
+def test_names_hide_no_other():
+    rng = np.random.default_rng(0)
+    labels = np.arange(600) % 30
+    places = rng.normal(size=(30, 2))[labels] + 0.02 * rng.normal(size=(600, 2))
+    names = [f"name of some length {c}" for c in range(30)]
+    display = EmbeddingMapDisplay(places, labels, names).plot()
+    display.figure_.draw_without_rendering()
+    named = [t for t in display.texts_ if not t.get_text().isdigit()]
+    assert 10 < len(named) <= 30 and named[0].get_text().startswith("0 name of")
+    boxes = [text.get_window_extent() for text in named]
+    assert all(box.count_overlaps(boxes) == 1 for box in boxes)  # itself
+    assert display.legend_ is None
+
+
+def test_thumbnails_have_one_size(groups):
+    X, labels = groups
+    pictures = [Image.new("RGB", (20 + 9 * (c % 3), 24)) for c in labels]
+    display = EmbeddingMapDisplay.from_embeddings(
+        X, labels, images=pictures, random_state=0
+    )
+    display.figure_.draw_without_rendering()
+    renderer = display.figure_.canvas.get_renderer()
+    sizes = [box.offsetbox.get_window_extent(renderer).size for box in display.images_]
+    np.testing.assert_allclose(sizes, sizes[0][0], atol=1.5)
+
+
 def test_thumbnails_of_photographs_are_kept_small(groups, tmp_path):
     import matplotlib.pyplot as plt
 

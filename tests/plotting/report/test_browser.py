@@ -588,14 +588,20 @@ def test_a_phone_needs_no_sideways_scrolling(open_report, width):
         params={"p" * 60: "v" * 200},
         duplicates=[([0, 1], 0, ["exact"])],
         outliers=[(2, 5.0)],
+        search=draw_search(np.arange(30) % 3),
+        rivals=((np.arange(30) + 1) % 3, np.full(30, 0.2)),
+        folder="/no such folder" * 9,
     )
-    page = open_report(report, width=width)
+    page = open_report(report, width=width, outside=[])
     page.evaluate("cards.forEach(fillCard)")
     page.evaluate(UNFOLD)
     assert page.evaluate("document.documentElement.scrollWidth") == width
     page.locator(".cluster .thumb").first.click()
     box = page.locator("#image-dialog").bounding_box()
     assert box["x"] >= 0 and box["x"] + box["width"] <= width
+    assert page.evaluate(
+        "(node => node.scrollWidth <= node.clientWidth)(byId('image-dialog'))"
+    )
 
 
 def test_nothing_moves_by_itself(report, open_report):

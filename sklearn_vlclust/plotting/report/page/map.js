@@ -116,6 +116,14 @@ function median(values) {
   return values.sort((a, b) => a - b)[values.length >> 1];
 }
 
+// The place of the image nearest to the median: the median itself may be beside a
+// cluster of several islands.
+function middleOf(members) {
+  const [x, y] = [0, 1].map((axis) => median(members.map((i) => images.place[i][axis])));
+  const gap = (i) => (images.place[i][0] - x) ** 2 + (images.place[i][1] - y) ** 2;
+  return images.place[members.reduce((best, i) => (gap(i) < gap(best) ? i : best))];
+}
+
 // Names of the clusters, the largest first, each beside its middle where it hides no
 // other; where there is no room, the number alone, or nothing until it is enlarged.
 function writeNames(context) {
@@ -130,7 +138,7 @@ function writeNames(context) {
   const taken = [];
   for (const cluster of [...clusters].sort((a, b) => b.size - a.size)) {
     if (!cluster.members.some((i) => state.visible[i])) continue;
-    cluster.middle ??= [0, 1].map((axis) => median(cluster.members.map((i) => images.place[i][axis])));
+    cluster.middle ??= middleOf(cluster.members);
     const [x, y] = toScreen(cluster.middle);
     if (x < 0 || y < 0 || x > view.width || y > view.height) continue;
     const box = [shortened(clusterTitle(cluster)), String(cluster.label)]
