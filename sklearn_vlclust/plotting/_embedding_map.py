@@ -59,6 +59,14 @@ _ITERATIONS = 500  # measured: as trustworthy as after the usual 1,000
 _NEAR = 5  # laid-out rows that decide where another row goes
 _LIMIT = 3.0  # largest distance of those rows, in nearest-neighbor distances
 _JITTER = 0.3  # in nearest-neighbor distances
+# Where a thumbnail may lie from its place, in thumbnails: around it, near and far.
+_SHIFTS = np.array(
+    [
+        (distance * np.sin(turn), distance * np.cos(turn))
+        for distance in (0.9, 1.5, 2.2)
+        for turn in np.arange(8) * np.pi / 4
+    ]
+)
 _KEPT = 512  # pixels: longer side of a thumbnail as stored, enough to enlarge it
 
 
@@ -81,7 +89,8 @@ class EmbeddingMapDisplay:
     names : dict of int to str, or list of str, default=None
         What clusters are called.
     thumbnails : dict of int to PIL.Image.Image, default=None
-        Pictures of some images by their number, drawn at their places.
+        Pictures of some images by their number, drawn beside their places where they
+        hide no name and no other.
 
     Attributes: <ax_, figure_>
     scatters_ : list of matplotlib PathCollection
@@ -123,6 +132,7 @@ class EmbeddingMapDisplay:
     """
 
     texts_: list
+    images_: list
 
     def __init__(
         self,
@@ -272,26 +282,29 @@ class EmbeddingMapDisplay:
                 )
             )
             self._write(str(cluster), np.median(own, axis=0))
-        self._show_thumbnails(thumbnail_size)
         self.legend_ = None
         if self.names and len(self.scatters_) <= 20:
             self.legend_ = self.ax_.legend(
                 fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5)
             )
         self.ax_.set(xticks=[], yticks=[], aspect="equal")
-        self._write_names(labels)
+        self.images_ = []
+        if self.thumbnails:
+            self.ax_.margins(0.2)  # room for them
+        if self.names or self.thumbnails:
+            self.figure_.draw_without_rendering()  # sets the sizes of axes and texts
+            self._show_thumbnails(thumbnail_size, self._write_names(labels))
         return self
 
     def _write_names(self, labels):
         """Replace numbers by names where these hide no other, large clusters first.
 
-        A name that finds no room at the median is tried above and below it.
+        A name that finds no room at the median is tried above and below it. Returns the
+        boxes of all texts, in pixels.
         """
-        if not self.names:
-            return
-        self.figure_.draw_without_rendering()  # sets the sizes of axes and texts
         clusters, sizes = np.unique(labels[labels >= 0], return_counts=True)
         taken: list[Bbox] = []
+        to_data = self.ax_.transData.inverted().transform
         for i in np.argsort(-sizes, kind="stable"):
             text, number = self.texts_[i], self.texts_[i].get_text()
             x, y = self.ax_.transData.transform(text.get_position())
@@ -300,16 +313,16 @@ class EmbeddingMapDisplay:
             )
             height = text.get_window_extent().height
             for step in (0, 1, -1, 2, -2):
-                place = self.ax_.transData.inverted().transform((x, y + step * height))
-                text.set_position(place)
+                text.set_position(to_data((x, y + step * height)))
                 box = text.get_window_extent()
                 if box.count_overlaps(taken) == 0:
                     break
             else:
                 text.set_text(number)
-                text.set_position(self.ax_.transData.inverted().transform((x, y)))
+                text.set_position(to_data((x, y)))
                 box = text.get_window_extent()
             taken.append(box)
+        return taken
 
     def _name(self, cluster):
         names = self.names or {}
@@ -335,21 +348,43 @@ class EmbeddingMapDisplay:
             )
         )
 
-    def _show_thumbnails(self, size):
-        from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+    def _show_thumbnails(self, size, taken):
+        """Show pictures beside their places where they hide no text and no other.
 
-        self.images_ = []
+        `taken` are the boxes of the texts. Of several places, the one that covers the
+        fewest marks is taken.
+        """
+        from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+        from matplotlib.transforms import Bbox
+
+        taken, points = list(taken), self.ax_.transData.transform(self.coordinates)
+        pixels, frame = size * self.figure_.dpi / 72, self.ax_.get_window_extent()
         for i, picture in (self.thumbnails or {}).items():
+            best = None
+            for shift in pixels * _SHIFTS:
+                corner = points[i] + shift - pixels / 2
+                box = Bbox([corner, corner + pixels])
+                inside = np.all((points >= box.p0) & (points <= box.p1), axis=1)
+                free = not box.count_overlaps(taken) and frame.contains(*box.p0)
+                free = free and frame.contains(*box.p1)
+                if free and (best is None or inside.sum() < best[0]):
+                    best = inside.sum(), shift, box
+            if best is None:
+                continue
+            taken.append(best[2])
             side = min(int(4 * size), *picture.size)
             square = ImageOps.fit(picture, (side, side))
-            box = AnnotationBbox(
+            shown = AnnotationBbox(
                 OffsetImage(np.asarray(square), zoom=size / side),
                 self.coordinates[i],
-                xybox=(0, 0.9 * size),
+                xybox=best[1] * 72 / self.figure_.dpi,
                 boxcoords="offset points",
                 frameon=False,
+                pad=0,
+                arrowprops={"arrowstyle": "-", "lw": 0.6, "color": NOISE},
             )
-            self.images_.append(self.ax_.add_artist(box))
+            shown.set_in_layout(False)
+            self.images_.append(self.ax_.add_artist(shown))
 
 
 def _thumbnail(image, index):
