@@ -8,7 +8,7 @@ from importlib.resources import files
 import numpy as np
 
 from .._embedding_map import NOISE, color_and_marker
-from ._curve import draw_curve
+from .curve import draw_curve
 
 # Each may use those above it.
 SCRIPTS = (

@@ -19,11 +19,11 @@ from ...neighbors import find_duplicates
 from .._assignments import read_labels, read_names, read_rows
 from .._coding_length import CodingLengthDisplay, read_curves
 from .._embedding_map import lay_out
-from ._findings import choose_shown, find_outliers, measure_clusters
 from ._page import render
-from ._quality import find_flaws
-from ._thumbnails import Thumbnails, make_thumbnails
-from ._words import SearchVectors, make_search
+from .findings import choose_shown, find_outliers, measure_clusters
+from .quality import find_flaws
+from .thumbnails import Thumbnails, make_thumbnails
+from .words import SearchVectors, make_search
 
 if TYPE_CHECKING:
     from ...model_selection import CodingLengthKSelector

@@ -4,8 +4,8 @@ import pytest
 from sklearn_vlclust import SemanticSpace, Vocabulary
 from sklearn_vlclust.data.rows import UnitRows
 from sklearn_vlclust.plotting import ClusterReport, CodingLengthDisplay
-from sklearn_vlclust.plotting.report._thumbnails import make_thumbnails
-from sklearn_vlclust.plotting.report._words import make_search
+from sklearn_vlclust.plotting.report.thumbnails import make_thumbnails
+from sklearn_vlclust.plotting.report.words import make_search
 
 # What files and nouns may be called. Lone surrogates are bytes that are no UTF-8.
 HOSTILE = [

@@ -11,14 +11,14 @@ from scipy.ndimage import gaussian_filter
 
 from sklearn_vlclust.data.rows import UnitRows
 from sklearn_vlclust.plotting import CodingLengthDisplay
-from sklearn_vlclust.plotting.report._curve import draw_curve
-from sklearn_vlclust.plotting.report._findings import (
+from sklearn_vlclust.plotting.report.curve import draw_curve
+from sklearn_vlclust.plotting.report.findings import (
     choose_shown,
     find_outliers,
     measure_clusters,
 )
-from sklearn_vlclust.plotting.report._quality import find_flaws
-from sklearn_vlclust.plotting.report._thumbnails import make_thumbnails
+from sklearn_vlclust.plotting.report.quality import find_flaws
+from sklearn_vlclust.plotting.report.thumbnails import make_thumbnails
 
 
 def test_measures_are_cosines_to_means():

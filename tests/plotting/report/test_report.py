@@ -29,8 +29,8 @@ from sklearn_vlclust.data.images import ImageSource
 from sklearn_vlclust.data.rows import UnitRows
 from sklearn_vlclust.datasets import list_images
 from sklearn_vlclust.plotting import ClusterReport
-from sklearn_vlclust.plotting.report import _words
-from sklearn_vlclust.plotting.report._words import make_search
+from sklearn_vlclust.plotting.report import words
+from sklearn_vlclust.plotting.report.words import make_search
 from tests.plotting.report.conftest import HOSTILE, draw_report
 
 LABELS = np.repeat(np.arange(4), 15)
@@ -167,14 +167,16 @@ def test_words_are_found_without_an_encoder(X, images, nouns):
 
 
 def test_many_words_are_those_in_use_and_near(X, images, monkeypatch):
-    monkeypatch.setattr(_words, "NOUNS", 6)
+    monkeypatch.setattr(words, "NOUNS", 6)
     nouns = ["dog", "airplane", "okapi", "zebra", "horse", "syllabub", "piano", "cello"]
-    words = Vocabulary(
+    vocabulary = Vocabulary(
         nouns,
         np.r_[np.eye(4, 12), np.eye(4, 12) + 0.2],
         [f"{noun}.n.01" for noun in nouns],
     )
-    space = SemanticSpace(words, n_clusters=1, gamma_r=1, gamma_u=0, random_state=0)
+    space = SemanticSpace(
+        vocabulary, n_clusters=1, gamma_r=1, gamma_u=0, random_state=0
+    )
     found = make_search(UnitRows(X), np.arange(60), space.fit(X))
     number = dict(found.words)
     assert len(found.nouns) == 6 and found.n_near == 1

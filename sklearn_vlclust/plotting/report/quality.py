@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from ._findings import OUTLIER, far_below
+from .findings import OUTLIER, far_below
 
 # Longer side in pixels of the gray picture that is looked at.
 SIDE = 256

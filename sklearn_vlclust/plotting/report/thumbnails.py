@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from ...data.images import ImageSource, UnreadableImageError, iter_decoded
-from ._quality import SIDE, measure
+from .quality import SIDE, measure
 
 # Sides of a thumbnail in pixels, largest first. The codec's blocks have 16.
 SIDES = (160, 128, 112, 96, 80, 64, 48, 32)
