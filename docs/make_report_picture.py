@@ -64,11 +64,8 @@ def main():
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox"]
         )
-        page = browser.new_page(viewport={"width": 1100, "height": 2500})
+        page = browser.new_page(viewport={"width": 1100, "height": 1250})
         page.goto(report.as_uri())
-        x, y = page.evaluate("toScreen(images.place[clusters[0].members[3]])")
-        page.hover("#map-canvas", position={"x": x, "y": y})
-        page.evaluate("scrollTo(0, 0)")
         page.wait_for_timeout(500)
         page.screenshot(path=STATIC / "report.png")
         phone = browser.new_page(

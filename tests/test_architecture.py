@@ -38,7 +38,6 @@ READ_PRIVATE_NAMES = {
     "metrics/test_coding_rate.py": "three forms of one equation, chosen by the device",
     "persistence/test_damage.py": "damage to files, and files whole or absent",
     "persistence/test_model_files.py": "names in files, which code may not change",
-    "plotting/report/test_findings.py": "numbers that a report rounds and draws",
     "semantics/test_noun_cache.py": "a cache of few nouns, whose writers are killed",
     "training/test_products.py": "products that look the same, made another way",
 }

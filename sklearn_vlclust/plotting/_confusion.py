@@ -16,9 +16,10 @@ from ._assignments import check_labels, read_labels
 from ._drawing import new_axes
 
 _NORMALIZE = ("true", "pred", "all", None)
-_READABLE = 20  # rows or columns: up to this number, cells show their values
+_READABLE = 40  # rows or columns: up to this number, cells show their values
+_EMPTY = 20  # beyond this number zeros are left out
 _NAME = 18  # characters of a cluster name
-_CELL, _LARGEST = 0.45, 16.0  # inches: side of a cell, largest side of the matrix
+_CELL, _LARGEST = 0.45, 10.0  # inches: side of a cell, largest side of the matrix
 
 
 @documented()
@@ -221,7 +222,8 @@ class ClusterConfusionDisplay:
         Parameters
         ----------
         include_values : bool, default=None
-            Whether numbers are written. If None, up to 20 rows and columns.
+            Whether numbers are written. If None, up to 40 rows and columns; of more
+            than 20, zeros are left out.
         cmap : str or Colormap, default="viridis"
             Colors.
         xticks_rotation : {"vertical", "horizontal"} or float, default=None
@@ -245,6 +247,7 @@ class ClusterConfusionDisplay:
             long = max(map(len, self.clusters)) > 3
             xticks_rotation = "vertical" if long else "horizontal"
         cell = min(_CELL, _LARGEST / max(n_rows, n_columns))
+        small = min(10.0, 28 * cell)  # points: four digits fill a cell
         ax = new_axes(ax, (max(3 + cell * n_columns, 4.5), max(1.5 + cell * n_rows, 3)))
         # scikit-learn draws square matrices: pad to one, and cut the padding off.
         n = max(n_rows, n_columns)
@@ -258,7 +261,7 @@ class ClusterConfusionDisplay:
             ax=ax,
             colorbar=colorbar,
             im_kw=im_kw,
-            text_kw=text_kw,
+            text_kw={"fontsize": small, **(text_kw or {})},
         )
         self.ax_, self.figure_ = ax, ax.figure
         self.im_, self.text_ = self.display_.im_, self.display_.text_
@@ -267,6 +270,9 @@ class ClusterConfusionDisplay:
             for text in set(self.text_.flat) - set(kept.flat):
                 text.remove()
             self.text_ = kept
+            if max(n_rows, n_columns) > _EMPTY:
+                for text, value in zip(kept.flat, np.ravel(self.confusion_matrix)):
+                    text.set_visible(value != 0)
         ax.set(
             xlim=(-0.5, n_columns - 0.5),
             ylim=(n_rows - 0.5, -0.5),
@@ -277,6 +283,7 @@ class ClusterConfusionDisplay:
         )
         ax.set_xticklabels(self.clusters, rotation=xticks_rotation, parse_math=False)
         ax.set_yticklabels(self.classes, parse_math=False)
+        ax.tick_params(labelsize=min(10.0, 60 * cell))
         return self
 
 

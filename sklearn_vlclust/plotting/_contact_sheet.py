@@ -16,14 +16,17 @@ from ..data.images import check_images
 from ._assignments import check_names, one_each, read_inputs, read_typicality
 from ._drawing import CELL, GAP, full_axes, paste, square, title, write
 
-_LABEL = 1.9  # width of the column of names, in cells
+_LABEL = 2  # width of the column of names, in cells
+# Largest height of a sheet by its width, and inches of its longer side: an A3 page.
+_RATIO, _LONGEST = 1.5, 16.5
 
 
 @documented()
 class ContactSheetDisplay:
     """Clusters of images, one row each, the most typical images first.
 
-    Noise is a row of its own, and clusters without images are left out. Build it by
+    Noise is a row of its own, and clusters without images are left out. Many clusters
+    stand in several columns, so that the sheet fits a page. Build it by
     :meth:`from_estimator` or :meth:`from_predictions`.
 
     Parameters
@@ -122,27 +125,45 @@ class ContactSheetDisplay:
 
         Returns: <itself>
         """
-        sheet, step = paste(self.pictures)[:, :, :3], CELL + GAP
-        height, width, _ = sheet.shape
-        ax = full_axes(ax, (width + _LABEL * step) / 100, height / 100)
+        n, n_cells = len(self.pictures), _LABEL + max(map(len, self.pictures))
+        n_blocks = next(
+            b for b in range(1, n + 1) if -(-n // b) <= _RATIO * b * n_cells
+        )
+        return self._draw(ax, n_blocks)
+
+    def _draw(self, ax, n_blocks):
+        """Draw clusters in so many columns beside each other."""
+        step, width = CELL + GAP, max(map(len, self.pictures))
+        n_rows = -(-len(self.pictures) // n_blocks)
+        rows: list[list] = [[] for _ in range(n_rows)]
+        for number, pictures in enumerate(self.pictures):
+            row = rows[number % n_rows]
+            row += [None] * (_LABEL if row else 0)
+            row += [*pictures, *[None] * (width - len(pictures))]
+        sheet = paste(rows)
+        size = np.array([sheet.shape[1] + _LABEL * step, sheet.shape[0]]) / 100
+        self._scale = min(1, _LONGEST / size.max())
+        ax = full_axes(ax, *(self._scale * size))
         self.ax_, self.figure_ = ax, ax.figure
         self.image_ = ax.imshow(sheet, interpolation="lanczos")
         self.texts_: list = []
-        for row, (size, names) in enumerate(zip(self.sizes, self.names)):
-            self._write(row, size, [str(name) for name in names])
-        ax.set_xlim(-_LABEL * step, width)
+        for number, (size, names) in enumerate(zip(self.sizes, self.names)):
+            block, row = divmod(number, n_rows)
+            left = block * (width + _LABEL) - _LABEL
+            place = left * step + 2 * GAP, row * step + CELL / 2
+            self._write(number, place, size, [str(name) for name in names])
+        ax.set_xlim(-_LABEL * step, sheet.shape[1])
         ax.set_axis_off()
         return self
 
-    def _write(self, row, size, names):
-        step = CELL + GAP
-        place = -_LABEL * step + 2 * GAP, row * step + CELL / 2
-        first = textwrap.fill(names[0] if names else f"cluster {row}", 18)
+    def _write(self, number, place, size, names):
+        first = textwrap.fill(names[0] if names else f"cluster {number}", 18)
         others = textwrap.fill(", ".join(names[1:4]), 32, max_lines=2)
         small = "\n".join(filter(None, [others, counted(size, "picture")]))
+        large, little = max(7, 13 * self._scale), max(6, 8.5 * self._scale)
         lines: list[tuple[str, int, dict]] = [
-            (first, 2, {"fontsize": 13, "fontweight": "bold", "va": "bottom"}),
-            (small, -5, {"fontsize": 8.5, "alpha": 0.75, "va": "top"}),
+            (first, 2, {"fontsize": large, "fontweight": "bold", "va": "bottom"}),
+            (small, -5, {"fontsize": little, "alpha": 0.75, "va": "top"}),
         ]
         for text, shift, style in lines:
             self.texts_.append(write(self.ax_, text, place, (0, shift), **style))

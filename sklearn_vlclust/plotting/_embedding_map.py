@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+import textwrap
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from PIL import Image
+from PIL import Image, ImageOps
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_consistent_length
 
@@ -19,8 +20,11 @@ from ..neighbors import nearest
 from ._assignments import check_labels, read_labels, read_names, read_rows
 from ._drawing import new_axes
 
-# Contrast of 3:1 with black and with white pages; distinct with normal vision and with
-# all kinds of color blindness (measured in tests/plotting).
+if TYPE_CHECKING:
+    from matplotlib.transforms import Bbox
+
+# Contrast of 3:1 with black and with white pages. All are distinct with normal vision,
+# the first eight also with all kinds of color blindness (measured in tests/plotting).
 PALETTE = (
     "#693cff",
     "#d27800",
@@ -30,8 +34,24 @@ PALETTE = (
     "#c30fc3",
     "#00785a",
     "#c369b4",
+    "#00a500",
+    "#e1001e",
+    "#5a6987",
+    "#c36969",
+    "#969600",
+    "#9669e1",
+    "#ff2db4",
+    "#3c780f",
+    "#879687",
+    "#0096a5",
+    "#0069ff",
+    "#c31e3c",
+    "#f0694b",
+    "#695aa5",
+    "#3ca55a",
+    "#ff00ff",
 )
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # 56 pairs before one is repeated
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # 168 pairs before one is repeated
 NOISE = "#808080"
 
 _AXES = 50  # principal axes that t-SNE sees
@@ -39,6 +59,14 @@ _ITERATIONS = 500  # measured: as trustworthy as after the usual 1,000
 _NEAR = 5  # laid-out rows that decide where another row goes
 _LIMIT = 3.0  # largest distance of those rows, in nearest-neighbor distances
 _JITTER = 0.3  # in nearest-neighbor distances
+# Where a thumbnail may lie from its place, in thumbnails: around it, near and far.
+_SHIFTS = np.array(
+    [
+        (distance * np.sin(turn), distance * np.cos(turn))
+        for distance in (0.9, 1.5, 2.2)
+        for turn in np.arange(8) * np.pi / 4
+    ]
+)
 _KEPT = 512  # pixels: longer side of a thumbnail as stored, enough to enlarge it
 
 
@@ -47,8 +75,8 @@ class EmbeddingMapDisplay:
     """All images on one plane, like ones near each other, colored by cluster.
 
     Only nearness means something: distances between islands, their sizes and the axes
-    do not. Clusters have numbers at their medians, and a pair of color and marker
-    each.
+    do not. Clusters have their names at their medians, or their numbers where there are
+    no names or no room, and a pair of color and marker each.
 
     Build it by :meth:`from_estimator` or :meth:`from_embeddings`.
 
@@ -59,15 +87,16 @@ class EmbeddingMapDisplay:
     labels : ndarray of shape (n,), int
         Cluster of each image; a negative one is noise, which is gray.
     names : dict of int to str, or list of str, default=None
-        What clusters are called, for the legend.
+        What clusters are called.
     thumbnails : dict of int to PIL.Image.Image, default=None
-        Pictures of some images by their number, drawn at their places.
+        Pictures of some images by their number, drawn beside their places where they
+        hide no name and no other.
 
     Attributes: <ax_, figure_>
     scatters_ : list of matplotlib PathCollection
         One per cluster, in the order of their labels; noise comes first.
     texts_ : list of matplotlib Text
-        Numbers of the clusters.
+        Names or numbers of the clusters.
     images_ : list of matplotlib AnnotationBbox
         The thumbnails.
     legend_ : matplotlib Legend or None
@@ -103,6 +132,7 @@ class EmbeddingMapDisplay:
     """
 
     texts_: list
+    images_: list
 
     def __init__(
         self,
@@ -193,7 +223,7 @@ class EmbeddingMapDisplay:
         labels : array-like of shape (n,), int
             Cluster of each row; a negative one is noise.
         names : dict of int to str, or list of str, default=None
-            What clusters are called, for the legend.
+            What clusters are called.
         <from_estimator.images, n_samples, random_state, ax, s, thumbnail_size>
 
         Returns: <drawn>
@@ -229,7 +259,7 @@ class EmbeddingMapDisplay:
         s : float, default=None
             Area of a marker in square points. If None, chosen by the number of images.
         thumbnail_size : float, default=48
-            Longer side of the thumbnails, in points.
+            Side of the thumbnails, central squares, in points.
 
         Returns: <itself>
         """
@@ -252,14 +282,47 @@ class EmbeddingMapDisplay:
                 )
             )
             self._write(str(cluster), np.median(own, axis=0))
-        self._show_thumbnails(thumbnail_size)
         self.legend_ = None
         if self.names and len(self.scatters_) <= 20:
             self.legend_ = self.ax_.legend(
                 fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5)
             )
         self.ax_.set(xticks=[], yticks=[], aspect="equal")
+        self.images_ = []
+        if self.thumbnails:
+            self.ax_.margins(0.2)  # room for them
+        if self.names or self.thumbnails:
+            self.figure_.draw_without_rendering()  # sets the sizes of axes and texts
+            self._show_thumbnails(thumbnail_size, self._write_names(labels))
         return self
+
+    def _write_names(self, labels):
+        """Replace numbers by names where these hide no other, large clusters first.
+
+        A name that finds no room at the median is tried above and below it. Returns the
+        boxes of all texts, in pixels.
+        """
+        clusters, sizes = np.unique(labels[labels >= 0], return_counts=True)
+        taken: list[Bbox] = []
+        to_data = self.ax_.transData.inverted().transform
+        for i in np.argsort(-sizes, kind="stable"):
+            text, number = self.texts_[i], self.texts_[i].get_text()
+            x, y = self.ax_.transData.transform(text.get_position())
+            text.set_text(
+                textwrap.shorten(self._name(clusters[i]), 22, placeholder="…")
+            )
+            height = text.get_window_extent().height
+            for step in (0, 1, -1, 2, -2):
+                text.set_position(to_data((x, y + step * height)))
+                box = text.get_window_extent()
+                if box.count_overlaps(taken) == 0:
+                    break
+            else:
+                text.set_text(number)
+                text.set_position(to_data((x, y)))
+                box = text.get_window_extent()
+            taken.append(box)
+        return taken
 
     def _name(self, cluster):
         names = self.names or {}
@@ -281,25 +344,47 @@ class EmbeddingMapDisplay:
                 ha="center",
                 va="center",
                 path_effects=[halo],
+                in_layout=False,  # else the axes would shrink for a long name
             )
         )
 
-    def _show_thumbnails(self, size):
-        from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+    def _show_thumbnails(self, size, taken):
+        """Show pictures beside their places where they hide no text and no other.
 
-        self.images_ = []
+        `taken` are the boxes of the texts. Of several places, the one that covers the
+        fewest marks is taken.
+        """
+        from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+        from matplotlib.transforms import Bbox
+
+        taken, points = list(taken), self.ax_.transData.transform(self.coordinates)
+        pixels, frame = size * self.figure_.dpi / 72, self.ax_.get_window_extent()
         for i, picture in (self.thumbnails or {}).items():
-            picture = picture.copy()
-            picture.thumbnail((4 * size, 4 * size))
-            zoom = size / max(picture.size)
-            box = AnnotationBbox(
-                OffsetImage(np.asarray(picture), zoom=zoom),
+            best = None
+            for shift in pixels * _SHIFTS:
+                corner = points[i] + shift - pixels / 2
+                box = Bbox([corner, corner + pixels])
+                inside = np.all((points >= box.p0) & (points <= box.p1), axis=1)
+                free = not box.count_overlaps(taken) and frame.contains(*box.p0)
+                free = free and frame.contains(*box.p1)
+                if free and (best is None or inside.sum() < best[0]):
+                    best = inside.sum(), shift, box
+            if best is None:
+                continue
+            taken.append(best[2])
+            side = min(int(4 * size), *picture.size)
+            square = ImageOps.fit(picture, (side, side))
+            shown = AnnotationBbox(
+                OffsetImage(np.asarray(square), zoom=size / side),
                 self.coordinates[i],
-                xybox=(0, 0.9 * size),
+                xybox=best[1] * 72 / self.figure_.dpi,
                 boxcoords="offset points",
                 frameon=False,
+                pad=0,
+                arrowprops={"arrowstyle": "-", "lw": 0.6, "color": NOISE},
             )
-            self.images_.append(self.ax_.add_artist(box))
+            shown.set_in_layout(False)
+            self.images_.append(self.ax_.add_artist(shown))
 
 
 def _thumbnail(image, index):

@@ -251,7 +251,7 @@ class SpectrumDisplay:
             ylabel="singular value / largest",
             ylim=(0, 1.02),
         )
-        self.ax_.legend(fontsize="small")
+        self.ax_.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
         return self
 
 

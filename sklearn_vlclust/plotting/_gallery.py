@@ -48,12 +48,15 @@ class ClusterGalleryDisplay:
         Number of images of each cluster.
     names : list of sequences of str
         Names of each cluster, best first.
+    n_others : int, default=0
+        Number of smaller clusters, which are not shown.
 
     Attributes: <ax_, figure_>
     images_ : list of matplotlib AxesImage
         The pictures, one artist per cluster.
     texts_ : list of matplotlib Text
-        Names, sizes and what either half shows, four per cluster.
+        Names, sizes and what either half shows, four per cluster; then, if there are
+        others, how many are shown.
 
     See Also
     --------
@@ -77,12 +80,14 @@ class ClusterGalleryDisplay:
         certainties: Sequence[ArrayLike],
         sizes: Sequence[int],
         names: Names,
+        n_others: int = 0,
     ) -> None:
         self.typical = typical
         self.uncertain = uncertain
         self.certainties = certainties
         self.sizes = sizes
         self.names = names
+        self.n_others = n_others
 
     @classmethod
     def from_estimator(
@@ -167,6 +172,7 @@ class ClusterGalleryDisplay:
             known = certainty = one_each("certainty", certainty, images, labels)
         if not isinstance(n_pictures, Integral) or n_pictures < 1:
             raise ValueError(f"n_pictures={n_pictures!r} is no integer above 0.")
+        n_clusters = len(np.unique(labels[labels >= 0])) if clusters is None else 0
         clusters = _choose(clusters, labels, names)
         blocks = []
         for cluster in clusters:
@@ -182,6 +188,7 @@ class ClusterGalleryDisplay:
             [known[doubtful] for _, doubtful in blocks],
             [int((labels == c).sum()) for c in clusters],
             [title(c, names) for c in clusters],
+            max(0, n_clusters - len(clusters)),
         )
         return display.plot(ax=ax, n_columns=n_columns)
 
@@ -199,11 +206,12 @@ class ClusterGalleryDisplay:
             for left, right in zip(self.typical, self.uncertain)
         ]
         width = sheets[0].shape[1]
-        height = sum(_BAND + len(sheet) for sheet in sheets)
+        heading = _BAND // 2 if self.n_others else 0
+        height = heading + sum(_BAND + len(sheet) for sheet in sheets)
         ax = full_axes(ax, width / _SCALE, height / _SCALE, margin=0.01)
         self.ax_, self.figure_ = ax, ax.figure
         self.images_, self.texts_ = [], []
-        middle, top = n_columns * (CELL + GAP) + _BETWEEN, 0
+        middle, top = n_columns * (CELL + GAP) + _BETWEEN, heading
         for number, sheet in enumerate(sheets):
             top += _BAND
             bottom = top + len(sheet)
@@ -214,6 +222,10 @@ class ClusterGalleryDisplay:
             )
             self._write(number, top, middle)
             top = bottom
+        if self.n_others:
+            shown = len(sheets)
+            text = f"The {shown} largest of {shown + self.n_others} clusters"
+            self.texts_.append(write(ax, text, (0, heading), (0, 0), fontsize=9))
         ax.set(xlim=(0, width), ylim=(height, 0), aspect="equal")
         ax.set_axis_off()
         return self

@@ -108,7 +108,7 @@ class GeneratedImagesDisplay:
 
         Returns: <itself>
         """
-        sheet = ContactSheetDisplay(self.pictures, self.sizes, self.names).plot(ax=ax)
+        sheet = ContactSheetDisplay(self.pictures, self.sizes, self.names)._draw(ax, 1)
         self.ax_, self.figure_ = sheet.ax_, sheet.figure_
         self.image_, self.texts_ = sheet.image_, sheet.texts_
         height, width = self.image_.get_size()

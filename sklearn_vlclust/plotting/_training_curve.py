@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._docs import documented
 from .._typing import Axes
-from ._drawing import new_axes, write
+from ._drawing import write
 
 _NO_TERMS = ("epoch", "phase")
 _MARKED = 60  # epochs: up to this number, each gets a marker
@@ -22,7 +22,8 @@ _MARKED = 60  # epochs: up to this number, each gets a marker
 class TrainingCurveDisplay:
     """Loss and its terms against epochs.
 
-    A loss that still falls at the end asks for more epochs. Terms that enter later
+    Each term has axes of its own, unless some are given: their scales differ. A loss
+    that still falls at the end asks for more epochs. Terms that enter later
     begin there, and where a fit has phases (`"phase"` in `history_`), which minimize
     different losses, lines are broken. Build it by :meth:`from_estimator` or
     :meth:`from_history`.
@@ -40,6 +41,8 @@ class TrainingCurveDisplay:
         What was trained.
 
     Attributes: <ax_, figure_>
+    axes_ : dict of str to matplotlib Axes
+        The axes of each term; `ax_` is the first.
     lines_ : dict of str to matplotlib Line2D
         The curve of each term.
     phase_lines_ : list of matplotlib Line2D
@@ -176,7 +179,8 @@ class TrainingCurveDisplay:
         from matplotlib.ticker import MaxNLocator
 
         self._check_scale(yscale)
-        self.ax_ = new_axes(ax, (7, 4.5))
+        self.axes_ = self._make_axes(ax)
+        self.ax_ = next(iter(self.axes_.values()))
         self.figure_ = self.ax_.figure
         self.lines_ = {}
         marker = "." if len(self.epochs) <= _MARKED else ""
@@ -184,16 +188,35 @@ class TrainingCurveDisplay:
         total = {"color": plt.rcParams["text.color"], "lw": 2, "zorder": 3}
         for term, values in self.losses.items():
             style = total if term == "loss" else {"lw": 1.2}
-            (self.lines_[term],) = self.ax_.plot(
+            own = self.axes_[term]
+            (self.lines_[term],) = own.plot(
                 *self._broken(values), marker=marker, label=_label(term), **style
             )
-        self.ax_.set_yscale(yscale)
-        self.ax_.set(xlabel="epoch", ylabel="loss", title=self.name or "")
-        self.ax_.xaxis.set_major_locator(MaxNLocator(integer=True))
+            own.set_yscale(yscale)
+            if ax is None:
+                own.set_title(_label(term), fontsize="medium", loc="left")
+        below: Any = own  # the last one
+        below.set_xlabel("epoch")
+        below.xaxis.set_major_locator(MaxNLocator(integer=True))
         self._draw_phases()
-        beside = {"loc": "upper left", "bbox_to_anchor": (1, 1)}
-        self.ax_.legend(fontsize="small", **(beside if len(self.losses) > 3 else {}))
+        if ax is None:
+            self.figure_.suptitle(self.name or "")
+        else:
+            ax.set(ylabel="loss", title=self.name or "")
+            ax.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
         return self
+
+    def _make_axes(self, ax):
+        """Return the axes of each term: `ax`, or new ones above each other."""
+        if ax is not None:
+            return dict.fromkeys(self.losses, ax)
+        import matplotlib.pyplot as plt
+
+        n = len(self.losses)
+        _, axes = plt.subplots(
+            n, figsize=(7, max(4.0, 1.6 * n)), sharex=True, layout="constrained"
+        )
+        return dict(zip(self.losses, np.atleast_1d(axes)))
 
     def _check_scale(self, yscale):
         if yscale not in ("linear", "log", "symlog"):
@@ -221,9 +244,10 @@ class TrainingCurveDisplay:
         style = {"fontsize": "small", "alpha": 0.8, "ha": "center", "va": "top"}
         for name, first, last in self.phases:
             if last < self.epochs[-1]:
-                self.phase_lines_.append(
-                    self.ax_.axvline(last + 0.5, color="0.5", lw=0.8, ls=":")
-                )
+                self.phase_lines_ += [
+                    ax.axvline(last + 0.5, color="0.5", lw=0.8, ls=":")
+                    for ax in dict.fromkeys(self.axes_.values())
+                ]
             short = (last - first + 1) / n_epochs < 0.02 * len(name)
             self.phase_texts_.append(
                 write(

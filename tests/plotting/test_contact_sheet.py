@@ -39,8 +39,23 @@ def test_names_and_sizes_are_written(images):
     assert texts[0] == "rose" and "tulip" in texts[1] and "5 pictures" in texts[1]
     assert texts[4] == "cluster 2" and "1 picture" in texts[5]
     sheet = display.image_.get_array()
-    np.testing.assert_array_equal(sheet[5, 5], COLORS[0])
-    assert (sheet[-1, -1] == 255).all()
+    np.testing.assert_array_equal(sheet[5, 5], [*COLORS[0], 255])
+    assert sheet[-1, -1, 3] == 0  # where there is no picture the background is seen
+
+
+@pytest.mark.parametrize("k", [8, 15, 30, 100])
+def test_many_clusters_fit_a_page(k):
+    pixels = np.zeros((k, 9, 9, 3), np.uint8)
+    pixels[:, :, :, 0] = np.arange(k)[:, None, None]
+    picture = [[Image.fromarray(p).resize((160, 160))] * 8 for p in pixels]
+    display = ContactSheetDisplay(picture, [8] * k, [[f"name {c}"] for c in range(k)])
+    width, height = display.plot().figure_.get_size_inches()
+    assert max(width, height) <= 16.6 and 0.4 < height / width <= 1.6
+    sheet = display.image_.get_array()
+    for c in range(k):  # beside its name, the first picture of the cluster
+        x, y = display.texts_[2 * c].xy
+        assert display.texts_[2 * c].get_text() == f"name {c}"
+        assert sheet[int(y), int(x + 2 * 168 + 20), 0] == c
 
 
 def test_own_axes_are_used(images):

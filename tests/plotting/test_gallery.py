@@ -76,6 +76,19 @@ def test_drawn(images):
     assert shown[-1, -1, 3] == 0  # between pictures the background is seen
 
 
+def test_how_many_are_left_out_is_said(images):
+    labels = np.arange(20) % 9
+    display = ClusterGalleryDisplay.from_predictions(
+        images, labels, typicality=np.zeros(20)
+    )
+    assert len(display.images_) == 6 and display.n_others == 3
+    assert display.texts_[-1].get_text() == "The 6 largest of 9 clusters"
+    chosen = ClusterGalleryDisplay.from_predictions(
+        images, labels, typicality=np.zeros(20), clusters=[3]
+    )
+    assert chosen.n_others == 0 and len(chosen.texts_) == 4
+
+
 def test_own_axes(images):
     import matplotlib.pyplot as plt
 

@@ -46,9 +46,14 @@ def test_terms_are_those_of_the_history(masked):
         epochs, values = points(line)
         np.testing.assert_array_equal(epochs, [row["epoch"] for row in rows])
         np.testing.assert_array_equal(values, [row[term] for row in rows])
-    labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    labels = [ax.get_title(loc="left") for ax in display.figure_.axes]
     assert labels[0] == "total" and "cluster contrast" in labels
-    assert display.ax_.get_title() == "ContrastiveMaskedClustering"
+    assert display.figure_.get_suptitle() == "ContrastiveMaskedClustering"
+    # Each term has a scale of its own.
+    assert all(
+        display.axes_[term] is line.axes for term, line in display.lines_.items()
+    )
+    assert len(set(display.axes_.values())) == len(display.lines_)
 
 
 def test_phases_are_apart(masked):
@@ -58,7 +63,9 @@ def test_phases_are_apart(masked):
     assert [text.get_text() for text in display.phase_texts_] == [
         name for name, _, _ in phases
     ]
-    assert [line.get_xdata()[0] for line in display.phase_lines_] == [2.5, 5.5]
+    n = len(display.axes_)
+    ends = [line.get_xdata()[0] for line in display.phase_lines_]
+    assert ends == [2.5] * n + [5.5] * n
     gaps = np.isnan(display.lines_["loss"].get_xdata())
     assert np.flatnonzero(gaps).tolist() == [2, 6]
 
@@ -92,6 +99,8 @@ def test_own_axes(masked):
     figure, ax = plt.subplots()
     display = TrainingCurveDisplay.from_estimator(masked, ax=ax)
     assert display.ax_ is ax and display.figure_ is figure
+    assert len(ax.lines) == len(display.lines_) + 2  # and where phases end
+    assert len(ax.get_legend().get_texts()) == len(display.lines_)
     plt.close("all")
 
 

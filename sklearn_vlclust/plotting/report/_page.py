@@ -8,23 +8,29 @@ from importlib.resources import files
 import numpy as np
 
 from .._embedding_map import NOISE, color_and_marker
-from ._curve import draw_curve
+from .curve import draw_curve
 
 # Each may use those above it.
 SCRIPTS = (
     "elements.js",
     "data.js",
     "theme.js",
+    "sprites.js",
+    "search.js",
+    "selection.js",
+    "grid.js",
     "dialog.js",
-    "thumbnails.js",
     "clusters.js",
     "overview.js",
     "map_view.js",
     "map.js",
+    "lasso.js",
     "findings.js",
     "filter.js",
     "main.js",
 )
+# Names that are less sure than this are shown as "perhaps".
+PERHAPS = 0.5
 
 
 def render(report):
@@ -65,7 +71,7 @@ def render(report):
         script_hash=_hash(script),
         data=Markup(to_json(page_data(report))),
         thumbnails=Markup(
-            "\n".join(base64.b64encode(t).decode() for t in report.thumbnails)
+            "\n".join(base64.b64encode(t).decode() for t in report.thumbnails.sheets)
         ),
     )
 
@@ -95,6 +101,9 @@ def page_data(report):
     clusters = sorted(label for label in report.sizes if label >= 0)
     number = {label: i for i, label in enumerate(clusters)}
     names = report.cluster_names or {}
+    confidences = report.name_confidences or {}
+    none = np.full(len(report.labels), np.nan)
+    rival, rival_score = report.rivals or (none, none)
     return {
         "images": {
             "name": [str(name) for name in report.image_names],
@@ -102,13 +111,19 @@ def page_data(report):
             "place": _digits(_unit_square(report.coordinates), 4),
             "typicality": _digits(report.typicality, 3),
             "certainty": _digits(report.certainty, 3),
+            "rival": [number.get(label, -1) for label in rival.tolist()],
+            "rivalScore": _digits(rival_score, 3),
+            "tile": report.thumbnails.tiles.tolist(),
         },
+        "columns": report.thumbnails.columns,
+        "folder": report.folder,
         "clusters": [
             {
                 "label": label,
                 "size": report.sizes[label],
                 **dict(zip(("color", "marker"), color_and_marker(label))),
                 "names": [[n, *_digits([s], 5)] for n, s in names.get(label, [])],
+                "perhaps": confidences.get(label, 1) < PERHAPS,
             }
             for label in clusters
         ],
@@ -117,22 +132,11 @@ def page_data(report):
         "order": _alike_first(report.similarities),
         "duplicates": report.duplicates,
         "outliers": [[i, round(score, 1)] for i, score in report.outliers],
+        "flaws": report.flaws or {},
         "certaintyName": report.certainty_name,
         "nameScore": report.name_score,
-        **_noun_table(report.nouns),
+        "search": report.search and report.search.to_json(),
     }
-
-
-def _noun_table(nouns):
-    """Return each noun once, and per image pairs of noun number and weight."""
-    if nouns is None:
-        return {"nouns": None, "imageNouns": None}
-    table: dict[str, int] = {}
-    rows = [
-        [[table.setdefault(noun, len(table)), *_digits([w], 3)] for noun, w in own]
-        for own in nouns
-    ]
-    return {"nouns": list(table), "imageNouns": rows}
 
 
 def _digits(values, digits):

@@ -16,34 +16,37 @@ from ..._typing import Images, StrPath
 from ...data.images import check_images
 from ...data.rows import UnitRows
 from ...neighbors import find_duplicates
-from .._assignments import read_certainty, read_labels, read_names, read_rows
+from .._assignments import read_labels, read_names, read_rows
 from .._coding_length import CodingLengthDisplay, read_curves
 from .._embedding_map import lay_out
-from ._findings import choose_shown, find_outliers, measure_clusters
 from ._page import render
-from ._thumbnails import make_thumbnails
+from .findings import choose_shown, find_outliers, measure_clusters
+from .quality import find_flaws
+from .thumbnails import Thumbnails, make_thumbnails
+from .words import SearchVectors, make_search
 
 if TYPE_CHECKING:
     from ...model_selection import CodingLengthKSelector
     from ...semantics import ClusterCaptioner
 
-_DUPLICATES, _COPIES, _OUTLIERS = 100, 12, 60  # groups, images of each; at most
+# Groups of duplicates and images of each; images that stand out; at most
+_DUPLICATES, _COPIES, _FINDINGS = 100, 12, 60
 
 
 @documented()
 class ClusterReport:
     """Clusters of images on one page, in one HTML file that needs no network.
 
-    It shows how many clusters there are and why, pictures and names of each, a map of
-    all images, similar clusters, possible duplicates and outliers. Any browser opens
-    the file.
+    It shows pictures and names of each cluster, a search by words, a map of all images,
+    similar clusters, what to check (duplicates, outliers, bad pictures, folders that
+    disagree), and why there are so many clusters. Any browser opens the file.
 
     Build it by :meth:`from_estimator`.
 
     Parameters
     ----------
-    thumbnails : list of `n` bytes
-        A small picture of each image that is shown, a WebP file.
+    thumbnails : Thumbnails
+        A small picture of each image that is shown, in sheets.
     image_names : list of `n` str
         Name of each image.
     labels : ndarray of shape (n,), int
@@ -60,13 +63,24 @@ class ClusterReport:
         Similarity of the clusters, in the order of their labels.
     cluster_names : dict of int to list of (str, float), default=None
         Nouns of clusters and their scores, best first.
-    nouns : list of `n` lists of (str, float), default=None
-        Nearest nouns of each image, and their weights.
+    name_confidences : dict of int to float, default=None
+        How sure the first name of each cluster is, from 0 to 1. One below 0.5 is shown
+        as "perhaps: lamp".
+    rivals : (ndarray of int, ndarray of float), default=None
+        Second cluster of each image, -1 if there is none, and how near it is: as
+        `certainty` if that is a probability, else a cosine.
+    search : SearchVectors, default=None
+        Images and words in few bytes, for the search.
+    folder : str, default=None
+        Where the images are: their names follow it. If None, the page has no links to
+        them.
     duplicates : list of (list of int, int, list of str), default=()
         Groups of images that may be duplicates: those shown, the number of others, and
         how they are known ("exact", "perceptual", "embedding").
     outliers : list of (int, float), default=()
         Outliers, and how far they are from their cluster.
+    flaws : dict of str to list of int, default=None
+        Images that are blurred, dark, empty or tiny.
     curves : list of CodingLengthDisplay, default=()
         How the number of clusters was chosen.
     method : str, default=""
@@ -88,10 +102,11 @@ class ClusterReport:
 
     Notes
     -----
-    The thumbnails share 18 MiB (24 MiB as text): of 10,000 photographs each is about
-    96 pixels wide. Nothing in the page is loaded from elsewhere, and its content
-    security policy forbids it. File names are shown from the folder on that all images
-    have in common, so that a report does not reveal where they are stored.
+    The thumbnails share 24 MiB (32 MiB as text): of 10,000 photographs each is 96
+    pixels wide, of 50,000 it is 48. The page loads nothing but the original of an image
+    that is opened, if it is still there; its content security policy forbids all else.
+    With `link_images=False` it does not know where the images are stored: file names
+    are shown from the folder on that all of them have in common.
 
     Examples
     --------
@@ -109,7 +124,7 @@ class ClusterReport:
 
     def __init__(
         self,
-        thumbnails: Sequence[bytes],
+        thumbnails: Thumbnails,
         image_names: Sequence[str],
         labels: np.ndarray,
         coordinates: np.ndarray,
@@ -119,9 +134,13 @@ class ClusterReport:
         similarities: np.ndarray,
         *,
         cluster_names: dict[int, list[tuple[str, float]]] | None = None,
-        nouns: Sequence[list[tuple[str, float]]] | None = None,
+        name_confidences: dict[int, float] | None = None,
+        rivals: tuple[np.ndarray, np.ndarray] | None = None,
+        search: SearchVectors | None = None,
+        folder: str | None = None,
         duplicates: Sequence[tuple[list[int], int, list[str]]] = (),
         outliers: Sequence[tuple[int, float]] = (),
+        flaws: dict[str, list[int]] | None = None,
         curves: Sequence[CodingLengthDisplay] = (),
         method: str = "",
         params: dict[str, str] | None = None,
@@ -138,9 +157,13 @@ class ClusterReport:
         self.sizes = sizes
         self.similarities = similarities
         self.cluster_names = cluster_names
-        self.nouns = nouns
+        self.name_confidences = name_confidences
+        self.rivals = rivals
+        self.search = search
+        self.folder = folder
         self.duplicates = duplicates
         self.outliers = outliers
+        self.flaws = flaws
         self.curves = curves
         self.method = method
         self.params = params
@@ -157,8 +180,10 @@ class ClusterReport:
         embeddings: ArrayLike | None = None,
         captioner: ClusterCaptioner | None = None,
         selector: CodingLengthKSelector | None = None,
+        name_confidences: ArrayLike | None = None,
         title: str | None = None,
-        max_images: int = 10_000,
+        link_images: bool = True,
+        max_images: int = 50_000,
     ) -> Self:
         """Report how a fitted clusterer divides images.
 
@@ -174,9 +199,15 @@ class ClusterReport:
         selector : CodingLengthKSelector, default=None
             Fitted: shows how the number of clusters was chosen. Not needed for a
             :class:`~sklearn_vlclust.RateReductionClustering` that chose it itself.
+        name_confidences : array-like of shape (n_clusters,), default=None
+            How sure the first names are, from 0 to 1, in the order of the labels. If
+            None, those of the captioner or the estimator, if it has any.
         title : str, default=None
             Title of the page. If None, one is made.
-        max_images : int, default=10_000
+        link_images : bool, default=True
+            Whether the page has the full paths of the images, links to them, and shows
+            an original where it is opened. Else nobody reads in it where they are.
+        max_images : int, default=50_000
             Largest number of images with a thumbnail and a place on the map. Of more,
             typical and doubtful ones of each cluster are shown, and others evenly
             between; numbers, duplicates and outliers are of all.
@@ -202,7 +233,7 @@ class ClusterReport:
         duplicates = _duplicates(
             find_duplicates(images, embeddings=None if learned else unit)
         )
-        outliers = find_outliers(geometry.typicality, labels, _OUTLIERS)
+        outliers = find_outliers(geometry.typicality, labels, _FINDINGS)
         first = [i for group, *_ in duplicates for i in group] + [
             i for i, _ in outliers
         ]
@@ -210,26 +241,36 @@ class ClusterReport:
             labels, geometry.typicality, geometry.margin, first, max_images
         )
         place = {int(i): place for place, i in enumerate(shown)}
-        certainty, certainty_name = read_certainty(estimator, inputs), "probability"
-        if certainty is None:
-            certainty, certainty_name = geometry.margin, "margin"
-        pictures = [images[i] for i in shown]
+        certainty, rivals, certainty_name = _certainty(
+            estimator, inputs, labels, geometry
+        )
+        # Pictures that are seen together are next to each other.
+        order = np.lexsort((-geometry.typicality[shown], labels[shown]))
+        thumbnails, quality = make_thumbnails([images[i] for i in shown], order)
+        names = read_names(estimator, captioner)
+        image_names, folder = _image_names(images, shown)
         return cls(
-            make_thumbnails(pictures),
-            _image_names(images, shown),
+            thumbnails,
+            image_names,
             labels[shown],
             lay_out(rows[shown], random_state=0),
             geometry.typicality[shown],
             certainty[shown],
             _sizes(labels),
             geometry.similarities,
-            cluster_names=read_names(estimator, captioner),
-            nouns=_nouns(estimator, rows[shown]),
+            cluster_names=names,
+            name_confidences=_confidences(name_confidences, estimator, captioner),
+            rivals=tuple(values[shown] for values in rivals),
+            search=make_search(
+                unit, shown, captioner or getattr(estimator, "semantic_space_", None)
+            ),
+            folder=folder if link_images else None,
             duplicates=[
                 ([place[i] for i in group if i in place], others, reasons)
                 for group, others, reasons in duplicates
             ],
             outliers=[(place[i], score) for i, score in outliers],
+            flaws=find_flaws(quality, _FINDINGS),
             curves=_curves(estimator, selector),
             method=type(estimator).__name__,
             params=_params(estimator),
@@ -284,7 +325,7 @@ def _duplicates(found):
 
 
 def _image_names(images, shown):
-    """Return paths relative to their common folder; other images get numbers."""
+    """Return paths from their common folder on, and that folder; others get numbers."""
     paths = [
         os.fspath(images[i]) if isinstance(images[i], (str, os.PathLike)) else None
         for i in shown
@@ -295,22 +336,41 @@ def _image_names(images, shown):
     except ValueError:  # absolute and relative ones, or several drives
         common = ""
     start = len(os.path.join(common, "")) if common else 0
-    return [
+    names = [
         f"image {i}" if path is None else path[start:] for i, path in zip(shown, paths)
     ]
+    return names, os.path.abspath(common) if folders else None
 
 
-def _nouns(estimator, rows):
-    """Return the nouns near each image if the estimator attends to nouns."""
-    if getattr(estimator, "semantic_space_", None) is None or not hasattr(
-        estimator, "attention"
-    ):
+def _certainty(estimator, inputs, labels, geometry):
+    """Return how sure each label is, the second cluster and how near, and the unit."""
+    if not hasattr(estimator, "predict_proba"):
+        rivals = geometry.rival, geometry.typicality - geometry.margin
+        return geometry.margin, rivals, "margin"
+    proba = np.array(estimator.predict_proba(inputs))
+    row = np.arange(len(labels))
+    known = (labels >= 0) & (labels < proba.shape[1])
+    own = np.where(known, proba[row, np.where(known, labels, 0)], np.nan)
+    if proba.shape[1] < 2:
+        return (
+            own,
+            (np.full(len(labels), -1), np.full(len(labels), np.nan)),
+            "probability",
+        )
+    proba[row[known], labels[known]] = -1
+    second = proba.argmax(axis=1)
+    return own, (second, proba[row, second]), "probability"
+
+
+def _confidences(given, estimator, captioner):
+    """Return how sure the name of each cluster is, by label, if that is known."""
+    owner = estimator if captioner is None else captioner
+    if given is None:
+        given = getattr(owner, "name_confidences_", None)
+    if given is None:
         return None
-    nouns, weights = estimator.attention(rows)
-    return [
-        [(str(noun), float(weight)) for noun, weight in zip(*pair)]
-        for pair in zip(nouns, weights)
-    ]
+    labels = range(len(given)) if captioner is None else captioner.clusters_
+    return {int(label): float(value) for label, value in zip(labels, given)}
 
 
 def _curves(estimator, selector):

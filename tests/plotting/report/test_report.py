@@ -20,13 +20,17 @@ from sklearn.cluster import DBSCAN, KMeans
 from sklearn_vlclust import (
     ClusterCaptioner,
     CodingLengthKSelector,
-    MCAClustering,
     RateReductionClustering,
+    SemanticSpace,
+    VLClustering,
     Vocabulary,
 )
 from sklearn_vlclust.data.images import ImageSource
+from sklearn_vlclust.data.rows import UnitRows
 from sklearn_vlclust.datasets import list_images
 from sklearn_vlclust.plotting import ClusterReport
+from sklearn_vlclust.plotting.report import words
+from sklearn_vlclust.plotting.report.words import make_search
 from tests.plotting.report.conftest import HOSTILE, draw_report
 
 LABELS = np.repeat(np.arange(4), 15)
@@ -85,8 +89,13 @@ def test_clusters_of_any_clusterer(X, images):
     page = data_of(report.to_html())
     assert [c["size"] for c in page["clusters"]] == [15] * 4
     assert page["images"]["cluster"] == kmeans.labels_.tolist()
-    first = base64.b64decode(page_thumbnails(report.to_html())[0])
-    assert Image.open(BytesIO(first)).size == (20, 20)
+    sheet = base64.b64decode(page_thumbnails(report.to_html())[0])
+    assert Image.open(BytesIO(sheet)).size == (768, 768)
+    # Images of a cluster share a sheet, the most typical first.
+    tiles = np.array(page["images"]["tile"])
+    order = np.lexsort((-report.typicality, report.labels))
+    np.testing.assert_array_equal(order, np.argsort(tiles))
+    assert [c["perhaps"] for c in page["clusters"]] == [False] * 4
 
 
 def page_thumbnails(html):
@@ -117,7 +126,7 @@ def test_names_and_why(X, images, nouns):
     report = ClusterReport.from_estimator(
         kmeans, images, embeddings=X, captioner=captioner
     )
-    assert report.name_score == "votes per image" and report.nouns is None
+    assert report.name_score == "votes per image"
     page = data_of(report.to_html())
     for c, cluster in enumerate(page["clusters"]):
         found = [name for name, _ in cluster["names"]]
@@ -129,17 +138,66 @@ def test_names_and_why(X, images, nouns):
         )
 
 
-def test_a_clusterer_that_attends_to_nouns(X, images, nouns):
-    mca = MCAClustering(4, semantic_space=nouns, max_iter=2, random_state=0).fit(X)
-    report = ClusterReport.from_estimator(mca, images, embeddings=X)
-    near, weights = mca.attention(X)
-    assert [noun for noun, _ in report.nouns[7]] == near[7].tolist()
-    page = data_of(report.to_html())
-    noun, weight = page["imageNouns"][7][0]
-    assert page["nouns"][noun] == near[7][0]
-    assert weight == pytest.approx(weights[7][0], abs=1e-3)
+def test_words_are_found_without_an_encoder(X, images, nouns):
+    model = VLClustering(4, semantic_space=nouns, random_state=0).fit(X)
+    report = ClusterReport.from_estimator(model, images, embeddings=X)
+    found = report.search
+    cosines = UnitRows(X)[:] @ nouns.embeddings.T
+    number = dict(found.words)
+    assert set(number) == set(nouns)
+    for i, noun in enumerate(nouns):
+        scores = (
+            found.images
+            * found.scales
+            @ (found.nouns[number[noun]] * found.noun_scales)
+        )
+        centered = cosines[:, i] - cosines[:, i].mean()
+        np.testing.assert_allclose(scores, centered, atol=0.03)
+        assert found.offsets[number[noun]] == pytest.approx(
+            cosines[:, i].mean(), abs=1e-3
+        )
+    assert {word for word, at in found.words if at < found.n_near} == set(
+        model.semantic_space_.nouns_
+    )
+    proba = np.sort(model.predict_proba(X), axis=1)
     assert report.certainty_name == "probability"
-    np.testing.assert_allclose(report.certainty, mca.predict_proba(X).max(axis=1))
+    np.testing.assert_allclose(report.certainty, proba[:, -1])
+    np.testing.assert_allclose(report.rivals[1], proba[:, -2])
+    assert (report.rivals[0] != report.labels).all()
+
+
+def test_many_words_are_those_in_use_and_near(X, images, monkeypatch):
+    monkeypatch.setattr(words, "NOUNS", 6)
+    nouns = ["dog", "airplane", "okapi", "zebra", "horse", "syllabub", "piano", "cello"]
+    vocabulary = Vocabulary(
+        nouns,
+        np.r_[np.eye(4, 12), np.eye(4, 12) + 0.2],
+        [f"{noun}.n.01" for noun in nouns],
+    )
+    space = SemanticSpace(
+        vocabulary, n_clusters=1, gamma_r=1, gamma_u=0, random_state=0
+    )
+    found = make_search(UnitRows(X), np.arange(60), space.fit(X))
+    number = dict(found.words)
+    assert len(found.nouns) == 6 and found.n_near == 1
+    # "plane" means an airplane first; "okapi" and "syllabub" nobody says.
+    assert number["plane"] == number["airplane"]
+    assert {"dog", "horse", "piano"} <= set(number) and "syllabub" not in number
+
+
+def test_uncertain_names(X, images, nouns):
+    kmeans = KMeans(4, n_init=3, random_state=0).fit(X)
+    captioner = ClusterCaptioner(nouns).fit(X, kmeans.labels_)
+    captioner.name_confidences_ = np.array([0.9, 0.49, 0.5, 0.1])
+    report = ClusterReport.from_estimator(
+        kmeans, images, embeddings=X, captioner=captioner
+    )
+    page = data_of(report.to_html())
+    assert [c["perhaps"] for c in page["clusters"]] == [False, True, False, True]
+    report = ClusterReport.from_estimator(
+        kmeans, images, embeddings=X, name_confidences=[0, 1, 1, 1]
+    )
+    assert report.name_confidences == {0: 0.0, 1: 1.0, 2: 1.0, 3: 1.0}
 
 
 @pytest.mark.smoke
@@ -205,10 +263,12 @@ def test_hostile_file_names(X, tmp_path):
     paths = list_images(tmp_path)
     assert sorted(made) == sorted(paths)
     kmeans = KMeans(2, n_init=1, random_state=0).fit(X[: len(paths)])
-    report = ClusterReport.from_estimator(kmeans, paths, embeddings=X[: len(paths)])
+    report = ClusterReport.from_estimator(
+        kmeans, paths, embeddings=X[: len(paths)], link_images=False
+    )
     page = report.save(tmp_path / "report.html").read_text(encoding="utf-8")
     assert data_of(page)["images"]["name"] == [os.path.basename(path) for path in paths]
-    assert str(tmp_path) not in page
+    assert str(tmp_path) not in page and " file:" not in page
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -220,11 +280,11 @@ def test_hostile_nouns_titles_and_parameters(text):
         params={text: text},
         method=text,
         cluster_names={0: [(text, 0.5)]},
-        nouns=[[(text, 1.0)]] * 2,
+        folder=text,
     )
     html = report.to_html().encode("utf-8").decode()
     page = data_of(html)
-    assert page["clusters"][0]["names"] == [[text, 0.5]] and page["nouns"] == [text]
+    assert page["clusters"][0]["names"] == [[text, 0.5]] and page["folder"] == text
     assert html.count("<script") == 3 and html.count("</script") == 3
     assert html.count("<svg") == html.count("<img") == 0
 
@@ -255,7 +315,7 @@ def test_the_page_needs_nothing_else(report):
     policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', html)[
         1
     ]
-    assert policy.startswith("default-src 'none'; img-src data:;")
+    assert policy.startswith("default-src 'none'; img-src data: blob:;")
     for tag in ("style", "script"):
         body = re.findall(rf"<{tag}>(.*?)</{tag}>", html, re.S)
         digest = hashlib.sha256(body[0].encode()).digest()
@@ -285,7 +345,7 @@ def test_more_images_than_are_shown(X, images):
     pictures = [*images, images[0]]
     kmeans = KMeans(4, n_init=3, random_state=0).fit(X)
     report = ClusterReport.from_estimator(kmeans, pictures, embeddings=X, max_images=40)
-    assert len(report.thumbnails) == len(report.labels) == 40
+    assert len(report.thumbnails.tiles) == len(report.labels) == 40
     assert sum(report.sizes.values()) == 61
     (((i, j), others, reasons),) = report.duplicates
     assert (others, reasons) == (0, ["exact"])
@@ -317,3 +377,4 @@ def test_names_start_where_paths_differ(X, images, tmp_path):
     kmeans = KMeans(4, n_init=1, random_state=0).fit(X)
     report = ClusterReport.from_estimator(kmeans, paths, embeddings=X)
     assert report.image_names[1] == os.path.join("part1", "1.png")
+    assert report.folder == str(tmp_path)

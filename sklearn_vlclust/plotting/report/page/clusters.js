@@ -1,6 +1,6 @@
-// A card a cluster. Its pictures are made when it comes near the screen.
+// A card per cluster: its names and a few pictures, and all of them on demand.
 
-const FEW = 10; // images of a row
+const FEW = 10; // pictures of a card
 const cards = new Map();
 
 const cardObserver = new IntersectionObserver((entries) => {
@@ -9,18 +9,23 @@ const cardObserver = new IntersectionObserver((entries) => {
 
 function makeCard(group) {
   const id = clusterAnchor(group);
-  const facts = [count(group.size, "image")];
-  if (group.typicality !== null) facts.push(`mean typicality ${fixed(group.typicality)}`);
+  const others = group.names.slice(1, 4).map(([noun]) => noun);
   const body = el("div");
   const node = el("article", { class: "cluster", id, "data-group": id, "aria-labelledby": `${id}-title` },
     el("header", {},
       el("h3", { id: `${id}-title` }, chip(group), nameOf(clusterTitle(group))),
-      el("p", {}, facts.join(" · "))),
-    group.names.length ? whyDetails(group) : null,
-    body);
-  const card = { group, node, body, filled: false };
-  cards.set(id, card);
-  return card;
+      el("p", { class: "size" }, count(group.size, "image"))),
+    others.length ? el("p", { class: "others" }, "also ", namesOf(others)) : null,
+    folderNames.length > 1 ? el("p", { class: "others" }, "folders: ", foldersOf(group)) : null,
+    body,
+    group.names.length ? whyDetails(group) : null);
+  cards.set(id, { group, node, body, filled: false, open: false });
+  return node;
+}
+
+function typicalOf(group) {
+  group.typical ??= sortImages(group.members, "typicality");
+  return group.typical;
 }
 
 function fillCard(card) {
@@ -28,62 +33,49 @@ function fillCard(card) {
   card.filled = true;
   card.node.classList.add("filled");
   cardObserver.unobserve(card.node);
-  const list = card.group.members.filter((i) => state.visible[i]);
   const title = clusterTitle(card.group);
-  const sorted = sortImages(list, state.order);
-  if (list.length < card.group.members.length) {
-    card.body.replaceChildren(el("h4", {}, `Matching: ${list.length}`),
-      ...longThumbnailList(sorted, `Matching images of ${title}`));
-  } else if (list.length <= 2 * FEW) {
-    card.body.replaceChildren(el("h4", {}, "All images"),
-      ...longThumbnailList(sorted, `All images of ${title}`));
-  } else {
-    card.body.replaceChildren(...twoRows(list, title), showAll(sorted, title));
-  }
-}
-
-function twoRows(list, title) {
-  const typical = sortImages(list, "typicality").slice(0, FEW);
-  const rows = [el("h4", {}, "Most typical"), thumbnailList(typical, `Most typical of ${title}`)];
-  const known = list.filter((i) => images.certainty[i] !== null);
-  if (known.length) {
-    const doubtful = sortImages(known, "certainty").slice(0, FEW);
-    rows.push(el("h4", {}, "Least certain"), thumbnailList(doubtful, `Least certain of ${title}`));
-  }
-  return rows;
-}
-
-function showAll(sorted, title) {
-  const place = el("div");
+  const sorted = sortImages(card.group.members.filter((i) => state.visible[i]), state.order);
+  const open = card.open && sorted.length > FEW;
   const button = el("button", {
-    type: "button", "aria-expanded": "false",
+    type: "button", class: "more", "aria-expanded": String(open),
     onclick: () => {
-      const open = button.getAttribute("aria-expanded") === "false";
-      button.setAttribute("aria-expanded", String(open));
-      button.textContent = open ? "Show fewer" : `Show all ${sorted.length.toLocaleString("en")}`;
-      place.replaceChildren(...(open ? longThumbnailList(sorted, `All images of ${title}`) : []));
+      card.open = !card.open;
+      card.filled = false;
+      fillCard(card);
+      card.body.querySelector(".more").focus();
     },
-  }, `Show all ${sorted.length.toLocaleString("en")}`);
-  return el("div", {}, button, place);
+  }, open ? "Show fewer" : `Show all ${sorted.length.toLocaleString("en")}`);
+  card.node.classList.toggle("open", open);
+  const node = open ? pictureGrid(sorted, `All images of ${title}`)
+    : thumbnailList(sorted.slice(0, FEW), `Images of ${title}`, { through: sorted });
+  card.body.replaceChildren(node, ...(sorted.length > FEW ? [button] : []));
 }
 
-// Which nouns stand for a cluster, how much, and where else they do.
+// Which nouns stand for a cluster, how much, where else they do, and the pictures that
+// show them best.
 function whyDetails(group) {
   const details = el("details", { class: "why" }, el("summary", {}, "Why ", nameOf(`“${group.names[0][0]}”`), "?"));
   details.addEventListener("toggle", () => {
-    if (details.childElementCount === 1) details.append(whyTable(group), ...nearNouns(group));
+    card(group).node.classList.toggle("wide", details.open);
+    if (details.childElementCount === 1) details.append(whyTable(group));
   });
   return details;
+}
+
+function card(group) {
+  return cards.get(clusterAnchor(group));
 }
 
 function whyTable(group) {
   const largest = Math.max(...group.names.map(([, score]) => score ?? 0)) || 1;
   const rows = group.names.map(([noun, score]) => [
-    nameOf(noun), small(score), bar((score ?? 0) / largest), alsoNear(noun, group),
+    nameOf(noun), small(score), bar((score ?? 0) / largest), alsoNear(noun, group), bestPictures(noun, group),
   ]);
-  const table = fillTable(el("table"), ["noun", data.nameScore, "", "also a noun of"], rows, { 1: "number", 2: "bars" });
+  const header = ["noun", data.nameScore, "", "also a noun of", "pictures nearest to it"];
   return el("div", { class: "scroll" },
-    el("p", {}, "The noun with the highest score names the cluster. These are next to it:"), table);
+    el("p", {}, "The noun with the highest score names the cluster. These are next to it:"),
+    group.perhaps ? el("p", { class: "note" }, "The name is uncertain.") : null,
+    fillTable(el("table"), header, rows, { 1: "number", 2: "bars" }));
 }
 
 function small(score) {
@@ -96,44 +88,24 @@ function alsoNear(noun, group) {
     others.length > 5 ? ` and ${others.length - 5} more` : "");
 }
 
-// The nouns that its images lie next to, with the images nearest to each.
-function nearNouns(group) {
-  if (!data.imageNouns || !group.members.length) return [];
-  const found = new Map();
-  for (const i of group.members) {
-    for (const [noun, weight] of data.imageNouns[i]) {
-      if (!found.has(noun)) found.set(noun, { weight: 0, images: [] });
-      found.get(noun).weight += weight;
-      found.get(noun).images.push([weight, i]);
-    }
-  }
-  const best = [...found].sort((a, b) => b[1].weight - a[1].weight).slice(0, 8);
-  const rows = best.map(([noun, { weight, images: near }]) => {
-    const nearest = near.sort((a, b) => b[0] - a[0]).slice(0, 4).map(([, i]) => i);
-    return [
-      nameOf(data.nouns[noun]), fixed(weight / group.members.length),
-      `${Math.round((100 * near.length) / group.members.length)} %`,
-      thumbnailList(nearest, `Images nearest to ${data.nouns[noun]}`, { small: true }),
-    ];
-  });
-  const header = ["neighboring noun", "attention per image", "of the images", "nearest images"];
-  return [
-    el("h4", {}, "Nouns that its images lie next to"),
-    el("div", { class: "scroll" }, fillTable(el("table"), header, rows, { 1: "number", 2: "number" })),
-  ];
+function bestPictures(noun, group) {
+  if (!vectors || !words.has(folded(noun))) return "";
+  const vector = rowOf(nounVectors(), words.get(folded(noun)));
+  const score = (i) => dot(rowOf(imageVectors(), i), vector);
+  const best = group.members.map((i) => [score(i), i]).sort((a, b) => b[0] - a[0]).slice(0, 4);
+  return thumbnailList(best.map(([, i]) => i), `Images nearest to ${noun}`, { small: true });
 }
 
 function renderCards() {
   for (const card of cards.values()) {
-    const shown = state.groups.includes(card.group) && card.group.members.some((i) => state.visible[i]);
-    card.node.hidden = !shown;
+    card.node.hidden = !state.groups.includes(card.group);
     card.filled = false;
     card.node.classList.remove("filled");
     card.body.replaceChildren();
     cardObserver.unobserve(card.node);
-    if (shown) cardObserver.observe(card.node);
+    if (!card.node.hidden) cardObserver.observe(card.node);
   }
-  byId("cards").append(...state.groups.map((group) => cards.get(clusterAnchor(group)).node));
+  byId("cards").append(...state.groups.map((group) => card(group).node));
   for (const card of cards.values()) if (isNear(card.node)) fillCard(card); // without a flash
 }
 
@@ -143,7 +115,7 @@ function isNear(node) {
 }
 
 function startClusters() {
-  byId("cards").append(...groups.map((group) => makeCard(group).node));
+  byId("cards").append(...groups.map(makeCard));
   addEventListener("beforeprint", () => cards.forEach(fillCard));
   addEventListener("hashchange", () => {
     const card = cards.get(location.hash.slice(1));

@@ -2,8 +2,6 @@
 // -1 and comes last.
 
 const data = JSON.parse(byId("data").textContent);
-const pictures = byId("thumbnails").textContent.split("\n");
-byId("thumbnails").remove(); // megabytes that are not needed twice
 const images = data.images;
 const N = images.name.length;
 const NOISE = -1;
@@ -34,10 +32,14 @@ function clusterOf(i) {
   return images.cluster[i] < 0 ? noise : clusters[images.cluster[i]];
 }
 
+// The first name; only "perhaps", if it is uncertain.
+function clusterName(cluster) {
+  return (cluster.perhaps ? "perhaps: " : "") + cluster.names[0][0];
+}
+
 function clusterTitle(cluster) {
   if (cluster === noise) return "Noise";
-  const name = cluster.names.length ? ` ${cluster.names[0][0]}` : "";
-  return name ? `${cluster.label}${name}` : `Cluster ${cluster.label}`;
+  return cluster.names.length ? `${cluster.label} ${clusterName(cluster)}` : `Cluster ${cluster.label}`;
 }
 
 function clusterAnchor(cluster) {
@@ -53,18 +55,27 @@ function chip(cluster) {
     svg("polygon", { points: MARKS[cluster.marker].join(" "), fill: cluster.color }));
 }
 
-function picture(i) {
-  return `data:image/webp;base64,${pictures[i]}`;
+// The folder of each image, as a number, and the names of the folders.
+const folderNames = [];
+const folderOf = new Int32Array(N);
+{
+  const numbers = new Map();
+  images.name.forEach((name, i) => {
+    const folder = name.slice(0, Math.max(0, name.search(/[/\\][^/\\]*$/)));
+    if (!numbers.has(folder)) numbers.set(folder, folderNames.push(folder) - 1);
+    folderOf[i] = numbers.get(folder);
+  });
 }
 
-function imageElement(i, alt = images.name[i]) {
-  return el("img", { src: picture(i), alt, decoding: "async" });
+function folderTitle(number) {
+  return folderNames[number] || "(top)";
 }
 
 // Order images by what the reader asked for; what is unknown comes last.
 const IMAGE_ORDERS = {
   typicality: (i) => -(images.typicality[i] ?? -2),
   certainty: (i) => images.certainty[i] ?? 2,
+  match: (i) => -state.scores[i],
 };
 function sortImages(list, order) {
   if (order === "name") {
@@ -76,4 +87,4 @@ function sortImages(list, order) {
 }
 
 // What the filter lets through; filter.js writes it, the rest reads it.
-const state = { text: "", order: "typicality", visible: new Uint8Array(N).fill(1), groups };
+const state = { order: "typicality", visible: new Uint8Array(N).fill(1), scores: null, groups };

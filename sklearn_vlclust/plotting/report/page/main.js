@@ -1,8 +1,11 @@
 startTheme();
 startDialog();
-startThumbnails();
+startGrids();
+startSelection();
 startClusters();
 startMatrix();
 startMap();
+startLasso();
+startFindings();
 startFilter();
 applyFilter();

@@ -1,4 +1,5 @@
-// The map of all images: a canvas with a thumbnail at the pointer or the focus.
+// The map of all images: a canvas with a thumbnail at the pointer or the focus, and
+// where it is enlarged, wherever there is room.
 
 const canvas = byId("map-canvas");
 const tip = byId("map-tip");
@@ -6,13 +7,21 @@ let current = null; // the image that is pointed at
 let pending = false;
 const layer = el("canvas"); // all marks, drawn anew when they move or change
 let stale = true;
+const PICTURE = 44; // side of a picture on the enlarged map, in pixels
+const ENLARGED = 1.5; // from this scale on there are pictures
+const PLAIN = 2.5; // marks of a smaller radius are squares: their shapes are not seen
+const CROWD = 8000; // so are more marks than this: squares are drawn ten times as fast
+let onScreen = false; // else nothing is drawn
 
 // Pointing at an image moves a ring over the layer; anything else draws it again.
 function redraw({ layerToo = true } = {}) {
   stale ||= layerToo;
   if (pending) return;
   pending = true;
-  requestAnimationFrame(() => { pending = false; draw(); });
+  requestAnimationFrame(() => {
+    pending = false;
+    if (onScreen) draw();
+  });
 }
 
 function radius() {
@@ -21,7 +30,6 @@ function radius() {
 
 function draw() {
   const ratio = devicePixelRatio || 1;
-  [view.width, view.height] = [canvas.clientWidth, canvas.clientHeight];
   if (!view.width) return;
   if (stale) drawLayer(ratio);
   stale = false;
@@ -31,7 +39,8 @@ function draw() {
   const context = canvas.getContext("2d");
   context.drawImage(layer, 0, 0);
   context.scale(ratio, ratio);
-  if (!tip.hidden) ring(context);
+  if (!tip.hidden) ring(context, current);
+  drawLasso(context);
 }
 
 function drawLayer(ratio) {
@@ -39,69 +48,132 @@ function drawLayer(ratio) {
   layer.height = Math.round(view.height * ratio);
   const context = layer.getContext("2d");
   context.scale(ratio, ratio);
+  const inSight = groups.map((group) => group.members.map((i) => [i, ...toScreen(images.place[i])])
+    .filter(([, x, y]) => x > -9 && y > -9 && x < view.width + 9 && y < view.height + 9));
+  const crowd = inSight.reduce((sum, list) => sum + list.length, 0) > CROWD;
   for (const lit of [0, 1]) { // what is filtered out lies below
     context.globalAlpha = lit ? 1 : 0.12;
-    for (const group of [...groups].reverse()) {
-      context.fillStyle = group.color;
-      context.beginPath();
-      for (const i of group.members) if (state.visible[i] === lit) addMark(context, group, i);
-      context.fill(); // all at once: thousands of single marks take three times as long
+    for (let at = groups.length - 1; at >= 0; at--) {
+      context.fillStyle = groups[at].color;
+      const size = (groups[at] === noise ? 0.6 : 1) * radius();
+      const shown = inSight[at].filter(([i]) => state.visible[i] === lit);
+      if (crowd || size < PLAIN) for (const [, x, y] of shown) context.fillRect(x - size, y - size, 2 * size, 2 * size);
+      else fillMarks(context, MARKS[groups[at].marker], size, shown);
     }
   }
   context.globalAlpha = 1;
-  writeNumbers(context);
+  if (view.scale >= ENLARGED) drawPictures(context);
+  markPickedOnMap(context);
+  writeNames(context);
 }
 
-function addMark(context, group, i) {
-  const [x, y] = toScreen(images.place[i]);
-  if (x < -9 || y < -9 || x > view.width + 9 || y > view.height + 9) return;
-  const size = group === noise ? 0.6 * radius() : radius();
-  MARKS[group.marker].forEach(([right, down], corner) => {
-    if (corner) context.lineTo(x + size * right, y + size * down);
-    else context.moveTo(x + size * right, y + size * down);
-  });
-  context.closePath();
+// As many pictures as fit side by side; where they are crowded, the most typical ones.
+function drawPictures(context) {
+  typicalFirst ??= sortImages(images.place.keys(), "typicality");
+  const taken = new Map(); // corners of pictures, by cells of their size
+  const cellOf = (x, y) => `${Math.floor(x / PICTURE)} ${Math.floor(y / PICTURE)}`;
+  const steps = [-PICTURE, 0, PICTURE];
+  for (const i of typicalFirst) {
+    const [x, y] = toScreen(images.place[i]);
+    if (!state.visible[i] || x < 0 || y < 0 || x > view.width || y > view.height) continue;
+    const near = steps.flatMap((dx) => steps.map((dy) => taken.get(cellOf(x + dx, y + dy))));
+    if (near.some((at) => at && Math.abs(at[0] - x) < PICTURE && Math.abs(at[1] - y) < PICTURE)) continue;
+    taken.set(cellOf(x, y), [x, y]);
+    context.fillStyle = clusterOf(i).color;
+    context.fillRect(x - PICTURE / 2, y - PICTURE / 2, PICTURE, PICTURE);
+    drawPicture(context, i, x - PICTURE / 2 + 2, y - PICTURE / 2 + 2, PICTURE - 4, () => redraw());
+  }
+}
+let typicalFirst = null;
+
+function markPickedOnMap(context) {
+  context.lineWidth = 2;
+  context.strokeStyle = color("text");
+  context.beginPath();
+  for (let i = 0; i < N; i++) {
+    if (!picked[i]) continue;
+    const [x, y] = toScreen(images.place[i]);
+    context.moveTo(x + radius() + 1, y);
+    context.arc(x, y, radius() + 1, 0, 2 * Math.PI);
+  }
+  context.stroke();
+}
+
+// All at once: thousands of single marks take three times as long.
+function fillMarks(context, mark, size, places) {
+  context.beginPath();
+  for (const [, x, y] of places) {
+    mark.forEach(([right, down], corner) => {
+      if (corner) context.lineTo(x + size * right, y + size * down);
+      else context.moveTo(x + size * right, y + size * down);
+    });
+    context.closePath();
+  }
+  context.fill();
 }
 
 function median(values) {
   return values.sort((a, b) => a - b)[values.length >> 1];
 }
 
-function writeNumbers(context) {
-  context.font = "bold 14px system-ui, sans-serif";
+// The place of the image nearest to the median: the median itself may be beside a
+// cluster of several islands.
+function middleOf(members) {
+  const [x, y] = [0, 1].map((axis) => median(members.map((i) => images.place[i][axis])));
+  const gap = (i) => (images.place[i][0] - x) ** 2 + (images.place[i][1] - y) ** 2;
+  return images.place[members.reduce((best, i) => (gap(i) < gap(best) ? i : best))];
+}
+
+// Names of the clusters, the largest first, each beside its middle where it hides no
+// other; where there is no room, the number alone, or nothing until it is enlarged.
+function writeNames(context) {
+  const size = 14;
+  context.font = `bold ${size}px system-ui, sans-serif`;
   context.textAlign = "center";
   context.textBaseline = "middle";
   context.lineWidth = 4;
   context.lineJoin = "round";
   context.strokeStyle = color("ground");
   context.fillStyle = color("text");
-  const named = clusters.length <= 15 && view.width > 600 && clusters.some(({ names }) => names.length);
   const taken = [];
-  for (const cluster of clusters) {
-    cluster.middle ??= [0, 1].map((axis) => median(cluster.members.map((i) => images.place[i][axis])));
+  for (const cluster of [...clusters].sort((a, b) => b.size - a.size)) {
     if (!cluster.members.some((i) => state.visible[i])) continue;
+    cluster.middle ??= middleOf(cluster.members);
     const [x, y] = toScreen(cluster.middle);
-    const full = named ? shortened(clusterTitle(cluster)) : String(cluster.label);
-    const text = isFree(context, full, x, y, taken) ? full : String(cluster.label);
-    context.strokeText(text, x, y);
-    context.fillText(text, x, y);
+    if (x < 0 || y < 0 || x > view.width || y > view.height) continue;
+    const box = [shortened(clusterTitle(cluster)), String(cluster.label)]
+      .flatMap((text) => placesFor(context, text, x, y, size))
+      .find((one) => isFree(one, taken));
+    if (!box) continue;
+    taken.push(box);
+    context.strokeText(box.text, box.x, box.y);
+    context.fillText(box.text, box.x, box.y);
   }
 }
 
-// Whether a text hides none of those written before; if so, its place is taken.
-function isFree(context, text, x, y, taken) {
+// Boxes for a text: at a place, above, below, and beside it, all within the map.
+function placesFor(context, text, x, y, size) {
   const half = context.measureText(text).width / 2;
-  const free = taken.every((box) => Math.abs(box.y - y) > 16 || Math.abs(box.x - x) > box.half + half);
-  if (free) taken.push({ x, y, half });
-  return free;
+  const line = size + 4;
+  const steps = [[0, 0], [0, -1], [0, 1], [0, -2], [0, 2], [1, 0], [-1, 0], [1, -1], [-1, -1], [1, 1], [-1, 1]];
+  return steps.map(([right, down]) => ({
+    text, half,
+    x: Math.max(half + 2, Math.min(view.width - half - 2, x + right * (half + size))),
+    y: Math.max(size, Math.min(view.height - size, y + down * line)),
+  }));
+}
+
+function isFree(box, taken) {
+  return taken.every((other) =>
+    Math.abs(other.y - box.y) > 17 || Math.abs(other.x - box.x) > other.half + box.half + 4);
 }
 
 function shortened(text) {
   return text.length > 24 ? `${text.slice(0, 23)}…` : text;
 }
 
-function ring(context) {
-  const [x, y] = toScreen(images.place[current]);
+function ring(context, i) {
+  const [x, y] = toScreen(images.place[i]);
   context.lineWidth = 3;
   context.strokeStyle = color("text");
   context.beginPath();
@@ -114,7 +186,7 @@ function pointAt(i) {
   current = i;
   tip.hidden = i === null;
   if (i !== null) {
-    tip.replaceChildren(imageElement(i), nameOf(images.name[i]),
+    tip.replaceChildren(picture(i), nameOf(images.name[i]),
       el("span", { class: "muted" }, chip(clusterOf(i)), nameOf(clusterTitle(clusterOf(i)))));
     placeTip();
   }
@@ -165,15 +237,21 @@ const MAP_KEYS = {
   ArrowDown: () => goTo(imageTowards(current, 0, -1)),
   PageDown: () => goTo(anotherCluster(1)),
   PageUp: () => goTo(anotherCluster(-1)),
-  Enter: () => openImage(current),
-  " ": () => openImage(current),
+  Enter: () => openOnMap(current),
+  " ": () => openOnMap(current),
+  s: () => pick([current], !picked[current]),
   "+": () => zoom(1.5),
   "=": () => zoom(1.5),
   "-": () => zoom(1 / 1.5),
   0: () => zoom(0),
   Escape: () => pointAt(null),
 };
-const NEED_IMAGE = ["ArrowRight", "ArrowLeft", "ArrowUp", "ArrowDown", "Enter", " "];
+const NEED_IMAGE = ["ArrowRight", "ArrowLeft", "ArrowUp", "ArrowDown", "Enter", " ", "s"];
+
+// The dialog goes on through the images of its cluster.
+function openOnMap(i) {
+  openImage(i, sortImages(clusterOf(i).members.filter((j) => state.visible[j]), state.order));
+}
 
 function zoom(factor) {
   const at = current === null ? [] : toScreen(images.place[current]);
@@ -193,9 +271,12 @@ function startPointer() {
   let from = null, moved = false;
   canvas.addEventListener("pointerdown", (event) => {
     from = [event.clientX, event.clientY];
-    moved = false;
+    moved = lassoStarts(event);
   });
+  canvas.addEventListener("pointerup", lassoEnds);
+  canvas.addEventListener("pointercancel", lassoEnds);
   canvas.addEventListener("pointermove", (event) => {
+    if (lassoMoves(event)) return;
     if (from && event.buttons && view.scale > 1) {
       const [dx, dy] = [event.clientX - from[0], event.clientY - from[1]];
       moved ||= Math.hypot(dx, dy) > 4;
@@ -209,10 +290,10 @@ function startPointer() {
     }
     pointAt(imageAt(event.offsetX, event.offsetY));
   });
-  canvas.addEventListener("pointerleave", () => { from = null; pointAt(null); });
+  canvas.addEventListener("pointerleave", () => { from = null; if (!lasso.path) pointAt(null); });
   canvas.addEventListener("click", (event) => {
     const i = imageAt(event.offsetX, event.offsetY);
-    if (!moved && i !== null) openImage(i);
+    if (!moved && i !== null) openOnMap(i);
   });
   canvas.addEventListener("wheel", (event) => {
     if (!event.ctrlKey && document.activeElement !== canvas) return; // the page scrolls
@@ -237,7 +318,14 @@ function startMap() {
   byId("map-out").addEventListener("click", () => zoom(1 / 1.5));
   byId("map-all").addEventListener("click", () => zoom(0));
   startPointer();
-  new ResizeObserver(() => redraw()).observe(canvas);
+  new ResizeObserver(() => {
+    [view.width, view.height] = [canvas.clientWidth, canvas.clientHeight];
+    redraw();
+  }).observe(canvas);
+  new IntersectionObserver((entries) => {
+    onScreen = entries.at(-1).isIntersecting;
+    redraw({ layerToo: false });
+  }, { rootMargin: "300px" }).observe(canvas);
   themeListeners.push(() => redraw());
 }
 

@@ -28,6 +28,8 @@ class ClusterGeometry:
         Cosine of each image to the mean of its cluster; of noise, to the nearest one.
     margin : ndarray of shape (n,)
         The same less the cosine to the nearest other mean; NaN without another.
+    rival : ndarray of shape (n,), int
+        Label of the nearest other cluster; -1 without another.
     similarities : ndarray of shape (k, k)
         Absolute cosines of the means.
     """
@@ -35,6 +37,7 @@ class ClusterGeometry:
     clusters: np.ndarray
     typicality: np.ndarray
     margin: np.ndarray
+    rival: np.ndarray
     similarities: np.ndarray
 
 
@@ -44,7 +47,8 @@ def measure_clusters(rows, labels):
     k = len(clusters)
     if k == 0:
         nan = np.full(len(labels), np.nan)
-        return ClusterGeometry(clusters, nan, nan.copy(), np.empty((0, 0)))
+        none = np.full(len(labels), -1)
+        return ClusterGeometry(clusters, nan, nan.copy(), none, np.empty((0, 0)))
     number = np.where(labels < 0, k, np.searchsorted(clusters, labels))
     means = unit(cluster_means(rows, number, k + 1)[:k])
     near, cosines = nearest(rows, means, min(2, k))
@@ -54,11 +58,12 @@ def measure_clusters(rows, labels):
         typicality[block][own] = np.einsum(
             "ij,ij->i", x[own], means[number[block][own]]
         )
-    margin = np.full(len(labels), np.nan)
+    margin, rival = np.full(len(labels), np.nan), np.full(len(labels), -1)
     if k > 1:
-        is_nearest = (near[:, 0] == number) | (number == k)
-        margin = typicality - np.where(is_nearest, cosines[:, 1], cosines[:, 0])
-    return ClusterGeometry(clusters, typicality, margin, absolute_cosines(means))
+        column = ((near[:, 0] == number) | (number == k)).astype(int)[:, None]
+        margin = typicality - np.take_along_axis(cosines, column, axis=1)[:, 0]
+        rival = clusters[np.take_along_axis(near, column, axis=1)[:, 0]]
+    return ClusterGeometry(clusters, typicality, margin, rival, absolute_cosines(means))
 
 
 def find_outliers(typicality, labels, most):
@@ -67,18 +72,26 @@ def find_outliers(typicality, labels, most):
     They have a modified z-score of 3.5 or more below the median of their cluster, and
     come with it, highest first: ``(image, score)``. Noise is left out.
     """
+    scores = far_below(typicality, labels)
+    order = np.argsort(-scores, kind="stable")[:most]
+    return [(int(i), float(scores[i])) for i in order if scores[i] >= OUTLIER]
+
+
+def far_below(values, labels):
+    """Return how far each value is below the median of its cluster; 0 for noise.
+
+    The unit is that of the modified z-score: median absolute deviations times 0.67.
+    """
     gap = np.zeros(len(labels))
     spread = np.zeros(len(labels))
     for cluster in np.unique(labels[labels >= 0]):
         own = labels == cluster
-        gap[own] = np.median(typicality[own]) - typicality[own]
+        gap[own] = np.median(values[own]) - values[own]
         spread[own] = np.median(np.abs(gap[own]))
     if not (spread > 0).any():
-        return []
+        return np.zeros(len(labels))
     # A cluster of near copies has hardly any spread: use half the typical spread.
-    scores = _QUARTILE * gap / np.maximum(spread, np.median(spread[spread > 0]) / 2)
-    order = np.argsort(-scores, kind="stable")[:most]
-    return [(int(i), float(scores[i])) for i in order if scores[i] >= OUTLIER]
+    return _QUARTILE * gap / np.maximum(spread, np.median(spread[spread > 0]) / 2)
 
 
 def choose_shown(labels, typicality, margin, first, most):
