@@ -35,6 +35,7 @@ from ..training import resolve_device
 from ._encoding import noun_vectors, read_vocabulary
 from ._kinds import generalize, join_synonyms
 from ._points import Points
+from ._shown import shown_names
 from ._vocabulary import Vocabulary
 
 # Scores of a block of images with all nouns take this much memory.
@@ -231,7 +232,10 @@ class ClusterCaptioner(BaseEstimator):
         if self.generality is not None:
             best = generalize(best, synsets, self.generality)
         kept = slice(self.n_candidates)
-        self.candidates_ = [vocabulary.nouns[index[kept]] for index, _ in best]
+        index = [index[kept] for index, _ in best]
+        self.candidates_ = shown_names(
+            [vocabulary.nouns[i] for i in index], [vocabulary.synsets[i] for i in index]
+        )
         self.candidate_scores_ = [scores[kept] for _, scores in best]
         self.captions_ = np.array([nouns[0] for nouns in self.candidates_], object)
         self.scores_ = np.array([scores[0] for scores in self.candidate_scores_])

@@ -27,6 +27,7 @@ from ..._typing import (
 from ...data.rows import UnitRows
 from ...metrics._clusters import cluster_means
 from ...neighbors import kneighbors, nearest
+from ...semantics._shown import shown_names
 from ...training import RandomBatches, resolve_device
 from ..base import BaseDeepClusterer
 from ..batches import knn_indices
@@ -423,5 +424,5 @@ default="wordnet"
         attention /= np.bincount(self.labels_)[:, None]
         scores = attention * p.T[: self.n_clusters_]
         best = np.argsort(-scores, axis=1, kind="stable")[:, : self.n_names]
-        self.cluster_names_ = [space.nouns_[row] for row in best]
+        self.cluster_names_ = shown_names(space.nouns_[best], space.synsets_[best])
         self.name_scores_ = [score[row] for score, row in zip(scores, best)]
