@@ -77,7 +77,7 @@ class Vocabulary:
            [0.        , 1.        ]], dtype=float32)
     """
 
-    # Vocabularies in files of version 0.1 have none.
+    # Without synonyms, a vocabulary has the state (and the hash) of version 0.1.
     synonyms: dict[str, tuple[str, ...]] = {}
 
     def __init__(
@@ -89,7 +89,8 @@ class Vocabulary:
         synonyms: Sequence[Strings] | None = None,
     ) -> None:
         nouns = _check_nouns(nouns)
-        self.synonyms = _check_synonyms(synonyms, nouns)
+        if found := _check_synonyms(synonyms, nouns):
+            self.synonyms = found
         synsets = _check_synsets(synsets, len(nouns))
         embeddings = _check_embeddings(embeddings, nouns)
         first: dict[str, int] = {}
@@ -125,7 +126,7 @@ class Vocabulary:
         vocabulary = cls.__new__(cls)  # nothing to check or merge
         vocabulary.nouns = _object_array(hierarchy.distinct_nouns)
         vocabulary.synsets = _object_array(hierarchy.names)
-        vocabulary.embeddings, vocabulary.synonyms = None, {}
+        vocabulary.embeddings = None
         return vocabulary
 
     @classmethod
@@ -216,9 +217,9 @@ class Vocabulary:
         part = object.__new__(type(self))
         part.nouns, part.synsets = self.nouns[index], self.synsets[index]
         part.embeddings = None if self.embeddings is None else self.embeddings[index]
-        part.synonyms = self.synonyms and {
-            noun: self.synonyms[noun] for noun in part.nouns if noun in self.synonyms
-        }
+        if self.synonyms:
+            kept = (noun for noun in part.nouns if noun in self.synonyms)
+            part.synonyms = {noun: self.synonyms[noun] for noun in kept}
         return part
 
     def __eq__(self, other):
