@@ -233,7 +233,7 @@ default=None
         )
         self._locate_clusters(rows, X.dtype)
         self._describe(rows)
-        self._rows_of_fit = rows
+        self._data_of_fit = X, zero_rows
         return self
 
     if TYPE_CHECKING:  # inherited from scikit-learn, which has no types

@@ -44,7 +44,7 @@ class CorrectionsMixin:
     network_: Any
     _corrections: Sequence[dict] = ()
     _uncorrected: Any = None  # dict of what the fit has found, if it was corrected
-    _rows_of_fit: Any = None  # not part of pickles and files
+    _data_of_fit: Any = None  # as read; not part of pickles and files
     _center_lengths: np.ndarray | None = None  # of the means that centers are of
 
     if TYPE_CHECKING:  # of the clusterer
@@ -450,7 +450,7 @@ class CorrectionsMixin:
 
     def _rows_of_the_fit(self):
         """Return the rows of the fit, if they are at hand."""
-        return self._rows_of_fit
+        return None if self._data_of_fit is None else self._rows(*self._data_of_fit)
 
     def _rows_to_correct(self, X, method):
         if X is None:
@@ -498,7 +498,7 @@ class CorrectionsMixin:
 
     def __getstate__(self):
         state: dict = {**super().__getstate__()}  # type: ignore[dict-item]
-        state.pop("_rows_of_fit", None)
+        state.pop("_data_of_fit", None)
         return state
 
 

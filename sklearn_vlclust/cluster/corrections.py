@@ -107,19 +107,19 @@ def merge(clusters, record):
 
 def split(clusters, record):
     """Divide a cluster: its first part keeps the number, the others are the last."""
-    cluster, k = record["cluster"], clusters.n_clusters
-    numbers = np.r_[cluster, k : k + record["n_clusters"] - 1]
+    cluster, k, n_parts = record["cluster"], clusters.n_clusters, len(record["centers"])
+    numbers = np.r_[cluster, k : k + n_parts - 1]
     labels = clusters.labels.copy()
     labels[labels == cluster] = numbers[record["parts"]]
-    more = np.zeros((record["n_clusters"] - 1, clusters.centers.shape[1]))
+    more = np.zeros((n_parts - 1, clusters.centers.shape[1]))
     centers = np.concatenate([clusters.centers, more.astype(clusters.centers.dtype)])
     weights = np.concatenate([clusters.weights, more[:, 0]])
     centers[numbers], weights[numbers] = record["centers"], record["weights"]
     names, scores = record["part_names"], record["part_scores"]
     if clusters.names is not None and names is None:  # no words: all keep the names
-        names = [clusters.names[cluster]] * len(numbers)
-        scores = [clusters.scores[cluster]] * len(numbers)
-    order = np.r_[:k, [cluster] * (len(numbers) - 1)]
+        names = [clusters.names[cluster]] * n_parts
+        scores = [clusters.scores[cluster]] * n_parts
+    order = np.r_[:k, [cluster] * (n_parts - 1)]
     return Clusters(
         labels,
         centers,
@@ -201,7 +201,7 @@ def _join_names(clusters, own, sizes, given):
 def n_more(record):
     """Return how many more clusters there are after a correction than before."""
     if record["action"] == "split":
-        return record["n_clusters"] - 1
+        return len(record["anchors"]) - 1
     return {"merge": 1 - len(record.get("clusters", ())), "drop": -1}.get(
         record["action"], 0
     )

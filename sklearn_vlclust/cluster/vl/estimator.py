@@ -224,8 +224,8 @@ class VLClustering(BaseDeepClusterer):
         return Rounds(joint, self.samples_, k, self.n_neighbors, device, rng)
 
     def _rows_of_the_fit(self):
-        if self._rows_of_fit is not None or self._is_sample:
-            return self._rows_of_fit
+        if self._is_sample:
+            return super()._rows_of_the_fit()
         samples = UnitRows(self.samples_, zero_rows=True)
         return samples if self._copies is None else samples.some(self._copies.group)
 
