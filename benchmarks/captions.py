@@ -135,7 +135,9 @@ def with_kinds(named, vocabulary):
 
 
 def _row(what, X, y, clusterings, words, params, named, kinds):
-    position = {noun: i for i, noun in enumerate(words)}
+    # Captions have no sense in brackets where one of them is shown.
+    position = {re.sub(r" \(.*\)$", "", noun): i for i, noun in enumerate(words)}
+    position |= {noun: i for i, noun in enumerate(words)}
     strict, wide, counted = [], [], []
     for labels in clusterings:
         captioner = ClusterCaptioner(words, **params).fit(X, labels)

@@ -29,6 +29,11 @@ y : Ignored
     Not used, present for API consistency.
 <fitted> self : object
     The fitted estimator.
+<corrected> self : object
+    The estimator, corrected.
+<of_the_fit> X : array-like of shape (n_samples, n_features), or images, default=None
+    What the estimator was fitted to. Not needed while the estimator holds it: until
+    it is pickled, saved or loaded.
 <learned> score : float
     :func:`~sklearn_vlclust.metrics.learned_information` of :meth:`predict`, in
     nats: higher is better, for methods and for numbers of clusters.
@@ -156,7 +161,12 @@ def documented(*sources: object) -> Callable[[T], T]:
             return thing
         ours = [c for c in thing.__mro__ if _package(c) == _package(thing)]
         _fill(thing, [_entries(base) for base in ours[1:]] + given, thing)
-        of_methods = [_joint_entries(_methods(c)) for c in ours]
+        own, *inherited = (_joint_entries(_methods(c)) for c in ours)
+        # Methods of a base may have another text for a name that is shared.
+        of_methods = [own]
+        for entries in inherited:
+            kept = {name: entries[name] for name in entries if name not in _SHARED}
+            of_methods.append(kept)
         for method in _methods(thing):
             _fill(method, of_methods + given, thing)
         return thing

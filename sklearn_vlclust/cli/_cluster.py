@@ -43,7 +43,8 @@ def cluster(
         str,
         typer.Option(
             metavar="FILE",
-            help="Nouns, one per line; wordnet: its 82,115; none: no names.",
+            help="Nouns, one per line, or a .csv with synonyms; wordnet: its 82,115; "
+            "none: no names.",
         ),
     ] = "wordnet",
     link: Annotated[

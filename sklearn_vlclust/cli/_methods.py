@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from typing import Any
 
 from .._version import __version__
 from ._options import METHODS
@@ -43,7 +44,9 @@ def fit_method(request, k, X, words, encoder, folder, terminal):
     """
     estimator = _make_estimator(request, k, words, encoder)
     # Only a fit with the same data and settings finds the checkpoint.
-    nouns = words if words in (None, "wordnet") else list(words)
+    nouns: Any = words
+    if words not in (None, "wordnet"):
+        nouns = [list(words), list(words.synsets), words.synonyms]
     settings = [__version__, request.method, k, request.seed, nouns]
     digest = hashlib.blake2b(json.dumps(settings).encode(), digest_size=8)
     digest.update(X)

@@ -97,10 +97,16 @@ class Model:
         if hasattr(embedder, "precision"):
             # On another device, "auto" might choose another one, with other vectors.
             embedder.precision = description["encoder_id"].split("/")[-2]
+        estimator = load_model(_file(folder, "estimator")).set_params(device=device)
+        names = description["names"]
+        if getattr(estimator, "corrections_", None):  # since they were written
+            corrected = getattr(estimator, "cluster_names_", [])
+            names = [[str(name) for name in own] for own in corrected]
         return cls(
-            load_model(_file(folder, "estimator")).set_params(device=device),
+            estimator,
             ImageSearch.load(folder / _SEARCH).set_params(embedder=embedder),
-            *(description[name] for name in ("names", "encoder", "method", "source")),
+            names,
+            *(description[name] for name in ("encoder", "method", "source")),
             **{part: load_model(_file(folder, part)) for part in description["parts"]},
         )
 

@@ -1,7 +1,7 @@
 """The nouns that name the clusters."""
 
 import hashlib
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .._backend._progress import report_progress
@@ -21,7 +21,8 @@ def describe_words(words):
     """
     if words in _KEYWORDS:
         return words
-    digest = hashlib.blake2b(_read(words).encode(), digest_size=8)
+    with _usage_errors(words):
+        digest = hashlib.blake2b(Path(words).read_bytes(), digest_size=8)
     return f"{Path(words).absolute()} ({digest.hexdigest()})"
 
 
@@ -31,18 +32,14 @@ def load_words(words):
     Raises
     ------
     CommandError
-        If `words` is a file that cannot be read or has no words.
+        If `words` is a file that cannot be read or understood, or has no words.
     """
     if words in _KEYWORDS:
         return _KEYWORDS[words]
     from ..semantics import Vocabulary
 
-    nouns = [line.strip() for line in _read(words).splitlines() if line.strip(" \t_")]
-    if not nouns:
-        raise CommandError(
-            f"--words {words!r} holds no words; expected one noun per line.", USAGE
-        )
-    return Vocabulary(nouns)
+    with _usage_errors(words):
+        return Vocabulary.from_file(words)
 
 
 def find_wordnet(terminal):
@@ -79,14 +76,16 @@ def encode_nouns(words, embedder, terminal):
         vocabulary_embeddings(read_vocabulary("wordnet", prompt), embedder, prompt)
 
 
-def _read(file):
+@contextmanager
+def _usage_errors(words):
+    """Turn errors of a file of words into those of the command line."""
     try:
-        return Path(file).read_text("utf-8")
+        yield
     except OSError as error:
         raise CommandError(
-            f"--words {file!r} cannot be read ({error.strerror}); expected wordnet, "
-            "none, or a file with one noun per line.",
+            f"--words {words!r} cannot be read ({error.strerror}); expected wordnet, "
+            "none, or a file with one noun per line or a .csv table.",
             USAGE,
         ) from error
-    except UnicodeDecodeError as error:
-        raise CommandError(f"--words {file!r} is not text in UTF-8.", USAGE) from error
+    except ValueError as error:
+        raise CommandError(f"--words {error}", USAGE) from error

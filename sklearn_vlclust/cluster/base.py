@@ -59,6 +59,7 @@ from ..training import (
 )
 from ..training._checkpoint import read_checkpoint
 from ._split import most_divided, plane_between
+from .correctable import NAMING, CorrectionsMixin
 from .partition import draw_sample
 from .recipe import CommonRecipe, changed_fields
 from .spectral.n_clusters import estimate_n_clusters
@@ -80,6 +81,7 @@ _PREDICTING = {
 
 @documented()
 class BaseDeepClusterer(
+    CorrectionsMixin,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
@@ -219,6 +221,7 @@ default=None
         FloatingPointError
             If training made weights infinite or NaN, as a large `lr` may.
         """
+        self._forget_corrections()
         X, zero_rows = self._read(X, reset=True)
         device = resolve_device(self.device)
         seed = self._draw_seed()
@@ -241,6 +244,7 @@ default=None
         )
         self._locate_clusters(rows, X.dtype)
         self._describe(rows)
+        self._data_of_fit = X, zero_rows
         return self
 
     if TYPE_CHECKING:  # inherited from scikit-learn, which has no types
@@ -263,7 +267,7 @@ default=None
             Cluster of each sample, the likeliest of :meth:`predict_proba`. For a dask
             `X`, a dask array that is not computed yet.
         """
-        return self._predict(X, _most_likely)
+        return self._predict(X, self._corrected(_most_likely))
 
     @by_blocks
     def predict_proba(self, X: Data) -> Array:
@@ -276,7 +280,7 @@ default=None
         proba : ndarray of shape (n_samples, n_clusters)
             Probability of each cluster; rows sum to 1. A dask array for a dask `X`.
         """
-        return self._predict(X, _probabilities)
+        return self._predict(X, self._corrected(_probabilities))
 
     @by_blocks
     def transform(self, X: Data) -> Array:
@@ -289,7 +293,7 @@ default=None
         features : ndarray of shape (n_samples, n_clusters)
             Their softmax is :meth:`predict_proba`. A dask array for a dask `X`.
         """
-        return self._predict(X, _logits)
+        return self._predict(X, self._corrected(_logits))
 
     @own_settings
     def score(self, X: Data, y: object = None) -> float:
@@ -301,7 +305,7 @@ default=None
         """
         check_is_fitted(self)
         X, zero_rows = self._read(X, reset=False)
-        labels = self._infer(X, _most_likely, zero_rows)
+        labels = self._infer(X, self._corrected(_most_likely), zero_rows)
         return learned_information(self._rows(X, zero_rows), labels)
 
     def save(self, path: StrPath) -> None:
@@ -366,7 +370,8 @@ default=None
     def _to_workers(self):
         """Return a copy with what prediction needs, and nothing else."""
         others = {"callbacks", "checkpoint", "semantic_space"} & set(vars(self))
-        return without_fit(self, _PREDICTING, _copies=None, **dict.fromkeys(others))
+        others |= {"_copies", "_uncorrected"}
+        return without_fit(self, _PREDICTING, **dict.fromkeys(others))
 
     def _rows(self, X, zero_rows):
         """Return what `_read` read as rows to train on."""
@@ -523,6 +528,7 @@ default=None
         Clusters without samples by ``infer()`` get half of the most divided one.
         Clusters that stay empty, as too few rows differ, are removed from the network.
         """
+        self._forget_corrections()
         n_heads = self.network_.config["n_clusters"]
         for left in reversed(range(CommonRecipe.in_use().fill_rounds + 1)):
             labels = infer()
@@ -582,32 +588,37 @@ default=None
 
     def _locate_clusters(self, rows, dtype):
         """Set `cluster_centers_`, the mean directions of the embeddings."""
-        centers = unit(cluster_means(rows, self.labels_, self.n_clusters_))
-        self.cluster_centers_ = centers.astype(dtype)
+        means = cluster_means(rows, self.labels_, self.n_clusters_)
+        self.cluster_centers_ = unit(means).astype(dtype)
+        self._center_lengths = np.linalg.norm(means, axis=1)
+
+    def _center_rows(self, rows):
+        """Return the rows that `cluster_centers_` are the mean directions of."""
+        return self._infer(rows, _features, True) if self._learns_features else rows[:]
 
     def _describe(self, rows):
         """Name the clusters by the nouns that detect them; see ClusterCaptioner."""
-        fitted = "cluster_names_", "name_scores_", "name_confidences_"
-        for name in fitted:  # of an earlier fit
+        for name in NAMING:  # of an earlier fit
             self.__dict__.pop(name, None)
-        space = getattr(self, "semantic_space_", None)
-        if space is None:
-            return
+        if getattr(self, "semantic_space_", None) is not None:
+            for name, value in zip(NAMING, self._name(rows, self.labels_)):
+                setattr(self, name, value)
+
+    def _name(self, rows, labels):
+        """Return names, scores and confidences of the clusters of rows, best first."""
         # More rows change nothing, but each cluster needs some.
-        order = np.random.RandomState(0).permutation(len(self.labels_))
+        order = np.random.RandomState(0).permutation(len(labels))
         parts = [order[:NAMING_ROWS]]
-        for members in cluster_members(self.labels_[order]):
+        for members in cluster_members(labels[order]):
             parts.append(order[members[:NAMING_ROWS_PER_CLUSTER]])
         voters = np.unique(np.concatenate(parts))
-        found = name_clusters(
-            space,
+        return name_clusters(
+            self.semantic_space_,
             rows[voters],
-            self.labels_[voters],
+            labels[voters],
             device=self.device,
             n_candidates=getattr(self, "n_names", 5),
         )
-        for name, value in zip(fitted, found):
-            setattr(self, name, value)
 
     def _as_images(self, samples):
         """Return what the network makes as embeddings: without the noun mixtures."""
@@ -703,7 +714,7 @@ default=None
 
     @property
     def _n_features_out(self):
-        return self.network_.config["n_clusters"]
+        return self._n_clusters_out
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -108,7 +108,7 @@ class BaseImageClusterer(BaseDeepClusterer):
         """
         check_is_fitted(self)
         X, zero_rows = self._read(X, reset=False)
-        labels = self._infer(X, _most_likely, zero_rows)
+        labels = self._infer(X, self._corrected(_most_likely), zero_rows)
         rows = self._rows(X, zero_rows)
         if len(X.shape) == 4:
             rows = self._infer(X, _features, zero_rows)

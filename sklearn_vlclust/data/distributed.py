@@ -148,7 +148,7 @@ def _result_of_no_rows(estimator, method, X):
     if method == "predict":
         return np.empty(0, dtype=np.int64)
     if method == "predict_proba":
-        width = estimator.network_.config["n_clusters"]
+        width = estimator._n_clusters_out
     else:
         width = len(estimator.get_feature_names_out())
     double = X.ndim == 2 and X.dtype == np.float64

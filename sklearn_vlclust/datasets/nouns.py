@@ -20,7 +20,8 @@ class NounHierarchy:
     Parameters
     ----------
     folder : path-like
-        Holds `data.noun`, `index.noun`, `index.sense` and `noun.exc`.
+        Holds `data.noun`, `index.noun`, `index.sense`, `noun.exc`, and those of
+        verbs and adjectives.
 
     Attributes
     ----------
@@ -65,6 +66,7 @@ class NounHierarchy:
         self.names = [self._name(i) for i in range(len(offsets))]
         self.depths = self._measure_depths()
         self._ancestors: dict[int, frozenset[int]] = {}
+        self._lemmas_of: dict[str, set[str]] = {}
 
     def __len__(self):
         return len(self.names)
@@ -114,13 +116,59 @@ class NounHierarchy:
         Those of its singulars follow: morphy(7WN), as in nltk.
         """
         word = word.lower().replace(" ", "_")
-        forms = self._irregular.get(word) or [
+        found = (self._senses.get(form, ()) for form in (word, *self._singulars(word)))
+        return list(dict.fromkeys(chain.from_iterable(found)))
+
+    def _singulars(self, word):
+        """Return what may be the singulars of a word, known or not."""
+        return self._irregular.get(word) or [
             word.removesuffix(plural) + singular
             for plural, singular in _PLURALS
             if word.endswith(plural)
         ]
-        found = (self._senses.get(form, ()) for form in (word, *forms))
-        return list(dict.fromkeys(chain.from_iterable(found)))
+
+    def knows(self, word):
+        """Whether a word is a noun, in its singular."""
+        return word.lower().replace(" ", "_") in self._senses
+
+    def singular(self, word):
+        """Return the singular of a plural that is no noun of its own, else None.
+
+        *Dogs* is a plural, *glasses*, which are worn, and *gas* are not.
+        """
+        form = word.lower().replace(" ", "_")
+        if form in self._senses:
+            return None
+        found = next(filter(self._senses.get, self._singulars(form)), None)
+        return found and found.replace("_", " ")
+
+    def is_plural(self, word):
+        """Whether a word is a plural, and not more often a noun of its own."""
+        form = word.lower().replace(" ", "_")
+        uses = max(map(self._uses, self._singulars(form)), default=-1)
+        return uses > self._uses(form)
+
+    def _uses(self, form):
+        """Return the count of a noun's most frequent sense; -1 of what is no noun."""
+        word = form.replace("_", " ")
+        counts = (self._counts[i].get(word, 0) for i in self._senses.get(form, ()))
+        return max(counts, default=-1)
+
+    def is_adjective(self, word):
+        """Whether a word is an adjective or a participle, and no noun."""
+        word = word.lower().replace(" ", "_")
+        if self.senses(word):
+            return False
+        if word.rpartition("-")[2] in self._lemmas("adj"):
+            return True
+        stems = {word[:-1], word[:-2], word[:-3]}  # juggled, smeared, zigzagged
+        return word.endswith("ed") and not stems.isdisjoint(self._lemmas("verb"))
+
+    def _lemmas(self, pos):
+        if pos not in self._lemmas_of:
+            lines = _entries(self._folder / f"index.{pos}")
+            self._lemmas_of[pos] = {line.split()[0] for line in lines}
+        return self._lemmas_of[pos]
 
     @cached_property
     def _irregular(self):
@@ -163,6 +211,11 @@ class NounHierarchy:
             nouns[i] = next(noun for noun in self._candidates(i) if noun not in taken)
             taken.add(nouns[i])
         return nouns
+
+    def with_sense(self, word, synset):
+        """Return a word with the hypernym of its synset in brackets."""
+        above = self.parents[self.position(synset)]
+        return f"{word} ({self.lemmas[above[0]][0]})" if above else word
 
     def _candidates(self, i):
         words = self.lemmas[i]
@@ -231,6 +284,14 @@ def _entries(path):
 def noun_hierarchy():
     """Return the hierarchy of the WordNet that `datasets.fetch_wordnet` finds."""
     return _read(Path(fetch_wordnet()))
+
+
+def installed_hierarchy():
+    """Return the hierarchy of a WordNet on this machine; None if there is none."""
+    try:
+        return _read(Path(fetch_wordnet(download=False)))
+    except LookupError:
+        return None
 
 
 @lru_cache(maxsize=2)

@@ -251,13 +251,19 @@ def _check_clusters(model: Any) -> None:
     if labels.ndim != 1 or labels.dtype.kind != "i":
         raise ValueError("labels_ are not a list of integers")
     network = held.get("network_")
+    found = held.get("_uncorrected")  # by the fit; the network has its clusters
+    k_found = k if found is None else found["n_clusters_"]
+    n_heads = k_found if network is None else network.config.get("n_clusters", k_found)
+    if n_heads != k_found:
+        raise ValueError(f"network_ has {n_heads} clusters, n_clusters_ is {k_found}")
     counts = {
         "labels_": labels.max(initial=-1) + 1,
         "cluster_centers_": len(held.get("cluster_centers_", range(k))),
-        "network_": k if network is None else network.config.get("n_clusters", k),
     }
     for name, count in counts.items():
         if count != k or labels.min(initial=0) < 0:
             raise ValueError(
                 f"{name} has {counted(count, 'cluster')}, n_clusters_ is {k}"
             )
+    if found is not None:
+        model._check_corrections()

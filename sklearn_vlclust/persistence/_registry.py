@@ -16,6 +16,7 @@ _PACKAGE = __name__.partition(".")[0]
 CLASSES = {
     **EXPORTS,
     "VLNetwork": "cluster.vl.network",
+    "Copies": "neighbors.copies",
     "JointEmbedding": "cluster.words",
     "MCANetwork": "cluster.mca.network",
     "RateReductionNetwork": "cluster.rate_reduction.network",

@@ -42,14 +42,13 @@ from ._detection import (
 from ._encoding import check_width, noun_vectors, read_vocabulary
 from ._kinds import generalize, join_synonyms
 from ._points import Points
+from ._shown import shown_names
 from ._vocabulary import Vocabulary
 
 # Scores of a block of images with all nouns take this much memory.
 BLOCK_BYTES = 128 * 2**20
 # `centering="auto"` with many clusters, and the number of them that halves it.
 CENTERING, HALVED_AT = 0.7, 3
-# Of CLIP; for detection where `logit_scale` is None.
-LOGIT_SCALE = 100.0
 
 
 @documented()
@@ -261,6 +260,11 @@ class ClusterCaptioner(BaseEstimator):
         Labels are places in `clusters_`; larger ones are noise.
         """
         if self.method == "detection":
+            if self.logit_scale is None:
+                raise ValueError(
+                    "logit_scale is None, but method='detection' needs a number; only "
+                    "method='votes' takes None."
+                )
             return self._detect(rows, labels, vocabulary)
         nouns = self._noun_vectors(vocabulary, rows.shape[1])
         votes = self._count_votes(rows, labels, nouns)
@@ -270,7 +274,10 @@ class ClusterCaptioner(BaseEstimator):
         if self.generality is not None:
             best = generalize(best, synsets, self.generality)
         kept = slice(self.n_candidates)
-        self.candidates_ = [vocabulary.nouns[index[kept]] for index, _ in best]
+        index = [index[kept] for index, _ in best]
+        self.candidates_ = shown_names(
+            [vocabulary.nouns[i] for i in index], [vocabulary.synsets[i] for i in index]
+        )
         self.candidate_scores_ = [scores[kept] for _, scores in best]
         self.captions_ = np.array([nouns[0] for nouns in self.candidates_], object)
         self.scores_ = np.array([scores[0] for scores in self.candidate_scores_])
@@ -283,40 +290,43 @@ class ClusterCaptioner(BaseEstimator):
         members = cluster_members(labels, k)[:k]
         # Noise has number k. Every cluster counts the same, however large it is.
         means = cluster_means(rows, labels, k + 1)[:k]
-        device = resolve_device(self.device)
-        parts = None
-        if vocabulary.embeddings is None:
-            embedder = self._make_embedder()
-            if hasattr(embedder, "noun_classes"):
-                things, parts = embedder.noun_classes(
-                    vocabulary.nouns, vocabulary.synsets
-                )
-        if whole := parts is not None:
-            check_width(things.shape[1], rows.shape[1], embedder)
+
+        def shares_of(things):
+            common = self.centering_ * means.mean(axis=0)
+            scale, device = self.logit_scale, resolve_device(self.device)
+            return cluster_shares(rows, members, things, common, scale, device)
+
+        weights, synsets = None, list(vocabulary.synsets)
+        classes = self._noun_classes(vocabulary, rows.shape[1])
+        if classes is not None:
+            things, parts = classes
             # The mean of k clusters is a k-th of each cluster itself.
-            self.centering_ = 1 - 1 / k if self.centering == "auto" else self.centering
-        else:
-            nouns = self._noun_vectors(vocabulary, rows.shape[1])
-            things, of_points = noun_evidence(nouns)
-            self.centering_ = self.centering
-            if self.centering == "auto":
-                self.centering_ = _auto_centering(means, nouns)
-            noun_mean = nouns.mean(axis=0, dtype=np.float64).astype(np.float32)
-            things = unit(things - self.centering_ * noun_mean)
-        common = self.centering_ * means.mean(axis=0)
-        shares = cluster_shares(
-            rows, members, things, common, self.logit_scale or LOGIT_SCALE, device
-        )
-        if whole:
+            auto = self.centering == "auto"
+            self.centering_ = 1 - 1 / k if auto else float(self.centering)
             weights = parts.max(axis=1).toarray()
             parts.data = np.ones_like(parts.data)
-            shares, synsets = csr_array(shares) @ parts.T, vocabulary.synsets
+            shares = csr_array(shares_of(things)) @ parts.T
         else:
-            weights = None
-            shares, synsets = join_synonyms(of_points(shares), vocabulary)
-        detectors = Detectors(shares, vocabulary, synsets, weights)
-        self._read_detectors(detectors, np.array([len(own) for own in members]))
-        return self
+            nouns = self._noun_vectors(vocabulary, rows.shape[1])
+            things, of_nouns = noun_evidence(nouns)
+            noun_mean = self._set_centering(means, nouns)
+            shares = shares_of(unit(things - self.centering_ * noun_mean))
+            shares, synsets = join_synonyms(of_nouns(shares), vocabulary)
+        sizes = np.array([len(own) for own in members])
+        return self._read_detectors(
+            Detectors(shares, vocabulary, synsets, weights), sizes
+        )
+
+    def _noun_classes(self, vocabulary, n_features):
+        """Return what the encoder tells apart, if it says so: `noun_classes`."""
+        if vocabulary.embeddings is not None:
+            return None
+        embedder = self._make_embedder()
+        if not hasattr(embedder, "noun_classes"):
+            return None
+        things, parts = embedder.noun_classes(vocabulary.nouns, vocabulary.synsets)
+        check_width(things.shape[1], n_features, embedder)
+        return things, parts
 
     def _read_detectors(self, detectors, sizes):
         """Set the names of clusters of `sizes` images, and what is said of them."""
@@ -331,16 +341,17 @@ class ClusterCaptioner(BaseEstimator):
             order = np.r_[place, order[(order != place) & (own[order] > 0)]]
             index.append(order[: self.n_candidates])
         seen = sorted(set(np.concatenate(index)))
-        names = dict(zip(seen, detectors.plain_names(seen)))
+        names = dict(zip(seen, detectors.shown_names(seen)))
         self.candidates_ = [np.array([names[i] for i in own], object) for own in index]
         self.candidate_scores_ = [
             own[order] for own, order in zip(detectors.recall, index)
         ]
         for names_of, which in zip(self.candidates_, detectors.qualifiers(first)):
             if which is not None:
-                qualifier = names.get(which) or detectors.plain_names([which])[0]
+                qualifier = names.get(which) or detectors.shown_names([which])[0]
                 names_of[0] = f"{names_of[0]}, {qualifier}"
         self.captions_ = np.array([own[0] for own in self.candidates_], object)
+        return self
 
     def caption(self, labels: ArrayLike) -> np.ndarray:
         """Caption of each label.
@@ -417,13 +428,15 @@ class ClusterCaptioner(BaseEstimator):
     def _what_is_common(self, rows, labels, nouns):
         """Return what is subtracted from each image, and from each noun."""
         k = len(self.clusters_)
-        # Noise has number k. Every cluster counts the same, however large it is.
         means = cluster_means(rows, labels, k + 1)[:k]
-        noun_mean = nouns.mean(axis=0, dtype=np.float64).astype(np.float32)
-        self.centering_ = self.centering
-        if self.centering == "auto":
-            self.centering_ = _auto_centering(means, nouns)
+        noun_mean = self._set_centering(means, nouns)
         return self.centering_ * means.mean(axis=0), self.centering_ * noun_mean
+
+    def _set_centering(self, means, nouns):
+        """Set `centering_`, and return the mean noun."""
+        auto = self.centering == "auto"
+        self.centering_ = _auto_centering(means, nouns) if auto else self.centering
+        return nouns.mean(axis=0, dtype=np.float64).astype(np.float32)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,7 +1,7 @@
 """Names as detectors: the nouns that tell clusters from each other."""
 
-import re
 from collections import Counter, defaultdict
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from ..data.rows import unit
 from ..datasets.nouns import noun_hierarchy
 from ._levels import COMMONNESS, usualness
 from ._points import Points
+from ._shown import shown_names
 
 # Images that name a cluster: more change nothing.
 IMAGES = 100
@@ -121,7 +122,9 @@ class Detectors:
 
     def __init__(self, shares, vocabulary, synsets, weights=None):
         whole = weights is not None
-        hierarchy = noun_hierarchy() if any(s is not None for s in synsets) else None
+        hierarchy: Any = None
+        if any(synset is not None for synset in synsets):
+            hierarchy = noun_hierarchy()
         shares = csr_array(shares)
         voted = np.unique(shares.indices[shares.data > LEAST_SHARE / 10])
         if not len(voted):  # of very many nouns, none stands out
@@ -210,13 +213,15 @@ class Detectors:
                     found[cluster] = int(own.argmax())
         return found
 
-    def plain_names(self, places):
-        """Return the names of candidates, as people write them."""
-        return plain(
-            [self.nouns[i] for i in places],
-            [self.synsets[i] for i in places],
-            self._hierarchy,
-        )
+    def shown_names(self, places):
+        """Return the names of candidates that are shown together."""
+        synsets = [self.synsets[i] for i in places]
+        nouns = [
+            usual_name(self.nouns[i], synset, self._hierarchy)
+            for i, synset in zip(places, synsets)
+        ]
+        known = [None if s is None else self._hierarchy.names[s] for s in synsets]
+        return shown_names([nouns], [known])[0].tolist()
 
     def _at_or_above(self, noun):
         if self.synsets[noun] is None:
@@ -225,29 +230,15 @@ class Detectors:
         return [i for i, synset in enumerate(self.synsets) if synset in above]
 
 
-def plain(nouns, synsets, hierarchy):
-    """Return nouns as people write them, the same as given where they would be equal.
-
-    Of names between commas the most usual is kept; the sense in brackets goes where no
-    other of the nouns has the same word.
-    """
-    short = [usual_name(*pair, hierarchy) for pair in zip(nouns, synsets)]
-    of_word = defaultdict(set)
-    for noun, word in zip(nouns, short):
-        of_word[word.casefold()].add(noun)
-    return [
-        word if word and len(of_word[word.casefold()]) == 1 else noun
-        for noun, word in zip(nouns, short)
-    ]
-
-
 def usual_name(noun, synset, hierarchy):
-    """Return the first of the names between commas, without brackets.
+    """Return the first of the names between commas of a noun with a synset.
 
     A later one is taken where it is a single word that is `MUCH_MORE_USUAL`: lists
     have "hog, pig" and "brassiere, bra".
     """
-    parts = [part.strip() for part in re.sub(r"\s*\(.*?\)", "", noun).split(",")]
+    if synset is None or "(" in noun:
+        return noun
+    parts = [part.strip() for part in noun.split(",")]
     usual = [usualness(hierarchy, part, synset) for part in parts]
     for i in sorted(range(1, len(parts)), key=lambda i: -usual[i]):
         if parts[i].isalpha() and usual[i] > MUCH_MORE_USUAL * usual[0]:

@@ -6,13 +6,15 @@ import os
 import time
 import warnings
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from .._backend._files import locked, new_hash
 from .._backend._progress import progress_bar
-from ._vocabulary import Vocabulary, format_prompt
+from ._phrases import prompt_texts
+from ._vocabulary import Vocabulary
 
 # Encoders by the width of their vectors, for error messages.
 ENCODERS = {
@@ -105,12 +107,22 @@ def vocabulary_embeddings(vocabulary, embedder, prompt, check=lambda vectors: No
         return vocabulary.embeddings
     if hasattr(embedder, "encode_nouns"):
 
-        def encode(part):
-            return embedder.encode_nouns(part.nouns, part.synsets, prompt)
+        def encode_words(words, synsets):
+            return embedder.encode_nouns(words, synsets, prompt)
     else:
 
-        def encode(part):
-            return embedder.encode_texts([format_prompt(prompt, n) for n in part])
+        def encode_words(words, synsets):
+            return embedder.encode_texts(prompt_texts(prompt, words, synsets))
+
+    def encode(part):
+        if not part.synonyms:
+            return encode_words(part.nouns, part.synsets)
+        words = [(noun, *part.synonyms.get(noun, ())) for noun in part]
+        counts = np.array([len(own) for own in words])
+        vectors = _unit_rows(
+            encode_words(list(chain(*words)), np.repeat(part.synsets, counts))
+        )
+        return np.add.reduceat(vectors, np.cumsum(counts) - counts)
 
     def encode_all():
         first = _unit_rows(encode(vocabulary[:CHUNK]))
@@ -139,8 +151,13 @@ def _cache_path(vocabulary, embedder, prompt):
     from ..datasets import get_data_home
 
     digest = hashlib.sha256()
-    synsets = (str(synset) for synset in vocabulary.synsets)
-    for text in (embedder.encoder_id, prompt, *vocabulary.nouns, *synsets):
+    texts = [embedder.encoder_id, prompt, *vocabulary.nouns]
+    texts += map(str, vocabulary.synsets)
+    if None in vocabulary.synsets:  # phrases have had articles of their own since then
+        texts += [f"phrases-1 {vocabulary.synonyms}"]
+    elif vocabulary.synonyms:
+        texts += [str(vocabulary.synonyms)]
+    for text in texts:
         digest.update(text.encode() + b"\0")
     return Path(get_data_home()) / "nouns" / f"{digest.hexdigest()[:32]}.npy"
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from typing import Self
 
@@ -11,14 +11,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._backend._text import counted
-from .._typing import Strings
-from ..datasets.nouns import noun_hierarchy
+from .._typing import Strings, StrPath
+from ..datasets.nouns import installed_hierarchy, noun_hierarchy
+from ._phrases import normalize, spelling_key
+from ._word_files import COLUMNS, read_entries
 
 
 class Vocabulary:
     """Nouns that may describe images.
 
-    Underscores become spaces. Equal nouns are merged (upper and lower case are not
+    Phrases ("a man playing a guitar") and adjectives of textures ("striped") may be
+    among them, in any language that the text encoder reads. Unicode is composed (NFC),
+    and underscores become spaces. Equal nouns are merged (upper and lower case are not
     equal: `Turkey` is a country): their vectors are averaged, and the first known
     synset is kept.
 
@@ -32,6 +36,9 @@ class Vocabulary:
     synsets : sequence of str or None, default=None
         Noun synset of each noun, as WordNet name (``dog.n.01``) or id
         (``n02084071``); None where unknown.
+    synonyms : sequence of sequences of str, default=None
+        Other words for each noun, which are never shown: an encoder's vector of the
+        noun is the mean of those of all its words.
 
     Attributes
     ----------
@@ -41,11 +48,13 @@ class Vocabulary:
         Rows of unit length.
     synsets : ndarray of shape (n_nouns,), object
         WordNet names, or None where unknown.
+    synonyms : dict of str to tuple of str
+        Other words of the nouns that have any.
 
     Raises
     ------
     TypeError
-        If a noun is not a string.
+        If a noun or a synonym is not a string.
     ValueError
         If there are no nouns, lengths differ, or a vector is zero or not finite.
 
@@ -69,14 +78,21 @@ class Vocabulary:
            [0.        , 1.        ]], dtype=float32)
     """
 
+    # Without synonyms, a vocabulary has the state (and the hash) of version 0.1.
+    synonyms: dict[str, tuple[str, ...]] = {}
+
     def __init__(
         self,
         nouns: Strings,
         embeddings: ArrayLike | None = None,
         synsets: Sequence[str | None] | np.ndarray | None = None,
+        *,
+        synonyms: Sequence[Strings] | None = None,
     ) -> None:
         nouns = _check_nouns(nouns)
-        synsets = _check_synsets(synsets, nouns)
+        if found := _check_synonyms(synonyms, nouns):
+            self.synonyms = found
+        synsets = _check_synsets(synsets, len(nouns))
         embeddings = _check_embeddings(embeddings, nouns)
         first: dict[str, int] = {}
         row = np.array([first.setdefault(noun, len(first)) for noun in nouns])
@@ -114,6 +130,81 @@ class Vocabulary:
         vocabulary.embeddings = None
         return vocabulary
 
+    @classmethod
+    def from_file(cls, path: StrPath, *, encoding: str = "utf-8") -> Self:
+        """Return the nouns of a file.
+
+        A `.csv` or `.tsv` file has a noun per row, with its synonyms: in a column
+        `synonyms`, separated by commas, semicolons or bars, if the first row names the
+        column `noun`, and else in all further cells. A column `synset` (or, without
+        column names, a cell ``dog.n.01`` or ``n02084071``) has the synset. Every other
+        file has one noun per line, commas included. Blank lines and lines that start
+        with ``#`` are left out.
+
+        Lines that repeat a noun, but for case, Unicode form or plural, count as one
+        noun, named as in the first of them, unless their synsets differ.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file. Byte-order marks are understood.
+        encoding : str, default="utf-8"
+            Its encoding.
+
+        Returns
+        -------
+        vocabulary : Vocabulary
+            Without embeddings.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        ValueError
+            If it has no nouns, is not text in its encoding, or has a line that cannot
+            be understood. The message names the file and the line.
+
+        Warns
+        -----
+        UserWarning
+            If lines repeat a noun, columns mean nothing here, or synsets are unknown.
+
+        Examples
+        --------
+        >>> Vocabulary.from_file("pets.csv")  # doctest: +SKIP
+        Vocabulary(2 nouns: 'cat', 'dog'; 3 synonyms)
+        """
+        entries, others = read_entries(path, encoding)
+        if others:
+            warnings.warn(
+                f"{str(path)!r}: the columns {', '.join(map(repr, others))} are not "
+                f"used; expected {', '.join(COLUMNS)}.",
+                UserWarning,
+                stacklevel=2,
+            )
+        places = [f"line {entry.line}" for entry in entries]
+        synsets = _check_synsets(
+            [entry.synset for entry in entries],
+            len(entries),
+            f"{str(path)!r}: ",
+            places,
+        )
+        for entry, synset in zip(entries, synsets):
+            entry.synset = synset
+        entries, repeated = _merge_entries(entries)
+        if repeated:
+            warnings.warn(
+                f"{str(path)!r}: {len(repeated)} words repeat a noun and count as that "
+                f"one: {', '.join(repeated[:5])}{', ...' * (len(repeated) > 5)}.",
+                UserWarning,
+                stacklevel=2,
+            )
+        return cls(
+            [entry.noun for entry in entries],
+            synsets=[entry.synset for entry in entries],
+            synonyms=[entry.synonyms for entry in entries],
+        )
+
     def __len__(self) -> int:
         return len(self.nouns)
 
@@ -127,6 +218,9 @@ class Vocabulary:
         part = object.__new__(type(self))
         part.nouns, part.synsets = self.nouns[index], self.synsets[index]
         part.embeddings = None if self.embeddings is None else self.embeddings[index]
+        if self.synonyms:
+            kept = (noun for noun in part.nouns if noun in self.synonyms)
+            part.synonyms = {noun: self.synonyms[noun] for noun in kept}
         return part
 
     def __eq__(self, other):
@@ -135,6 +229,7 @@ class Vocabulary:
         return (
             np.array_equal(self.nouns, other.nouns)
             and np.array_equal(self.synsets, other.synsets)
+            and self.synonyms == other.synonyms
             and (self.embeddings is None) == (other.embeddings is None)
             and (
                 self.embeddings is None
@@ -151,36 +246,9 @@ class Vocabulary:
             facts.append(f"{self.embeddings.shape[1]}-d embeddings")
         if n_known := sum(synset is not None for synset in self.synsets):
             facts.append(counted(n_known, "synset"))
+        if n_synonyms := sum(map(len, self.synonyms.values())):
+            facts.append(counted(n_synonyms, "synonym"))
         return f"Vocabulary({'; '.join(facts)})"
-
-
-def format_prompt(prompt, noun):
-    """Put a noun into a prompt, with the article that its first sound asks for.
-
-    The noun goes where ``{}`` is; an `a` or `an` before it is adapted.
-    """
-    before, _, after = prompt.partition("{}")
-    if article := re.search(r"\b(a|an|A|An)( +)$", before):
-        word = article[1][0] + "n" * _starts_with_vowel_sound(noun)
-        before = before[: article.start()] + word + article[2]
-    return before + noun + after
-
-
-_SILENT_H = re.compile(r"(hour|heir|honest|honou?r)", re.IGNORECASE)
-# "you" and "w" sounds: unicorn, useful, eucalyptus, ewe, one, ouija.
-_CONSONANT_SOUND = re.compile(
-    r"(uni([^nm]|$)|us[aeu]|ut[aeio]|uran|urin|ubiq|eu|ewe|on(e|ce)\b|ouija)",
-    re.IGNORECASE,
-)
-_SPELLED = re.compile(r"[A-Z](\b|[A-Z])")  # X-ray, FBI agent
-
-
-def _starts_with_vowel_sound(noun):
-    if _SPELLED.match(noun):
-        return noun[0] in "AEFHILMNORSX"
-    if _SILENT_H.match(noun):
-        return True
-    return noun[:1].lower() in set("aeiou") and not _CONSONANT_SOUND.match(noun)
 
 
 def _object_array(values):
@@ -201,16 +269,82 @@ def _check_nouns(nouns):
                 f"nouns must be strings, but nouns[{i}] is {noun!r} "
                 f"({type(noun).__name__})."
             )
-        if not noun.strip(" _"):
+        if not normalize(noun):
             raise ValueError(f"nouns[{i}] is empty: {noun!r}.")
-    return [str(noun).replace("_", " ").strip() for noun in nouns]
+    return [normalize(noun) for noun in nouns]
 
 
-def _check_synsets(synsets, nouns):
+def _check_synonyms(synonyms, nouns):
+    found: dict[str, tuple[str, ...]] = {}
+    if synonyms is None:
+        return found
+    synonyms = list(synonyms)
+    _check_length("synonyms", len(synonyms), len(nouns))
+    for i, (noun, words) in enumerate(zip(nouns, synonyms)):
+        if isinstance(words, str) or not all(isinstance(word, str) for word in words):
+            raise TypeError(
+                f"synonyms must be sequences of strings, but synonyms[{i}] is "
+                f"{words!r}."
+            )
+        words = [*found.get(noun, ()), *map(normalize, words)]
+        words = [word for word in dict.fromkeys(words) if word and word != noun]
+        if words:
+            found[noun] = tuple(words)
+    return found
+
+
+def _merge_entries(entries):
+    """Merge entries of a file that spell the same noun.
+
+    Returns the entries that are left, and texts on what was merged.
+    """
+    hierarchy = installed_hierarchy()
+
+    def key(word):
+        word = spelling_key(word)
+        return (hierarchy and hierarchy.singular(word)) or word
+
+    found: dict[str, list] = {}
+    kept, repeated = [], []
+    for entry in entries:
+        same = found.setdefault(key(entry.noun), [])
+        for first in same:
+            if None in (first.synset, entry.synset) or first.synset == entry.synset:
+                first.synset = first.synset or entry.synset
+                first.synonyms += entry.synonyms
+                repeated.append(_told(entry.noun, entry, first))
+                break
+        else:
+            same.append(entry)
+            kept.append(entry)
+    for entry in kept:
+        for word in list(entry.synonyms):
+            others = [other for other in found.get(key(word), ()) if other is not entry]
+            if others:  # a noun of its own
+                entry.synonyms.remove(word)
+                repeated.append(_told(word, entry, others[0]))
+    _tell_senses_apart(kept, hierarchy)
+    return kept, repeated
+
+
+def _told(word, entry, first):
+    return f"{word!r} in line {entry.line} ({first.noun!r} in line {first.line})"
+
+
+def _tell_senses_apart(entries, hierarchy):
+    """Put the sense of nouns in brackets that are equal but for their synsets."""
+    counts = Counter(entry.noun for entry in entries)
+    for entry in entries:
+        if counts[entry.noun] > 1 and entry.synset is not None:
+            entry.noun = hierarchy.with_sense(entry.noun, entry.synset)
+
+
+def _check_synsets(synsets, n_nouns, file="", places=None):
+    """Return the names of synsets; `places` say where those of a file are."""
     if synsets is None:
-        return [None] * len(nouns)
+        return [None] * n_nouns
     synsets = list(synsets)
-    _check_length("synsets", len(synsets), len(nouns))
+    _check_length("synsets", len(synsets), n_nouns)
     if all(synset is None for synset in synsets):
         return synsets
     for i, synset in enumerate(synsets):
@@ -228,16 +362,17 @@ def _check_synsets(synsets, nouns):
         try:
             names[i] = hierarchy.names[hierarchy.position(synset)]
         except ValueError:
-            unknown.append(synset)
+            unknown.append(repr(synset) + (f" in {places[i]}" if places else ""))
     if unknown:
         # Lists in use have some: LVIS made up its "stop_sign.n.01".
         warnings.warn(
-            f"{len(unknown)} of {counted(len(synsets), 'synset')} taken as unknown, as "
-            f"WordNet 3.0 has no such nouns: {', '.join(map(repr, unknown[:5]))}"
+            f"{file}{len(unknown)} of {counted(len(synsets), 'synset')} taken as "
+            "unknown, as WordNet 3.0 has no such nouns: "
+            f"{', '.join(map(repr, unknown[:5]))}"
             f"{', ...' * (len(unknown) > 5)}. Synsets are given by name ('dog.n.01'), "
             "by id ('n02084071'), or as None.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=3,
         )
     return names
 

@@ -103,6 +103,15 @@ def test_without_words_there_are_no_names(pictures, tiny_clip, tmp_path):
     assert {row["name"] for row in run.json["images"]} == {""}
 
 
+def test_words_of_a_table(pictures, tiny_clip, tmp_path):
+    (tmp_path / "words.csv").write_text("noun,synonyms\nred,crimson; scarlet\nblue,\n")
+    words = ["--words", tmp_path / "words.csv", "--encoder", tiny_clip]
+    out = tmp_path / "out"
+    run = vlclust("cluster", pictures, "--k", 3, "--out", out, *words, "--json")
+    assert run.code == 0, run.err
+    assert {row["name"] for row in run.json["images"]} <= {"red", "blue"}
+
+
 def test_the_same_seed_gives_the_same_clusters(finished, pictures, options, tmp_path):
     run = vlclust(
         *["cluster", pictures, "--k", 3, "--out", tmp_path / "out", *options, "--json"]

@@ -7,6 +7,7 @@ import shutil
 import pytest
 from PIL import Image
 
+from sklearn_vlclust.persistence import load_model
 from tests.cli.conftest import assigned, vlclust
 
 
@@ -121,3 +122,18 @@ def test_another_encoder_in_the_place_of_the_old(pictures, words, tmp_path):
     for command in (["predict", out, pictures], ["search", out, "cat"]):
         run = vlclust(*command)
         assert run.code == 1 and "embedded by open_clip/clip" in run.err
+
+
+def test_commands_follow_corrections(finished, pictures, copy_of):
+    out = copy_of(finished.out)
+    file = out / "model" / "estimator.safetensors"
+    model = load_model(file).rename_clusters({0: "mine"}).merge_clusters([0, 1])
+    model.save(file)
+    run = vlclust("predict", out, pictures, "--json")
+    assert run.code == 0, run.err
+    found = [row["cluster"] for row in run.json["images"]]
+    assert found == [row["cluster"] > 1 for row in finished.json["images"]]
+    names = {row["name"] for row in run.json["images"] if row["cluster"] == 0}
+    assert names == {"mine"}
+    assert vlclust("report", out).code == 0
+    assert "mine" in (out / "report.html").read_text()

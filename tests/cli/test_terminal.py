@@ -55,7 +55,10 @@ def test_words_without_a_word(pictures, tmp_path):
     run = vlclust(*common, tmp_path / "words.txt")
     assert run.code == 2 and "holds no words" in run.err
     run = vlclust(*common, tmp_path / "latin.txt")
-    assert run.code == 2 and "UTF-8" in run.err
+    assert run.code == 2 and "latin.txt', line 1: not text in UTF-8" in run.err
+    (tmp_path / "words.csv").write_text('noun,synonyms\ncat,"kitty\n')
+    run = vlclust(*common, tmp_path / "words.csv")
+    assert run.code == 2 and "--words" in run.err and "line 2" in run.err
 
 
 def test_one_image_is_too_few(pictures, options, tmp_path):

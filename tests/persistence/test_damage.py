@@ -230,6 +230,22 @@ def test_what_a_header_declares_is_checked(change, message, tmp_path):
         load_model(tmp_path / "model")
 
 
+@pytest.mark.parametrize(
+    ("clusters", "message"),
+    [([0, 10**9], "IndexError"), ([1, 2], "labels_ are not those of the corrections")],
+)
+def test_corrections_that_do_not_fit_are_refused(clusters, message, tmp_path):
+    def change(tree):
+        (record,) = attribute(tree, "_corrections")["list"]
+        record["dict"][:] = [["action", "merge"], ["clusters", {"list": clusters}]]
+
+    model = RateReductionClustering(3, max_iter=1, random_state=0).fit(X)
+    model.merge_clusters([0, 1]).save(tmp_path / "model")
+    rewritten(tmp_path / "model", change)
+    with pytest.raises(ValueError, match=rf"model' .*{message}"):
+        load_model(tmp_path / "model")
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_weights_that_are_not_finite_are_refused(value, tmp_path):
     model = RateReductionClustering(3, max_iter=1, random_state=0).fit(X)

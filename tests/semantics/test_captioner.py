@@ -430,7 +430,13 @@ def test_votes_of_lists_that_share_nouns(n_clusters, seed):
                 kept = group[counts[:, group].sum(axis=0).argmax()]
                 expected[names[kept]] = own[group].sum() / 32
         found = captioner.candidates_[cluster], captioner.candidate_scores_[cluster]
-        assert dict(zip(*found)) == pytest.approx(expected)
+        # A crane is shown without its sense where the other one is not.
+        bare, kept = (
+            sorted((name.partition(" (")[0], score) for name, score in pairs)
+            for pairs in (zip(*found), expected.items())
+        )
+        assert [name for name, _ in bare] == [name for name, _ in kept]
+        assert [s for _, s in bare] == pytest.approx([s for _, s in kept])
 
 
 def test_things_of_caltech_by_their_common_names(clip_data, lvis_imagenet):

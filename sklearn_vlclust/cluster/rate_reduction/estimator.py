@@ -276,6 +276,7 @@ class RateReductionClustering(BaseDeepClusterer):
 
         Nothing is trained again. `labels_`, `n_clusters_`, `cluster_centers_` and
         :meth:`predict` change; the parameter `n_clusters` and the features do not.
+        Corrections are forgotten.
 
         Parameters
         ----------

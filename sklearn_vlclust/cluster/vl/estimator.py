@@ -147,7 +147,7 @@ class VLClustering(BaseDeepClusterer):
         """Cluster the samples of the fit into another number, in place.
 
         The words stay as they are weighted. The parameter `n_clusters` does not change,
-        everything that tells of the clusters does.
+        everything that tells of the clusters does. Corrections are forgotten.
 
         Parameters
         ----------
@@ -217,6 +217,12 @@ class VLClustering(BaseDeepClusterer):
         self.network_ = VLNetwork(joint.shape[1], k)
         device = resolve_device(self.device)
         return Rounds(joint, self.samples_, k, self.n_neighbors, device, rng)
+
+    def _rows_of_the_fit(self):
+        if self._is_sample:
+            return super()._rows_of_the_fit()
+        samples = UnitRows(self.samples_, zero_rows=True)
+        return samples if self._copies is None else samples.some(self._copies.group)
 
     def _count_epochs(self, n):
         return VLRecipe.in_use().n_rounds
