@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from numbers import Integral, Real
 from typing import Any, Literal, Self
 
@@ -35,6 +35,7 @@ from ..data.read import read_embeddings
 from ..data.rows import UnitRows
 from ..metrics import coding_length, learned_information
 from ..neighbors import distinct_rows, nearest
+from ._wrapped import check_search, final_estimator, labels_of_fit, number_parameter
 
 # Greatest number that is compared by coding length if no range is given.
 DEFAULT_GREATEST = 50
@@ -62,14 +63,19 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
 
         - None: spectral cuts, as above;
         - :class:`~sklearn_vlclust.RateReductionClustering`: partitions of its learned
-          features, without training again. A fitted one is used unchanged; otherwise a
-          clone is fitted once;
+          features, without training again. A fitted one is used unchanged, also by a
+          clone of the selector; otherwise a clone is fitted once;
         - any clusterer with a parameter `n_clusters`: a clone is fitted with the
-          number; by coding length, one with every number.
-    k_range : None, tuple (least, greatest) or iterable of int, default=None
-        Numbers that may be the answer: a tuple of two stands for all between them,
-        both included; anything else for its elements. If None, there is no restriction,
-        or 2 to 50 by coding length.
+          number; by coding length, one with every number. Whether it was fitted
+          before does not matter.
+
+        Either may be the last step of a :class:`~sklearn.pipeline.Pipeline`, in a
+        search such as :class:`~sklearn.model_selection.GridSearchCV`, and, the former,
+        in a :class:`~sklearn.frozen.FrozenEstimator`.
+    k_range : None, (least, greatest) or iterable of int, default=None
+        Numbers that may be the answer, 1 included. Two in a tuple, list or array stand
+        for all between them, both included; more, a `range` and a set for their
+        elements. If None, there is no restriction, or 1 to 50 by coding length.
     criterion : {"reproducibility", "coding_length"}, default="reproducibility"
         Criterion of the best number.
 
@@ -193,22 +199,20 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
         ------
         ValueError
             If `k_range` is empty, holds other than integers, or a number below 1 or
-            above the number of samples; or if a row of `X` has no direction.
+            above the number of samples; if `estimator` searches the number itself; or
+            if a row of `X` has no direction.
         TypeError
-            If `estimator` has no parameter `n_clusters`.
+            If `estimator` has no parameter `n_clusters`, or cannot be fitted with it.
         """
         X, rows = self._read(X, reset=True)
         numbers = self._numbers(len(X))
-        if self._is_wrapper() and "n_clusters" not in self.estimator.get_params():
-            raise TypeError(
-                f"estimator={self.estimator!r} has no parameter n_clusters: give a "
-                "clusterer that has, or None."
-            )
+        if self._is_wrapper():
+            check_search(self.estimator, number_parameter(self.estimator))
         rng = check_random_state(self.random_state)
         # With fewer distinct rows than neighbors there is no graph to cut.
         distinct, copies = distinct_rows(rows, self.n_neighbors + 1)
         kept = slice(None) if copies is None else copies.representatives
-        if isinstance(self.estimator, RateReductionClustering):
+        if self._learns():
             self._learn(X)
             self.features_ = self._transform(X)[kept]
         else:
@@ -222,20 +226,25 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
             self.cut_ = self._cut(k, rng)
             if self._is_wrapper():
                 self.estimator_ = self._fit_with(k, X)
-                self.labels_ = by_size(self.estimator_.labels_)
         else:
             numbers = numbers[numbers <= max(len(distinct), numbers[0])]
             self.cut_ = self._cut(numbers[-1], rng)
             k = self._choose_shortest(X, numbers, kept)
-        if not self._is_wrapper():
+        if self._is_wrapper():
+            own = labels_of_fit(self.estimator_, X)
+            self.labels_ = by_size(own)
+            self._own, first = np.unique(own, return_index=True)
+            self._of_own = self.labels_[first]
+        else:
             self.labels_ = self.cut_.labels(k)
             if copies is not None:
                 self.labels_ = by_size(self.labels_[copies.group])
             if self.estimator is not None:
-                self.labels_ = self.estimator_.set_n_clusters(k).predict(X)
+                final_estimator(self.estimator_).set_n_clusters(k)
+                self.labels_ = self.estimator_.predict(X)
         if copies is not None:
-            learned = self.estimator is not None and not self._is_wrapper()
-            self.features_ = self._transform(X) if learned else self._project(rows)
+            learns = self._learns()
+            self.features_ = self._transform(X) if learns else self._project(rows)
         self.n_clusters_ = int(self.labels_.max()) + 1
         if self.n_clusters_ < k:
             warnings.warn(
@@ -286,11 +295,20 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
         if not hasattr(getattr(self, "estimator_", None), "predict"):
             return without_fit(self, kept | {"features_"})
         estimator = self.estimator_
-        if not self._is_wrapper():
+        if not self._is_wrapper() and hasattr(estimator, "_to_workers"):
             estimator = estimator._to_workers()
         return without_fit(
-            self, kept, estimator=clone(self.estimator), estimator_=estimator
+            self,
+            kept | {"_own", "_of_own"},
+            estimator=clone(self.estimator),
+            estimator_=estimator,
         )
+
+    def __sklearn_clone__(self):
+        copied = super().__sklearn_clone__()
+        if self._holds_fit():  # cloned, it would have to be trained again
+            copied.estimator = copy.deepcopy(self.estimator)
+        return copied
 
     def _numbers(self, n):
         """Return the numbers that may be the answer, ascending, or None for all."""
@@ -298,14 +316,13 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
         if given is None:
             if self.criterion == "reproducibility":
                 return None
-            return np.arange(min(2, n), min(DEFAULT_GREATEST, n) + 1)
-        if isinstance(given, tuple) and len(given) == 2 and _all_integers(given):
-            least, greatest = given
-            numbers = np.arange(least, greatest + 1)
+            return np.arange(1, min(DEFAULT_GREATEST, n) + 1)
+        listed = list(given)
+        if not _all_integers(listed):
+            raise ValueError(f"k_range={given!r} should hold integers only.")
+        if len(listed) == 2 and not isinstance(given, range | Set):
+            numbers = np.arange(listed[0], listed[1] + 1)
         else:
-            listed = list(given)
-            if not _all_integers(listed):
-                raise ValueError(f"k_range={given!r} should hold integers only.")
             numbers = np.unique(np.array(listed, dtype=np.int64))
         if not len(numbers):
             raise ValueError(
@@ -317,9 +334,15 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
             )
         return numbers
 
+    def _learns(self):
+        """Whether features are learned, of which one fit has all partitions."""
+        return isinstance(final_estimator(self.estimator), RateReductionClustering)
+
+    def _holds_fit(self):
+        return self._learns() and hasattr(final_estimator(self.estimator), "features_")
+
     def _is_wrapper(self):
-        learned = isinstance(self.estimator, RateReductionClustering)
-        return self.estimator is not None and not learned
+        return self.estimator is not None and not self._learns()
 
     def _find_axes(self, rows):
         self._mean, self._axes = None, None
@@ -343,13 +366,13 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
 
     def _learn(self, X):
         """Let a RateReductionClustering learn the features to cluster."""
-        if hasattr(self.estimator, "features_"):
+        if self._holds_fit():
             self.estimator_ = copy.deepcopy(self.estimator)
         else:
             self.estimator_ = clone(self.estimator).fit(X)
 
     def _transform(self, X):
-        return self.estimator_.transform(X).astype(np.float32, copy=False)
+        return np.asarray(self.estimator_.transform(X), dtype=np.float32)
 
     def _choose_reproducible(self, rows, numbers, rng):
         """Return the number that halves of the rows reproduce best."""
@@ -363,7 +386,7 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
         """Return the number with the least coding length: Algorithm 1."""
         if self._is_wrapper():
             fitted = [self._fit_with(k, X) for k in numbers]
-            labels = [by_size(estimator.labels_) for estimator in fitted]
+            labels = [by_size(labels_of_fit(each, X)) for each in fitted]
         else:
             labels = [self.cut_.labels(k) for k in numbers]
         seen = [by_size(row[kept]) if self._is_wrapper() else row for row in labels]
@@ -374,7 +397,7 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
         best = order[: 1 + NClustersRecipe.in_use().n_runners_up]
         self.k_candidates_ = [(int(numbers[i]), float(lengths[i])) for i in best]
         if self._is_wrapper():
-            self.estimator_, self.labels_ = fitted[order[0]], labels[order[0]]
+            self.estimator_ = fitted[order[0]]
         k = int(numbers[order[0]])
         if len(numbers) > 1 and k == numbers[-1] < len(X):
             warnings.warn(
@@ -385,15 +408,15 @@ class CodingLengthKSelector(ClusterMixin, BaseEstimator):
         return k
 
     def _fit_with(self, k, X):
-        return clone(self.estimator).set_params(n_clusters=int(k)).fit(X)
+        number = {number_parameter(self.estimator): int(k)}
+        return clone(self.estimator).set_params(**number).fit(X)
 
     def _predict(self, X, rows):
         if hasattr(self, "estimator_") and hasattr(self.estimator_, "predict"):
             labels = self.estimator_.predict(X)
             if not self._is_wrapper():
                 return labels
-            own, first = np.unique(self.estimator_.labels_, return_index=True)
-            return self.labels_[first][np.searchsorted(own, labels)]
+            return self._of_own[np.searchsorted(self._own, labels)]
         k = min(self.n_neighbors, len(self.features_))
         near, cosines = nearest(self._project(rows), self.features_, k)
         weights = cosine_weights(cosines, self.gamma)

@@ -8,6 +8,7 @@ from sklearn.cluster import AgglomerativeClustering, KMeans
 from sklearn.datasets import load_digits, make_blobs
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
@@ -65,12 +66,12 @@ def test_coding_length_criterion():
     selector = make_selector(criterion="coding_length", n_components=None).fit(X)
     best = selector.coding_lengths_.argmin()
     assert selector.n_clusters_ == selector.k_values_[best] == 5
-    assert selector.k_values_.tolist() == list(range(2, 51))  # without a range
+    assert selector.k_values_.tolist() == list(range(1, 51))  # without a range
     lengths = [length for _, length in selector.k_candidates_]
     assert selector.k_candidates_[0][0] == 5 and lengths == sorted(lengths)
     assert selector.scores_["coding_length"] is selector.coding_lengths_
     expected = coding_length(selector.features_, selector.cut_.labels(9))
-    assert selector.coding_lengths_[7] == pytest.approx(expected)
+    assert selector.coding_lengths_[8] == pytest.approx(expected)
     selector.set_params(criterion="reproducibility").fit(X)
     assert not hasattr(selector, "coding_lengths_")
 
@@ -164,8 +165,112 @@ def test_rate_reduction_is_fitted_once_and_cut_again(blobs):
     assert clustering_accuracy(y, selector.labels_) > 0.99
     np.testing.assert_array_equal(selector.predict(X), selector.labels_)
     np.testing.assert_allclose(selector.features_, learned.transform(X), atol=1e-5)
-    again = clone(selector).fit(X)  # clones what it holds, which is then not fitted
-    assert again.n_clusters_ == 6
+
+
+def test_a_fitted_estimator_survives_clone(blobs):
+    X = blobs[0]
+    learned = RateReductionClustering(6, max_iter=1, random_state=0).fit(X)
+    pipeline = make_pipeline(PCA(8), clone(learned)).fit(X)
+    for estimator in (learned, FrozenEstimator(learned), pipeline):
+        selector = make_selector(estimator=estimator)
+        again = clone(clone(selector)).fit(X)
+        expected = estimator.transform(X)
+        np.testing.assert_allclose(again.features_, expected, atol=1e-5)
+        np.testing.assert_array_equal(again.labels_, selector.fit(X).labels_)
+    again.set_params(estimator__ratereductionclustering__lr=0.5)
+    assert pipeline[-1].lr != 0.5  # of a copy
+
+
+KMEANS = KMeans(n_init=2, random_state=0)
+EVERYTHING = [(np.arange(360), np.arange(360))]
+REDUCTION = RateReductionClustering(6, max_iter=1, random_state=0)
+
+
+@pytest.mark.parametrize("criterion", ["reproducibility", "coding_length"])
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        make_pipeline(PCA(8), KMEANS),
+        GridSearchCV(KMEANS, {"init": ["random", "k-means++"]}, cv=EVERYTHING),
+        GridSearchCV(
+            make_pipeline(PCA(), KMEANS),
+            {"pca__n_components": [4, 8]},
+            cv=EVERYTHING,
+        ),
+        make_pipeline(PCA(8), AgglomerativeClustering()),
+        make_pipeline(PCA(8), REDUCTION),
+        GridSearchCV(REDUCTION, {"max_iter": [1, 2]}, cv=EVERYTHING),
+    ],
+    ids=["pipeline", "search", "both", "no predict", "learned", "search of learned"],
+)
+def test_estimators_inside_others(blobs, estimator, criterion):
+    X, y = blobs
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        # Too few rows for coding lengths to tell the number.
+        k_range = (2, 9) if criterion == "reproducibility" else {6}
+        selector = make_selector(
+            estimator=estimator, criterion=criterion, k_range=k_range
+        ).fit(X)
+    assert selector.n_clusters_ == 6
+    assert clustering_accuracy(y, selector.labels_) > 0.8  # of one epoch on few axes
+    assert (np.diff(np.bincount(selector.labels_)) <= 0).all()
+    if hasattr(selector.estimator_, "predict"):
+        np.testing.assert_array_equal(selector.predict(X), selector.labels_)
+    assert not hasattr(estimator, "best_estimator_")  # the user's is left alone
+    assert clone(selector).fit(X).n_clusters_ == 6
+
+
+@pytest.mark.parametrize(
+    ("estimator", "error", "message"),
+    [
+        (FrozenEstimator(KMEANS), TypeError, r"FrozenEstimator\(KMeans\) is frozen"),
+        (
+            FrozenEstimator(make_pipeline(PCA(8), KMEANS)),
+            TypeError,
+            "Give Pipeline of PCA, KMeans itself",
+        ),
+        (
+            GridSearchCV(KMEANS, {"n_clusters": [2, 3]}, cv=EVERYTHING),
+            ValueError,
+            "searches 'n_clusters' itself: take it out of param_grid",
+        ),
+        (
+            GridSearchCV(KMEANS, {"init": ["random"]}, refit=False, cv=EVERYTHING),
+            TypeError,
+            "refit=False, which leaves no clusters",
+        ),
+        (make_pipeline(KMEANS, PCA(2)), TypeError, "Pipeline of KMeans, PCA has no"),
+        (KMeans, TypeError, r"is the class KMeans: give an instance, KMeans\(\)"),
+    ],
+)
+def test_estimators_that_cannot_be_fitted_with_a_number(
+    blobs, estimator, error, message
+):
+    with pytest.raises(error, match=message):
+        make_selector(estimator=estimator).fit(blobs[0])
+
+
+@pytest.mark.parametrize("criterion", ["reproducibility", "coding_length"])
+def test_one_cluster_is_considered(criterion):
+    """Of rows around one direction; and a range may hold nothing else."""
+    rows = 3 + np.random.default_rng(0).normal(size=(200, 6))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        for k_range in (None, (1, 9), [1, 9], range(1, 10)):
+            selector = make_selector(criterion=criterion, k_range=k_range).fit(rows)
+            assert selector.n_clusters_ == 1 == selector.k_candidates_[0][0]
+        assert (
+            make_selector(criterion=criterion, k_range=[1]).fit(rows).n_clusters_ == 1
+        )
+    assert not selector.labels_.any() and not selector.predict(rows).any()
+
+
+def test_one_cluster_is_not_taken_for_two(blobs):
+    """Where there are six and they are ruled out, one tells nothing."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        assert make_selector(k_range=[1, 8, 90]).fit(blobs[0]).n_clusters_ == 8
 
 
 @pytest.mark.parametrize(
@@ -173,6 +278,7 @@ def test_rate_reduction_is_fitted_once_and_cut_again(blobs):
     [
         ([], "is empty"),
         ((9, 3), "is empty"),
+        ([9, 3], "is empty"),
         (range(5, 5), "is empty"),
         ((2, 361), "between 1 and n_samples=360"),
         ([2, 500], "between 1 and n_samples=360"),
@@ -185,6 +291,18 @@ def test_rate_reduction_is_fitted_once_and_cut_again(blobs):
 def test_bad_k_range(blobs, k_range, message):
     with pytest.raises(ValueError, match=message):
         make_selector(k_range=k_range).fit(blobs[0])
+
+
+@pytest.mark.parametrize("kind", [tuple, list, np.array])
+def test_two_numbers_are_the_ends_of_a_range(blobs, kind):
+    X, shortest = blobs[0], make_selector(criterion="coding_length")
+    shortest.set_params(k_range=kind([3, 7])).fit(X)
+    assert shortest.k_values_.tolist() == [3, 4, 5, 6, 7]
+    for given in (kind([3, 5, 7]), range(3, 8, 2), {3, 5, 7}):
+        shortest.set_params(k_range=given).fit(X)
+        assert shortest.k_values_.tolist() == [3, 5, 7]
+    for given in ({3, 7}, range(3, 8, 4)):
+        assert shortest.set_params(k_range=given).fit(X).k_values_.tolist() == [3, 7]
 
 
 def test_kinds_of_k_range(blobs):

@@ -106,8 +106,10 @@ def _restrict(estimate, k_range):
         return replace(estimate, candidates=kept)
     scores = np.zeros(len(k_range))
     if len(estimate.k_values):
-        curve = estimate.scores["reproducibility"]
-        scores = np.interp(k_range, estimate.k_values, curve)
+        # One cluster tells nothing.
+        k_values = [1, *estimate.k_values]
+        curve = [0.0, *estimate.scores["reproducibility"]]
+        scores = np.interp(k_range, k_values, curve)
     i = int(scores.argmax())
     if found and not k_range[0] < best < k_range[-1]:
         i = 0 if best < k_range[0] else len(k_range) - 1
