@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # what is imported lazily below, for editors and type checker
         RateReductionClustering,
         VLClustering,
     )
-    from .embedding import CLIPEmbedder, OfflineEmbedder
+    from .embedding import CLIPEmbedder, OfflineEmbedder, TimmEmbedder, TorchEmbedder
     from .model_selection import CodingLengthKSelector
     from .neighbors import ImageSearch
     from .semantics import ClusterCaptioner, SemanticSpace, Vocabulary
@@ -43,6 +43,8 @@ __all__ = [
     "OfflineEmbedder",
     "RateReductionClustering",
     "SemanticSpace",
+    "TimmEmbedder",
+    "TorchEmbedder",
     "VLClustering",
     "Vocabulary",
     "__version__",

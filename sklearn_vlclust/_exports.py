@@ -8,6 +8,8 @@ ENCODERS = {"offline": "OfflineEmbedder"}
 EXPORTS = {
     "CLIPEmbedder": "embedding",
     "OfflineEmbedder": "embedding",
+    "TimmEmbedder": "embedding",
+    "TorchEmbedder": "embedding",
     "ImageSearch": "neighbors",
     "ClusterCaptioner": "semantics",
     "SemanticSpace": "semantics",

@@ -4,6 +4,7 @@ Each image is joined with the mixture of nouns that it resembles, weighted by ho
 the nouns help to distinguish images, measured without labels.
 """
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,14 +106,14 @@ def find_words(
     words : Words
     """
     recipe, images = WordRecipe.in_use(), StandardRows(rows)
-    if semantic_space is None:
+    if semantic_space is None or not _has_words(semantic_space, embedder):
         return Words(images)
     labels = kmeans(images[sample], k, rng).labels_
     space = semantic_space
     if not isinstance(space, SemanticSpace):
         space = SemanticSpace(space)
     space = clone(space).set_params(n_clusters=k, random_state=rng.randint(2**31 - 1))
-    if space.embedder is None:
+    if space.embedder is None and _encodes_words(embedder):
         space.embedder = embedder
     fit_space(space, rows, cluster_means(rows[sample], labels, k))
     perplexity = perplexity or recipe.perplexity
@@ -121,6 +122,39 @@ def find_words(
     if weight == "auto":
         weight = weigh_words(images[sample], texts[sample], k, rng)
     return Words(images, space, mixture, texts, float(weight))
+
+
+def _encodes_words(embedder):
+    """Whether what the parameter `embedder` stands for knows words."""
+    if embedder is None or isinstance(embedder, str):
+        return True
+    return hasattr(embedder, "encode_texts") or hasattr(embedder, "encode_nouns")
+
+
+def _has_words(semantic_space, embedder):
+    """Whether there are vectors of nouns, or an encoder that makes them.
+
+    Warns
+    -----
+    UserWarning
+        If there are none: the encoder is of images alone.
+    """
+    vocabulary = semantic_space
+    if isinstance(semantic_space, SemanticSpace):
+        vocabulary = semantic_space.vocabulary
+        if semantic_space.embedder is not None:
+            embedder = semantic_space.embedder
+    has_vectors = getattr(vocabulary, "embeddings", None) is not None
+    if has_vectors or _encodes_words(embedder):
+        return True
+    warnings.warn(
+        f"{type(embedder).__name__} knows no words: images are clustered without them, "
+        "and the clusters get no names. semantic_space=None is the same without this "
+        "warning.",
+        UserWarning,
+        stacklevel=7,
+    )
+    return False
 
 
 class JointEmbedding(nn.Module):

@@ -38,15 +38,16 @@ _LOADING = threading.RLock()
 
 
 @documented()
-class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Template of an encoder of images and words into one space of unit vectors.
+class BaseImageEmbedder(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
+    """Template of an encoder of images into a space of unit vectors.
 
     A subclass stores its parameters in `__init__` and supplies
 
     - `_load()` -> the network, an instance of a class; called once, when needed,
     - `_preprocess(image)` -> tensor; called in threads with an RGB PIL image,
     - `_encode_image_batch(batch)` -> array or tensor of shape (b, d),
-    - `_encode_text_batch(texts)` -> array or tensor of shape (b, d),
     - `encoder_id`: a string that names model, weights and preprocessing, and
     - `_n_features_out`: d.
 
@@ -212,53 +213,6 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self.kept_ = np.array(kept, dtype=np.intp)
         return rows[self.kept_] if errors else rows
 
-    @own_settings
-    def encode_texts(self, texts: Strings) -> np.ndarray:
-        """Embed words or sentences.
-
-        Parameters
-        ----------
-        texts : list of str
-            The texts as the model reads them (a prompt, say).
-
-        Returns
-        -------
-        rows : ndarray of shape (n_texts, n_features_out), float32
-            Rows of unit length, in the space of the images.
-
-        Raises
-        ------
-        TypeError
-            If `texts` is a single string or holds anything but strings.
-        """
-        texts = _check_texts(texts)
-        return self._encode_cached(
-            texts, lambda chunk: self._encode_text_batch([texts[i] for i in chunk])
-        )
-
-    def _encode_cached(self, names, compute):
-        """Return unit rows of `names` (strings), made by `compute(indices)`.
-
-        With a cache, `compute` is called only for rows that are missing in it.
-        """
-        if not len(names):
-            return np.empty((0, self._n_features_out), dtype=np.float32)
-        with (
-            self._open_cache() as cache,
-            self._progress(len(names), "text") as progress,
-        ):
-            keys = names
-            if cache is not None:
-                prefix = self._key_prefix(b"text")
-                keys = [_key(prefix, name.encode()) for name in names]
-            return cached_rows(
-                cache,
-                keys,
-                lambda chunk: self._unit_rows(compute(chunk)),
-                batch_size=self.batch_size,
-                on_rows=progress.update,
-            )
-
     def _preparer(self, cache):
         """Return what decoding threads call: it looks an image up or decodes it."""
         prefix = b"" if cache is None else self._key_prefix(b"image")
@@ -348,6 +302,61 @@ class BaseEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         tags.input_tags.two_d_array = False
         tags.input_tags.string = True
         return tags
+
+
+class BaseEmbedder(BaseImageEmbedder):
+    """Template of an encoder of images and words into one space of unit vectors.
+
+    Besides what :class:`BaseImageEmbedder` asks for, a subclass supplies
+    `_encode_text_batch(texts)` -> array or tensor of shape (b, d).
+    """
+
+    @own_settings
+    def encode_texts(self, texts: Strings) -> np.ndarray:
+        """Embed words or sentences.
+
+        Parameters
+        ----------
+        texts : list of str
+            The texts as the model reads them (a prompt, say).
+
+        Returns
+        -------
+        rows : ndarray of shape (n_texts, n_features_out), float32
+            Rows of unit length, in the space of the images.
+
+        Raises
+        ------
+        TypeError
+            If `texts` is a single string or holds anything but strings.
+        """
+        texts = _check_texts(texts)
+        return self._encode_cached(
+            texts, lambda chunk: self._encode_text_batch([texts[i] for i in chunk])
+        )
+
+    def _encode_cached(self, names, compute):
+        """Return unit rows of `names` (strings), made by `compute(indices)`.
+
+        With a cache, `compute` is called only for rows that are missing in it.
+        """
+        if not len(names):
+            return np.empty((0, self._n_features_out), dtype=np.float32)
+        with (
+            self._open_cache() as cache,
+            self._progress(len(names), "text") as progress,
+        ):
+            keys = names
+            if cache is not None:
+                prefix = self._key_prefix(b"text")
+                keys = [_key(prefix, name.encode()) for name in names]
+            return cached_rows(
+                cache,
+                keys,
+                lambda chunk: self._unit_rows(compute(chunk)),
+                batch_size=self.batch_size,
+                on_rows=progress.update,
+            )
 
 
 def _key(prefix: bytes, content: bytes) -> bytes:

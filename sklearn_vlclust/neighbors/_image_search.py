@@ -287,8 +287,8 @@ class ImageSearch(BaseEstimator):
         TypeError
             If `texts` is a single string or holds anything but strings.
         ValueError
-            If the search has a `transformer`, whose features have no texts; or as for
-            :meth:`kneighbors`.
+            If the search has a `transformer`, whose features have no texts, or an
+            encoder that knows no words; or as for :meth:`kneighbors`.
         """
         check_is_fitted(self)
         if self.transformer is not None:
@@ -296,7 +296,13 @@ class ImageSearch(BaseEstimator):
                 f"Features of {type(self.transformer).__name__} have no texts: for "
                 "search by text fit an ImageSearch with transformer=None."
             )
-        rows = self._encoder().encode_texts(texts)
+        encoder = self._encoder()
+        if not hasattr(encoder, "encode_texts"):
+            raise ValueError(
+                f"{type(encoder).__name__} knows no words: for search by text fit an "
+                "ImageSearch with an encoder that does, such as CLIPEmbedder()."
+            )
+        rows = encoder.encode_texts(texts)
         if rows.shape[1] != self.n_features_in_:
             raise ValueError(
                 f"Texts have {rows.shape[1]} columns by {_encoder_id(self.embedder_)}, "

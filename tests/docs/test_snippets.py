@@ -1,8 +1,9 @@
 """The Python of the README and of the documentation runs, in order, page by page.
 
-A page is run in an empty folder with the pictures `photos/` and the CLIP model
-`my_clip/`, and without a network. Snippets marked "needs CLIP's weights" are run where
-the weights are; elsewhere they must end in the error that says what to do instead.
+A page is run in an empty folder with the pictures `photos/`, the CLIP model `my_clip/`
+and the timm model `my_dino/`, and without a network. Snippets marked "needs CLIP's
+weights" are run where the weights are; elsewhere they must end in the error that says
+what to do instead.
 """
 
 import re
@@ -19,6 +20,7 @@ from sklearn.datasets import load_sample_image
 
 from sklearn_vlclust import CLIPEmbedder
 from tests._open_clip import save_random_clip
+from tests._timm import save_random_timm
 
 matplotlib.use("Agg")
 
@@ -65,7 +67,7 @@ def execute(page, rows, namespace):
 
 @pytest.fixture(scope="session")
 def materials(tmp_path_factory):
-    """A folder with `photos` (crops of two photographs) and `my_clip`."""
+    """A folder with `photos` (crops of two photographs), `my_clip` and `my_dino`."""
     folder = tmp_path_factory.mktemp("materials")
     (folder / "photos").mkdir()
     for name in ("china.jpg", "flower.jpg"):
@@ -75,6 +77,7 @@ def materials(tmp_path_factory):
             crop = photograph.crop((left, top, left + 280, top + 280))
             crop.save(folder / "photos" / f"{i:02d}-{name}")
     save_random_clip(folder / "my_clip")
+    save_random_timm(folder / "my_dino")
     return folder
 
 
