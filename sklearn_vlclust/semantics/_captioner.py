@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -434,8 +434,10 @@ class ClusterCaptioner(BaseEstimator):
 
     def _set_centering(self, means, nouns):
         """Set `centering_`, and return the mean noun."""
-        auto = self.centering == "auto"
-        self.centering_ = _auto_centering(means, nouns) if auto else self.centering
+        share: Any = self.centering
+        if share == "auto":
+            share = _auto_centering(means, nouns)
+        self.centering_ = share
         return nouns.mean(axis=0, dtype=np.float64).astype(np.float32)
 
     def __sklearn_tags__(self):
