@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from ._commonness import commonness
+from .commonness import commonness
 
 # Weight of the commonness of a word in the score of a noun, as an exponent: a tenth as
 # common costs a quarter.
