@@ -26,7 +26,7 @@ REPEAT = 1.5
 # Nouns per cluster that are candidates of the joint choice.
 CANDIDATES = 20
 # Other names of a cluster are at least this good, as a share of the best score.
-NEARLY = 0.5
+NEARLY = 0.6
 # How much more usual a synonym has to be to stand for the first: ten times as common.
 MUCH_MORE_USUAL = 10**COMMONNESS
 # Confidence below which a name is shown as "perhaps".
