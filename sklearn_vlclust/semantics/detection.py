@@ -166,6 +166,7 @@ class Detectors:
         if whole:
             own = [max(weights[i] for i in names[meaning]) for meaning in meanings]
             self.f_measure *= np.array(own)
+            self.recall = self.recall * np.array(own)
         self.nouns, usual = [], []
         for own, synset in zip(meanings, self.synsets):
             # Of synonyms, the most usual.

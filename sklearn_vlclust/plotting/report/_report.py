@@ -395,6 +395,6 @@ def _params(estimator, longest=200):
 def _name_score(estimator, captioner):
     if captioner is None and not hasattr(estimator, "name_scores_"):
         return "score"
-    if captioner is None and hasattr(estimator, "attention"):  # MCA
-        return "attention times probability"
-    return "votes per image"
+    if captioner is not None and captioner.method == "votes":
+        return "votes per image"
+    return "share of images"
