@@ -135,9 +135,12 @@ def with_kinds(named, vocabulary):
 
 
 def _row(what, X, y, clusterings, words, params, named, kinds):
-    # Captions have no sense in brackets where one of them is shown.
-    position = {re.sub(r" \(.*\)$", "", noun): i for i, noun in enumerate(words)}
-    position |= {noun: i for i, noun in enumerate(words)}
+    position = {}
+    for i, noun in enumerate(words):
+        # A caption may be one of the names between commas, without the sense.
+        bare = re.sub(r" \(.*\)$", "", noun)
+        for name in (noun, bare, *map(str.strip, bare.split(","))):
+            position.setdefault(name, i)
     strict, wide, counted = [], [], []
     for labels in clusterings:
         captioner = ClusterCaptioner(words, **params).fit(X, labels)
@@ -145,7 +148,7 @@ def _row(what, X, y, clusterings, words, params, named, kinds):
         for cluster, caption in zip(captioner.clusters_, captioner.captions_):
             majority = np.bincount(y[labels == cluster]).argmax()
             if named[majority]:
-                noun = position[caption]
+                noun = position.get(caption, position.get(caption.partition(",")[0]))
                 hits.append([noun in named[majority], noun in kinds[majority]])
         counted.append(len(hits))
         for scores, share in zip((strict, wide), np.mean(hits, axis=0)):

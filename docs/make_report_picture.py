@@ -14,11 +14,7 @@ from make_picture import crops, photographs
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from sklearn_vlclust import (
-    ClusterCaptioner,
-    OfflineEmbedder,
-    RateReductionClustering,
-)
+from sklearn_vlclust import OfflineEmbedder, VLClustering
 from sklearn_vlclust.plotting import ClusterReport
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -36,13 +32,11 @@ def make_report(folder):
             paths.append(folder / f"photograph-{number}-crop-{i:02d}.png")
             crop.save(paths[-1])
     embedder = OfflineEmbedder(cache=CACHE)
-    X = embedder.transform(paths)
-    model = RateReductionClustering(random_state=0).fit(X)
+    model = VLClustering(embedder=embedder, random_state=0).fit(paths)
     report = ClusterReport.from_estimator(
         model,
         paths,
-        embeddings=X,
-        captioner=ClusterCaptioner(embedder=embedder).fit(X, model.labels_),
+        embeddings=embedder.transform(paths),
         title="Crops of seven photographs",
     )
     return report.save(folder / "report.html")

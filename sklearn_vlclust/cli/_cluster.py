@@ -119,12 +119,16 @@ cluster.__doc__ = f"{cluster.__doc__}\n    {EPILOG}\n"
 
 def show(result):
     """Print the result of a run as text."""
+    from ..semantics.detection import UNSURE
+
+    def names_of(cluster):
+        confidence = cluster.get("confidence")
+        unsure = confidence is not None and confidence < UNSURE
+        return ("perhaps " if unsure else "") + ", ".join(cluster["names"][:4])
+
     print_table(
         [">cluster", ">size", "names"],
-        [
-            (c["cluster"], c["size"], ", ".join(c["names"][:4]))
-            for c in result["clusters"]
-        ],
+        [(c["cluster"], c["size"], names_of(c)) for c in result["clusters"]],
     )
     show_left_out(result["errors"], say, result["left_out"])
     weight = result["semantic_weight"]

@@ -232,6 +232,8 @@ def _describe(model):
     weight = getattr(estimator, "semantic_weight_", None)
     # Estimated numbers of clusters and their scores, best first
     candidates = getattr(model.selector or estimator, "k_candidates_", [])
+    sure = getattr(estimator, "name_confidences_", [])
+    confidences = {c: round(float(x), 4) for c, x in enumerate(sure) if x == x}
     return {
         "method": model.method,
         "encoder": model.encoder,
@@ -245,6 +247,7 @@ def _describe(model):
                 "cluster": c,
                 "size": int((labels == c).sum()),
                 "names": model.names[c] if c < len(model.names) else [],
+                "confidence": confidences.get(c),
             }
             for c in range(estimator.n_clusters_)
         ],

@@ -66,7 +66,8 @@ from .spectral.n_clusters import estimate_n_clusters
 from .words import find_words, join
 
 # Parameters that may differ between a killed fit and the one that resumes it.
-_FREE_PARAMS = {"callbacks", "checkpoint", "device", "verbose"}
+# Of an encoder, the rows that it made are compared.
+_FREE_PARAMS = {"callbacks", "checkpoint", "device", "embedder", "verbose"}
 # Images that vote for names in all, and at least per cluster.
 NAMING_ROWS, NAMING_ROWS_PER_CLUSTER = 20_000, 50
 # Fitted attributes that prediction needs.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from scipy.sparse import csr_array
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 
 from .._backend._settings import own_settings
@@ -206,6 +208,9 @@ def _decode(tree: Any, tensors: dict) -> Any:
         config, state = (_decode(tree[name], tensors) for name in ("config", "state"))
         return _decode_module(cls, config, state)
     instance = cls.__new__(cls)
+    if issubclass(cls, BaseEstimator):  # parameters that are newer than the file
+        known = signature(cls).parameters
+        instance.__dict__.update({name: known[name].default for name in known})
     instance.__dict__.update(_decode(tree["attributes"], tensors))
     if "callbacks" in tree:
         instance.callbacks = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -33,17 +33,18 @@ from ..embedding._resolve import embed_images, make_embedder
 from ..metrics._clusters import cluster_means, cluster_members
 from ..neighbors import nearest
 from ..training import resolve_device
-from ._detection import (
-    DOUBT,
-    Detectors,
-    cluster_shares,
-    noun_evidence,
-)
 from ._encoding import check_width, noun_vectors, read_vocabulary
 from ._kinds import generalize, join_synonyms
 from ._points import Points
 from ._shown import shown_names
 from ._vocabulary import Vocabulary
+from .detection import (
+    DOUBT,
+    NEARLY,
+    Detectors,
+    cluster_shares,
+    noun_evidence,
+)
 
 # Scores of a block of images with all nouns take this much memory.
 BLOCK_BYTES = 128 * 2**20
@@ -338,7 +339,8 @@ class ClusterCaptioner(BaseEstimator):
         index = []
         for own, scores, place in zip(detectors.recall, detectors.scores, first):
             order = np.argsort(-scores, kind="stable")
-            order = np.r_[place, order[(order != place) & (own[order] > 0)]]
+            near = scores[order] >= NEARLY * scores.max()
+            order = np.r_[place, order[near & (order != place) & (own[order] > 0)]]
             index.append(order[: self.n_candidates])
         seen = sorted(set(np.concatenate(index)))
         names = dict(zip(seen, detectors.shown_names(seen)))
@@ -434,8 +436,10 @@ class ClusterCaptioner(BaseEstimator):
 
     def _set_centering(self, means, nouns):
         """Set `centering_`, and return the mean noun."""
-        auto = self.centering == "auto"
-        self.centering_ = _auto_centering(means, nouns) if auto else self.centering
+        share: Any = self.centering
+        if share == "auto":
+            share = _auto_centering(means, nouns)
+        self.centering_ = share
         return nouns.mean(axis=0, dtype=np.float64).astype(np.float32)
 
     def __sklearn_tags__(self):

@@ -45,7 +45,13 @@ def name(nouns, embedder, prompt="a photo of a {}"):
     shown = [noun for i, noun in enumerate(nouns) if i in SHOWN]
     images = vectors_of([prompt.format(noun) for noun in shown])
     captioner = ClusterCaptioner(
-        nouns, 1, embedder=embedder, logit_scale=None, centering=0, prompt=prompt
+        nouns,
+        1,
+        embedder=embedder,
+        method="votes",
+        logit_scale=None,
+        centering=0,
+        prompt=prompt,
     ).fit(images, range(len(shown)))
     assert captioner.captions_.tolist() == shown
     np.testing.assert_allclose(captioner.scores_, 1, atol=1e-5)

@@ -7,6 +7,7 @@ from importlib.resources import files
 
 import numpy as np
 
+from ...semantics.detection import UNSURE
 from .._embedding_map import NOISE, color_and_marker
 from .curve import draw_curve
 
@@ -29,8 +30,6 @@ SCRIPTS = (
     "filter.js",
     "main.js",
 )
-# Names that are less sure than this are shown as "perhaps".
-PERHAPS = 0.5
 
 
 def render(report):
@@ -123,7 +122,7 @@ def page_data(report):
                 "size": report.sizes[label],
                 **dict(zip(("color", "marker"), color_and_marker(label))),
                 "names": [[n, *_digits([s], 5)] for n, s in names.get(label, [])],
-                "perhaps": confidences.get(label, 1) < PERHAPS,
+                "perhaps": confidences.get(label, 1) < UNSURE,
             }
             for label in clusters
         ],

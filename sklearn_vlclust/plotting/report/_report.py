@@ -364,9 +364,10 @@ def _certainty(estimator, inputs, labels, geometry):
 
 def _confidences(given, estimator, captioner):
     """Return how sure the name of each cluster is, by label, if that is known."""
-    owner = estimator if captioner is None else captioner
-    if given is None:
-        given = getattr(owner, "name_confidences_", None)
+    if given is None and captioner is None:
+        given = getattr(estimator, "name_confidences_", None)
+    elif given is None:
+        given = captioner.confidences_
     if given is None:
         return None
     labels = range(len(given)) if captioner is None else captioner.clusters_
@@ -394,6 +395,6 @@ def _params(estimator, longest=200):
 def _name_score(estimator, captioner):
     if captioner is None and not hasattr(estimator, "name_scores_"):
         return "score"
-    if captioner is None and hasattr(estimator, "attention"):  # MCA
-        return "attention times probability"
-    return "votes per image"
+    if captioner is not None and captioner.method == "votes":
+        return "votes per image"
+    return "share of images"

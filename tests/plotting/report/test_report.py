@@ -126,7 +126,7 @@ def test_names_and_why(X, images, nouns):
     report = ClusterReport.from_estimator(
         kmeans, images, embeddings=X, captioner=captioner
     )
-    assert report.name_score == "votes per image"
+    assert report.name_score == "share of images"
     page = data_of(report.to_html())
     for c, cluster in enumerate(page["clusters"]):
         found = [name for name, _ in cluster["names"]]

@@ -73,7 +73,7 @@ function whyTable(group) {
   ]);
   const header = ["noun", data.nameScore, "", "also a noun of", "pictures nearest to it"];
   return el("div", { class: "scroll" },
-    el("p", {}, "The noun with the highest score names the cluster. These are next to it:"),
+    el("p", {}, "The noun that tells the cluster best from the others names it. These are next:"),
     group.perhaps ? el("p", { class: "note" }, "The name is uncertain.") : null,
     fillTable(el("table"), header, rows, { 1: "number", 2: "bars" }));
 }

@@ -10,9 +10,9 @@ from scipy.sparse import csr_array
 
 from ..data.rows import unit
 from ..datasets.nouns import noun_hierarchy
-from ._levels import COMMONNESS, usualness
 from ._points import Points
 from ._shown import shown_names
+from .levels import COMMONNESS, usualness
 
 # Images that name a cluster: more change nothing.
 IMAGES = 100
@@ -25,8 +25,12 @@ LEAST_SHARE = 1e-3
 REPEAT = 1.5
 # Nouns per cluster that are candidates of the joint choice.
 CANDIDATES = 20
+# Other names of a cluster are at least this good, as a share of the best score.
+NEARLY = 0.6
 # How much more usual a synonym has to be to stand for the first: ten times as common.
 MUCH_MORE_USUAL = 10**COMMONNESS
+# Confidence below which a name is shown as "perhaps".
+UNSURE = 0.5
 # Images that a name has to be right for before it is believed.
 DOUBT = 2
 
@@ -162,6 +166,7 @@ class Detectors:
         if whole:
             own = [max(weights[i] for i in names[meaning]) for meaning in meanings]
             self.f_measure *= np.array(own)
+            self.recall = self.recall * np.array(own)
         self.nouns, usual = [], []
         for own, synset in zip(meanings, self.synsets):
             # Of synonyms, the most usual.

@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from ._commonness import commonness
+from .commonness import commonness
 
 # Weight of the commonness of a word in the score of a noun, as an exponent: a tenth as
 # common costs a quarter.
@@ -12,13 +12,10 @@ COMMONNESS = 1 / 8
 # noun needs to be twice as good a detector.
 SUPERORDINATE_FACTOR = 0.5
 SUPERORDINATE = """
-    animal.n.01 vertebrate.n.01 invertebrate.n.01 arthropod.n.01 mammal.n.01
-    reptile.n.01 amphibian.n.03 insect.n.01 crustacean.n.01 carnivore.n.01 feline.n.01
-    canine.n.02 rodent.n.01 ungulate.n.01 primate.n.02 plant.n.02 food.n.01 food.n.02
-    fruit.n.01 vegetable.n.01 fabric.n.01 clothing.n.01 garment.n.01 housing.n.01
-    furniture.n.01 container.n.01 toy.n.01 vehicle.n.01 motor_vehicle.n.01
-    aircraft.n.01 vessel.n.02 weapon.n.01 tool.n.01 machine.n.01 appliance.n.01
-    kitchen_utensil.n.01 electronic_equipment.n.01 game_equipment.n.01
+    animal.n.01 mammal.n.01 reptile.n.01 amphibian.n.03 insect.n.01 crustacean.n.01
+    rodent.n.01 ungulate.n.01 primate.n.02 plant.n.02 food.n.01 food.n.02 fruit.n.01
+    vegetable.n.01 fabric.n.01 clothing.n.01 garment.n.01 housing.n.01 furniture.n.01
+    toy.n.01 vehicle.n.01 weapon.n.01 tool.n.01 appliance.n.01 kitchen_utensil.n.01
     musical_instrument.n.01 stringed_instrument.n.01
 """.split()  # noqa: SIM905
 # What WordNet places above nouns that people use is its scaffold: instrumentality,
@@ -30,7 +27,9 @@ BELOW_SCAFFOLD = """
     vegetable.n.01 clothing.n.01 furniture.n.01 lamp.n.01 vehicle.n.01 car.n.01
     airplane.n.01 boat.n.01 building.n.01 computer.n.01 tool.n.01 weapon.n.01 gun.n.01
     musical_instrument.n.01 clock.n.01 bottle.n.01 box.n.01 ball.n.01 toy.n.01
-    book.n.01 mountain.n.01
+    book.n.01 mountain.n.01 beverage.n.01 road.n.01 room.n.01 door.n.01 bridge.n.01
+    wheel.n.01 telephone.n.01 camera.n.01 rug.n.01 picture.n.01 beach.n.01 lake.n.01
+    maze.n.01
 """.split()  # noqa: SIM905
 
 
