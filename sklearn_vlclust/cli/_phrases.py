@@ -8,14 +8,14 @@ import re
 # A pattern of the library's text, and what stands for it.
 _PHRASES = [
     (
-        r"(\d+) of n_clusters=(\d+) clusters have samples: there are no more groups in "
-        r"X that differ\.",
+        r"(\d+) of n_clusters=(\d+) clusters (?:has|have) samples: there are no more "
+        r"groups in X that differ\.",
         r"Only \1 of the \2 clusters hold pictures: no more groups differ.",
     ),
     (
-        r"(\d+) of n_clusters=(\d+) clusters have samples, as X has only (\d+) "
-        r"distinct rows\.",
-        r"Only \1 of the \2 clusters hold pictures: only \3 pictures differ.",
+        r"(\d+) of n_clusters=(\d+) clusters (?:has|have) samples, as X has only "
+        r"([\d,]+) distinct rows?\.",
+        r"Only \1 of the \2 clusters hold pictures: different pictures: \3.",
     ),
     # Of scikit-learn's k-means, before one of ours that says it better
     (r"Number of distinct clusters \(\d+\) found smaller than n_clusters.*", ""),

@@ -33,7 +33,7 @@ from ..embedding._resolve import embed_images, make_embedder
 from ..metrics._clusters import cluster_means, cluster_members
 from ..neighbors import nearest
 from ..training import resolve_device
-from ._encoding import check_width, noun_vectors, read_vocabulary
+from ._encoding import noun_classes, noun_vectors, read_vocabulary
 from ._kinds import generalize, join_synonyms
 from ._points import Points
 from ._shown import shown_names
@@ -253,12 +253,13 @@ class ClusterCaptioner(BaseEstimator):
         self.clusters_, labels = _read_labels(y, X)
         rows = UnitRows(X, zero_rows=zero_rows)
         vocabulary = read_vocabulary(self.vocabulary, self.prompt)
-        return self._fit_rows(rows, labels, vocabulary)
+        return self._fit_rows(rows, labels, vocabulary, self)
 
-    def _fit_rows(self, rows, labels, vocabulary):
+    def _fit_rows(self, rows, labels, vocabulary, words):
         """Name clusters of unit rows.
 
-        Labels are places in `clusters_`; larger ones are noise.
+        Labels are places in `clusters_`; larger ones are noise. `words` has the vectors
+        of the nouns: the captioner itself, or the space that it names clusters for.
         """
         if self.method == "detection":
             if self.logit_scale is None:
@@ -266,8 +267,8 @@ class ClusterCaptioner(BaseEstimator):
                     "logit_scale is None, but method='detection' needs a number; only "
                     "method='votes' takes None."
                 )
-            return self._detect(rows, labels, vocabulary)
-        nouns = self._noun_vectors(vocabulary, rows.shape[1])
+            return self._detect(rows, labels, vocabulary, words)
+        nouns = words._noun_vectors(vocabulary, rows.shape[1])
         votes = self._count_votes(rows, labels, nouns)
         if self.generality is not None:
             votes, synsets = join_synonyms(votes, vocabulary)
@@ -285,7 +286,7 @@ class ClusterCaptioner(BaseEstimator):
         self.confidences_ = self.scores_.clip(max=1)
         return self
 
-    def _detect(self, rows, labels, vocabulary):
+    def _detect(self, rows, labels, vocabulary, words):
         """Name each cluster by the noun that detects it best, all of them together."""
         k = len(self.clusters_)
         members = cluster_members(labels, k)[:k]
@@ -298,7 +299,7 @@ class ClusterCaptioner(BaseEstimator):
             return cluster_shares(rows, members, things, common, scale, device)
 
         weights, synsets = None, list(vocabulary.synsets)
-        classes = self._noun_classes(vocabulary, rows.shape[1])
+        classes = words._noun_classes(vocabulary, rows.shape[1])
         if classes is not None:
             things, parts = classes
             # The mean of k clusters is a k-th of each cluster itself.
@@ -308,7 +309,7 @@ class ClusterCaptioner(BaseEstimator):
             parts.data = np.ones_like(parts.data)
             shares = csr_array(shares_of(things)) @ parts.T
         else:
-            nouns = self._noun_vectors(vocabulary, rows.shape[1])
+            nouns = words._noun_vectors(vocabulary, rows.shape[1])
             things, of_nouns = noun_evidence(nouns)
             noun_mean = self._set_centering(means, nouns)
             shares = shares_of(unit(things - self.centering_ * noun_mean))
@@ -317,17 +318,6 @@ class ClusterCaptioner(BaseEstimator):
         return self._read_detectors(
             Detectors(shares, vocabulary, synsets, weights), sizes
         )
-
-    def _noun_classes(self, vocabulary, n_features):
-        """Return what the encoder tells apart, if it says so: `noun_classes`."""
-        if vocabulary.embeddings is not None:
-            return None
-        embedder = self._make_embedder()
-        if not hasattr(embedder, "noun_classes"):
-            return None
-        things, parts = embedder.noun_classes(vocabulary.nouns, vocabulary.synsets)
-        check_width(things.shape[1], n_features, embedder)
-        return things, parts
 
     def _read_detectors(self, detectors, sizes):
         """Set the names of clusters of `sizes` images, and what is said of them."""
@@ -393,6 +383,9 @@ class ClusterCaptioner(BaseEstimator):
     def _make_embedder(self):
         # Made when needed: an encoder with its network is not kept or pickled.
         return make_embedder(self.embedder)
+
+    def _noun_classes(self, vocabulary, n_features):
+        return noun_classes(vocabulary, self._make_embedder, n_features)
 
     def _noun_vectors(self, vocabulary, n_features):
         return noun_vectors(vocabulary, self._make_embedder, self.prompt, n_features)
@@ -479,7 +472,7 @@ def name_clusters(space, rows, labels, *, device, n_candidates):
     )
     captioner.clusters_ = np.arange(labels.max() + 1)
     vocabulary = read_vocabulary(space.vocabulary, space.prompt)
-    captioner._fit_rows(rows, labels, vocabulary)
+    captioner._fit_rows(rows, labels, vocabulary, space)
     return captioner.candidates_, captioner.candidate_scores_, captioner.confidences_
 
 

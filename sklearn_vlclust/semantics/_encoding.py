@@ -70,6 +70,22 @@ def noun_vectors(vocabulary, make_embedder, prompt, n_features):
     return vocabulary_embeddings(vocabulary, embedder, prompt, check)
 
 
+def noun_classes(vocabulary, make_embedder, n_features):
+    """Return what the encoder tells apart and which of it the nouns are, or None.
+
+    Of an encoder with a method `noun_classes`, if the nouns have no vectors and the
+    images' embeddings may be its own.
+    """
+    if vocabulary.embeddings is not None:
+        return None
+    embedder = make_embedder()
+    if not hasattr(embedder, "noun_classes"):
+        return None
+    if len(embedder.get_feature_names_out()) != n_features:
+        return None
+    return embedder.noun_classes(vocabulary.nouns, vocabulary.synsets)
+
+
 def check_width(width, n_features, embedder):
     """Raise a ValueError if nouns' vectors have another width than `n_features`."""
     if width == n_features:

@@ -29,7 +29,7 @@ from ..data.rows import UnitRows, divide_rows, measured_blocks, unit
 from ..datasets.nouns import noun_hierarchy
 from ..embedding._resolve import embed_images, make_embedder
 from ..neighbors import nearest
-from ._encoding import noun_vectors, read_vocabulary
+from ._encoding import noun_classes, noun_vectors, read_vocabulary
 from ._vocabulary import Vocabulary
 
 # k-means for the image centers uses at most this many rows (not in the paper): means of
@@ -313,6 +313,9 @@ class SemanticSpace(TransformerMixin, BaseEstimator):
         self.embeddings_ = np.array(vectors[near[kept]])
         self.depths_ = depths[kept]
         return self
+
+    def _noun_classes(self, vocabulary, n_features):
+        return noun_classes(vocabulary, self._make_embedder, n_features)
 
     def _noun_vectors(self, vocabulary, n_features):
         return noun_vectors(vocabulary, self._make_embedder, self.prompt, n_features)

@@ -342,7 +342,7 @@ def test_numbers_of_first_rows_have_no_gaps(tmp_path, recwarn):
 
 def test_folders_that_are_no_embeddings(tmp_path):
     assert is_images(tmp_path) and is_images("nowhere.npy")
-    with pytest.raises(TypeError, match=r"no embeddings \(.npy files\): .*list_images"):
+    with pytest.raises(ValueError, match="holds no images"):
         ESTIMATORS["MCA"]().fit(str(tmp_path))
     for path in (tmp_path, "nowhere.npy", "nowhere"):
         with pytest.raises(ValueError, match=r"is no .npy file or folder of them"):

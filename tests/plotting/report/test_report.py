@@ -188,7 +188,7 @@ def test_many_words_are_those_in_use_and_near(X, images, monkeypatch):
 def test_uncertain_names(X, images, nouns):
     kmeans = KMeans(4, n_init=3, random_state=0).fit(X)
     captioner = ClusterCaptioner(nouns).fit(X, kmeans.labels_)
-    captioner.name_confidences_ = np.array([0.9, 0.49, 0.5, 0.1])
+    captioner.confidences_ = np.array([0.9, 0.49, 0.5, 0.1])
     report = ClusterReport.from_estimator(
         kmeans, images, embeddings=X, captioner=captioner
     )
