@@ -119,6 +119,9 @@ class Cells:
         with _faiss() as faiss:
             flags = faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY if mmap else 0
             index = faiss.read_index(str(name), flags)
+            if mmap:  # its threads would still read the file after a search
+                lists = faiss.downcast_InvertedLists(index.invlists)
+                lists.prefetch_nthread = 0
         return cls(index, n_probe, str(name) if mmap else None)
 
     def _check_file(self):

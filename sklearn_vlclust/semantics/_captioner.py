@@ -131,8 +131,8 @@ class ClusterCaptioner(BaseEstimator):
 
     The confidence in a name is its F-measure, times ``n / (n + 2)`` for a cluster of
     `n` images. Of names with .8 and more, 91 to 100 % were what a person had written
-    down before, on photographs and CLIP embeddings of five sets; ``python -m benchmarks
-    names``.
+    down before, on four sets of photographs and CLIP embeddings (small pictures of
+    CIFAR-10 have no name that is so sure); ``python -m benchmarks names``.
 
     **Centering.** The images of a contrastive encoder such as CLIP have much in common,
     and so have its nouns: what all photographs of pets share is larger than what
