@@ -286,9 +286,9 @@ def test_bad_weights(photos, tmp_path):
 def test_bad_images(digits, fitted, photos):
     X = digits[0]
     color = np.repeat(X, 3, axis=3)
-    with pytest.raises(ValueError, match=r"3 channel\(s\); the fit had 1"):
+    with pytest.raises(ValueError, match=r"3 channels; the fit had 1"):
         fitted.predict(color)
-    with pytest.raises(ValueError, match=r"1 channel\(s\); the fit had 3"):
+    with pytest.raises(ValueError, match=r"1 channel; the fit had 3"):
         make(n_clusters=2).fit(color[:20]).predict(X)
     with pytest.raises(
         ValueError, match=r"X is not images .*64\)\); the fit had images"
@@ -304,7 +304,7 @@ def test_bad_images(digits, fitted, photos):
 
 def test_images_that_are_all_alike(digits):
     X = np.repeat(digits[0][:1], 40, axis=0)
-    with pytest.warns(ConvergenceWarning, match="clusters have"):
+    with pytest.warns(ConvergenceWarning, match="clusters has"):
         model = make().fit(X)
     assert model.n_clusters_ == 1 and np.isfinite(model.transform(X)).all()
 

@@ -380,5 +380,5 @@ def test_images_of_a_cluster_are_generated():
 )
 def test_the_missing_extra_is_named(monkeypatch, make):
     monkeypatch.setitem(sys.modules, "diffusers", None)
-    with pytest.raises(ImportError, match=r"sklearn-vlclust\[generative\]"):
+    with pytest.raises(ImportError, match=r"pip install .diffusers>="):
         make()
