@@ -141,5 +141,7 @@ def test_messages_name_options_not_parameters(options, tmp_path):
     assert "n_clusters" not in run.err + run.out
     run = vlclust("recut", tmp_path / "out", "--k", 2)
     assert run.code == 0 and "Only 1 of the 2 clusters hold pictures" in run.err
-    run = vlclust("cluster", folder, "--encoder", "ViT-B-3/openai")
+    run = vlclust(
+        *("cluster", folder, "--encoder", "ViT-B-3/openai", "--out", tmp_path / "other")
+    )
     assert "--encoder 'ViT-B-3' is not known" in run.err
