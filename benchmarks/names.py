@@ -76,11 +76,12 @@ def run(data, n_seeds, n_classes=None):
         tables[title] = []
         for what, params in CAPTIONERS.items():
             captioner = ClusterCaptioner(vocabulary, embedder=encoder, **params)
-            of_classes, *of_found = (
-                judge(captioner.fit(X, labels), labels, y, words, known, vocabulary)
-                for labels in (y, *found)
-            )
             first[what] = captioner.fit(X, y).captions_
+            of_classes = judge(captioner, y, y, words, known, vocabulary)
+            of_found = [
+                judge(captioner.fit(X, labels), labels, y, words, known, vocabulary)
+                for labels in found
+            ]
             tables[title].append(_row(what, of_classes, of_found))
         tables[f"{name}: first names of the classes"] = [
             {

@@ -464,12 +464,7 @@ def name_clusters(space, rows, labels, *, device, n_candidates):
     confidences : ndarray of shape (n_clusters,)
         Of the first names.
     """
-    captioner = ClusterCaptioner(
-        embedder=space.embedder,
-        prompt=space.prompt,
-        n_candidates=n_candidates,
-        device=device,
-    )
+    captioner = ClusterCaptioner(n_candidates=n_candidates, device=device)
     captioner.clusters_ = np.arange(labels.max() + 1)
     vocabulary = read_vocabulary(space.vocabulary, space.prompt)
     captioner._fit_rows(rows, labels, vocabulary, space)

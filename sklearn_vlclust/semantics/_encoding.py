@@ -65,7 +65,15 @@ def noun_vectors(vocabulary, make_embedder, prompt, n_features):
     embedder = None if vocabulary.embeddings is not None else make_embedder()
 
     def check(vectors):
-        check_width(vectors.shape[1], n_features, embedder)
+        if (width := vectors.shape[1]) == n_features:
+            return
+        of = getattr(embedder, "encoder_id", ENCODERS.get(width))
+        fits = ENCODERS.get(n_features)
+        raise ValueError(
+            f"The nouns' vectors have {width} columns{f' ({of})' if of else ''} "
+            f"but X has {n_features}: both must come from the same encoder"
+            + (f"; {fits} gives {n_features}." if fits else ".")
+        )
 
     return vocabulary_embeddings(vocabulary, embedder, prompt, check)
 
@@ -84,19 +92,6 @@ def noun_classes(vocabulary, make_embedder, n_features):
     if len(embedder.get_feature_names_out()) != n_features:
         return None
     return embedder.noun_classes(vocabulary.nouns, vocabulary.synsets)
-
-
-def check_width(width, n_features, embedder):
-    """Raise a ValueError if nouns' vectors have another width than `n_features`."""
-    if width == n_features:
-        return
-    of = getattr(embedder, "encoder_id", ENCODERS.get(width))
-    fits = ENCODERS.get(n_features)
-    raise ValueError(
-        f"The nouns' vectors have {width} columns{f' ({of})' if of else ''} "
-        f"but X has {n_features}: both must come from the same encoder"
-        + (f"; {fits} gives {n_features}." if fits else ".")
-    )
 
 
 def vocabulary_embeddings(vocabulary, embedder, prompt, check=lambda vectors: None):

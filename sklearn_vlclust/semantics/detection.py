@@ -21,6 +21,8 @@ IMAGES = 100
 ROUNDS = 5
 # Shares of a cluster below which a thing tells nothing of it.
 LEAST_SHARE = 1e-3
+# Votes below which no image shows a thing: what is above may add up to a share.
+LEAST_VOTE = LEAST_SHARE / 10
 # A noun names two clusters where the next is this much worse for one of them.
 REPEAT = 1.5
 # Nouns per cluster that are candidates of the joint choice.
@@ -82,7 +84,7 @@ def cluster_shares(rows, members, things, common, scale, device):
         logits = (images.to(device) @ things.T).mul_(scale)
         votes = logits.softmax(dim=1)
         # What no image votes for stays at nothing.
-        there = (votes.amax(dim=0) > LEAST_SHARE / 10).nonzero()[:, 0]
+        there = (votes.amax(dim=0) > LEAST_VOTE).nonzero()[:, 0]
         votes = votes[:, there]
         mixture = torch.full_like(votes[0], 1 / max(1, len(there)))
         for _ in range(1 + ROUNDS):
@@ -130,7 +132,7 @@ class Detectors:
         if any(synset is not None for synset in synsets):
             hierarchy = noun_hierarchy()
         shares = csr_array(shares)
-        voted = np.unique(shares.indices[shares.data > LEAST_SHARE / 10])
+        voted = np.unique(shares.indices[shares.data > LEAST_VOTE])
         if not len(voted):  # of very many nouns, none stands out
             voted = np.unique(shares.indices)
         # Nouns of one synset are one candidate.
@@ -159,10 +161,7 @@ class Detectors:
         meanings = [own for own, there in zip(columns, kept) if there]
         self.synsets = [None if isinstance(own, tuple) else own for own in meanings]
         self.recall = recall[:, kept]
-        totals = self.recall.sum(axis=0)
-        precision = self.recall / np.where(totals > 0, totals, 1)
-        both = precision + self.recall
-        self.f_measure = 2 * precision * self.recall / np.where(both > 0, both, 1)
+        self.f_measure = _f_measure(self.recall)
         if whole:
             own = [max(weights[i] for i in names[meaning]) for meaning in meanings]
             self.f_measure *= np.array(own)
@@ -208,9 +207,7 @@ class Detectors:
         for noun in (noun for noun, count in counts.items() if count > 1):
             same = np.flatnonzero(chosen == noun)
             recall = self.recall[same]
-            precision = recall / np.maximum(recall.sum(axis=0), 1e-12)
-            score = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-            score *= self._usual
+            score = _f_measure(recall) * self._usual
             score[:, self._at_or_above(noun)] = 0
             score[recall < LEAST_SHARE] = 0
             for cluster, own in zip(same, score):
@@ -233,6 +230,14 @@ class Detectors:
             return [noun]
         above = self._hierarchy.ancestors(self.synsets[noun])
         return [i for i, synset in enumerate(self.synsets) if synset in above]
+
+
+def _f_measure(recall):
+    """Return the F-measures of detectors, from their recall in each cluster."""
+    totals = recall.sum(axis=0)
+    precision = recall / np.where(totals > 0, totals, 1)
+    both = precision + recall
+    return 2 * precision * recall / np.where(both > 0, both, 1)
 
 
 def usual_name(noun, synset, hierarchy):

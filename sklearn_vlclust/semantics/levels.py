@@ -55,12 +55,11 @@ def _level(hierarchy, word, synset):
         return SCAFFOLD_FACTOR
     # "military vehicle" is as general as "vehicle".
     head = word.rpartition(" ")[2]
-    heads = (
-        above
+    is_general = any(
+        above == synset or head in hierarchy.lemmas[above]
         for above in hierarchy.ancestors(synset) & (scaffold | superordinate)
-        if above == synset or head in hierarchy.lemmas[above]
     )
-    return SUPERORDINATE_FACTOR if any(True for _ in heads) else 1.0
+    return SUPERORDINATE_FACTOR if is_general else 1.0
 
 
 def _word(noun):
